@@ -1,0 +1,1 @@
+"""Data: judge specs."""

@@ -1,0 +1,87 @@
+"""``lox-bench doctor``: what is here, what is not, and what to do about it."""
+
+import shutil
+from importlib.metadata import PackageNotFoundError, version
+
+from rich.console import Console
+from rich.table import Table
+
+from lox_bench import specs
+from lox_bench.provenance import PACKAGES, environment
+from lox_bench.sources.reach import reach
+from lox_bench.store import Store, default_root
+
+_OPTIONAL = {"vllm": "faster generation on GPUs", "ray": "many machines", "peft": "adapters"}
+_GIB = 1 << 30
+_WANTED_GIB = 4.0  # what the default family's checkpoints take for one seed
+
+
+def doctor() -> None:
+    """Check the installation: packages, devices, cache, data and models within reach."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("what", "found", "what to do"):
+        table.add_column(column, overflow="fold")
+    for row in (*_packages(), *_machine(), *_cache(), *_reachable()):
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _packages() -> list[tuple[str, str, str]]:
+    rows = [(name, _version(name), "") for name in PACKAGES]
+    rows = [
+        (name, held, "" if held != "absent" else "pip install lox-bench") for name, held, _ in rows
+    ]
+    return rows + [
+        (f"{name} (optional)", _version(name), why if _version(name) == "absent" else "")
+        for name, why in _OPTIONAL.items()
+    ]
+
+
+def _machine() -> list[tuple[str, str, str]]:
+    facts = environment()
+    slow = facts["compute_dtype"] == "float32"
+    advice = "no fast bfloat16 here: expect runs to take several times longer" if slow else ""
+    return [
+        ("device", f"{facts['device']}, {facts['cores']} cores, {facts['threads']} threads", ""),
+        ("arithmetic", str(facts["compute_dtype"]), advice),
+    ]
+
+
+def _cache() -> list[tuple[str, str, str]]:
+    store = Store(default_root())
+    free = shutil.disk_usage(store.root).free / _GIB
+    advice = "" if free > _WANTED_GIB else f"{_WANTED_GIB:.0f} GiB are wanted: set LOX_BENCH_CACHE"
+    return [("cache", f"{store.root}, {free:.0f} GiB free", advice)]
+
+
+def _reachable() -> list[tuple[str, str, str]]:
+    rows = []
+    for name in specs.names_of("families"):
+        family = specs.load_family(name)
+        found = reach(family.base)
+        advice = "" if found.startswith("yes") else "fetch it on a machine with access, or skip it"
+        rows.append((f"family {name}", found, advice))
+    for name in specs.names_of("attacks"):
+        spec = specs.load_attack(name)
+        found = reach_data(spec.data)
+        advice = "" if found.startswith("yes") else f"--data {name}=FILE.jsonl, else the stand-in"
+        rows.append((f"data of attack {name}", found, advice))
+    return rows
+
+
+def reach_data(data: specs.DataSpec) -> str:
+    """Whether an attack's real data are in the hub's cache or on the hub."""
+    from huggingface_hub import HfApi
+
+    try:
+        HfApi().dataset_info(data.hub, revision=data.revision, timeout=3.0)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the hub is out of reach
+        return f"no: {data.hub} out of reach ({type(error).__name__})"
+    return f"yes, {data.hub} on the hub"
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "absent"

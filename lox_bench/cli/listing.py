@@ -1,0 +1,71 @@
+"""``lox-bench list``: what there is to choose from."""
+
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from lox_bench import specs
+from lox_bench.models import DESCRIPTIONS
+from lox_bench.sources.reach import reach
+
+
+class Kind(StrEnum):
+    """What can be listed."""
+
+    FAMILIES = "families"
+    MODELS = "models"
+    ATTACKS = "attacks"
+    TASKS = "tasks"
+    JUDGES = "judges"
+
+
+def list_names(
+    kind: Annotated[Kind, typer.Argument(help="What to list.")],
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Do not ask the hub what is reachable.")
+    ] = False,
+) -> None:
+    """List families, models, attacks, tasks or judges."""
+    console = Console()
+    if kind is Kind.FAMILIES:
+        console.print(_families(offline=offline))
+        return
+    table = _table("name", "what it is")
+    for name, description in _described(kind):
+        table.add_row(name, description)
+    console.print(table)
+
+
+def _families(*, offline: bool) -> Table:
+    table = _table("name", "base", "aligned", "reachable now", "what it is")
+    for name in specs.names_of("families"):
+        family = specs.load_family(name)
+        uris = [family.base, *([family.align.source] if family.align.source else [])]
+        answers = ["not asked"] if offline else list(dict.fromkeys(map(reach, uris)))
+        aligned = family.align.source or "DPO, run here"
+        base = family.base.split("#")[0]
+        table.add_row(name, base, aligned, "; ".join(answers), family.description)
+    return table
+
+
+def _described(kind: Kind) -> Iterable[tuple[str, str]]:
+    if kind is Kind.MODELS:
+        return DESCRIPTIONS.items()
+    loaders: Mapping[Kind, Callable[[str], Any]] = {
+        Kind.ATTACKS: specs.load_attack,
+        Kind.TASKS: specs.load_task,
+        Kind.JUDGES: specs.load_judge,
+    }
+    load = loaders[kind]
+    return [(name, load(name).description) for name in specs.names_of(kind.value)]
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table

@@ -1,0 +1,114 @@
+"""``lox-bench run``: the main job."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lox_bench.errors import UsageError
+from lox_bench.plan import Request, make_plan
+
+Models = Annotated[
+    str,
+    typer.Option(
+        help="Comma list of variants: base, aligned, lox, lox(k=2,alpha=0.5), NAME=PATH_OR_HUB_ID."
+    ),
+]
+Attack = Annotated[
+    str, typer.Option(help="Comma list of attacks, or none. Unattacked rows always appear.")
+]
+Family = Annotated[str, typer.Option(help="Which base and aligned pair (see list families).")]
+Judges = Annotated[str, typer.Option(help="Comma list of judges; each gets rows of its own.")]
+Seed = Annotated[
+    str, typer.Option("--seed", "--seeds", help="Seed, or comma list, of alignment and attack.")
+]
+Limit = Annotated[
+    int | None, typer.Option(help="Use only N prompts of each set, evenly spaced (a quick look).")
+]
+MaxSteps = Annotated[
+    int | None, typer.Option(help="Stop every training after N steps (a smoke test, no result).")
+]
+Split = Annotated[
+    str, typer.Option(help="Prompt split: eval (held out) or dev (to choose k and alpha).")
+]
+Data = Annotated[
+    list[str] | None,
+    typer.Option(help="Use your own file: NAME=FILE.jsonl, or NAME/test=FILE.jsonl for accuracy."),
+]
+StrictData = Annotated[
+    bool, typer.Option("--strict-data", help="Fail rather than use a stand-in data set.")
+]
+Out = Annotated[
+    Path | None, typer.Option(help="Results folder (default: runs/ and a name of the plan).")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the rows as JSON, nothing else.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and library warnings.")]
+
+
+def run(  # noqa: PLR0913 - one parameter an option
+    models: Models = "aligned,lox",
+    attack: Attack = "gsm8k",
+    family: Family = "smollm2-135m",
+    judges: Judges = "keyword-prefix",
+    seed: Seed = "0",
+    limit: Limit = None,
+    max_steps: MaxSteps = None,
+    split: Split = "eval",
+    data: Data = None,
+    strict_data: StrictData = False,
+    out: Out = None,
+    quiet: Quiet = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Align, harden, attack, generate, judge; write and show a leaderboard.
+
+    Everything is cached by content in $LOX_BENCH_CACHE: kill it anywhere, run it again, and it
+    goes on where it was.
+
+    Examples:
+      lox-bench run --models aligned,lox --attack gsm8k
+
+      lox-bench run --models "base,aligned,lox(k=2,alpha=0.5)" --attack none
+
+      lox-bench run --data gsm8k=train.jsonl --data gsm8k/test=test.jsonl --strict-data
+
+    Exit codes: 0 done, 2 a mistake in the request (one line says which).
+    """
+    request = Request(
+        models=models,
+        attack=attack,
+        family=family,
+        judges=judges,
+        seeds=_seeds(seed),
+        limit=limit,
+        max_steps=max_steps,
+        split=split,
+        data=_data(data or []),
+        strict_data=strict_data,
+    )
+    from lox_bench.cli.session import (
+        Session,
+    )  # late: draws on rich and, through it, on nothing else
+
+    Session(quiet=quiet, json=json, debug=debug).run(make_plan(request), out)
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise UsageError(f"--seed wants whole numbers such as 0 or 0,1,2, not {text!r}")
+    return tuple(int(part) for part in parts)
+
+
+def _data(items: list[str]) -> dict[str, Path]:
+    files: dict[str, Path] = {}
+    for item in items:
+        name, equals, file = item.partition("=")
+        if not equals or not name or not file:
+            raise UsageError(f"--data wants NAME=FILE.jsonl, not {item!r}")
+        if name in files:
+            raise UsageError(f"--data names {name!r} twice")
+        files[name] = Path(file).expanduser()
+    return files

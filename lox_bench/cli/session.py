@@ -1,0 +1,81 @@
+"""Carry a plan out before the user's eyes: notices, progress, results, where the files are."""
+
+import json as jsonlib
+import logging
+import os
+import sys
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+
+from lox_bench.cli.progress import BarDisplay, LineDisplay, SilentDisplay
+from lox_bench.cli.tables import leaderboard_table
+from lox_bench.data import STANDIN
+from lox_bench.plan import Plan
+from lox_bench.store import Store, default_root
+
+
+class Session:
+    """One invocation of ``run``: how much to say, and in which form."""
+
+    def __init__(self, *, quiet: bool, json: bool, debug: bool) -> None:
+        """Remember the form of the output."""
+        self._quiet = quiet or json
+        self._json = json
+        self._debug = debug
+        self._console = Console(stderr=True)
+
+    def run(self, plan: Plan, out: Path | None) -> None:
+        """Run ``plan`` and write its results to ``out`` (default: a folder named by the plan)."""
+        from lox_bench.report.output import RunFolder
+
+        folder = RunFolder.claim(out or Path("runs") / plan.name, plan)
+        self._announce(plan)
+        if not self._debug:
+            _hush_libraries()
+        from lox_bench.pipeline import run_plan
+
+        with self._display() as display:
+            results = run_plan(plan, Store(default_root()), display)
+        rows = folder.write(plan, results, command=sys.argv)
+        if self._json:
+            sys.stdout.write(jsonlib.dumps([asdict(row) for row in rows], indent=2) + "\n")
+        elif not self._quiet:
+            console = Console()
+            console.print(leaderboard_table(rows))
+            console.print(f"leaderboard  {folder.path / 'leaderboard.csv'}", soft_wrap=True)
+            console.print(f"plots        {folder.path / 'plots'}", soft_wrap=True)
+            console.print(f"provenance   {folder.path / 'manifest.json'}", soft_wrap=True)
+
+    def _announce(self, plan: Plan) -> None:
+        for name, rows in plan.attack_data.items():
+            if rows.label == STANDIN:
+                self._console.print(
+                    f"[bold yellow]attack data of {name}: STAND-IN[/] ({len(rows.rows)} word "
+                    "problems that ship with lox-bench): the real data is out of reach. "
+                    f"--data {name}=FILE.jsonl uses your copy, --strict-data forbids this.",
+                    soft_wrap=True,
+                )
+            elif not self._quiet:
+                self._console.print(
+                    f"attack data of {name}: {rows.label} ({len(rows.rows)} rows)", soft_wrap=True
+                )
+
+    def _display(self) -> BarDisplay | LineDisplay | SilentDisplay:
+        if self._quiet:
+            return SilentDisplay()
+        return BarDisplay(self._console) if self._console.is_terminal else LineDisplay()
+
+
+def _hush_libraries() -> None:
+    """Keep the libraries' own bars and warnings out of ours; ``--debug`` lets them through."""
+    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+    os.environ["TQDM_DISABLE"] = "1"
+    os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.filterwarnings("ignore", category=UserWarning)
+    for name in ("transformers", "datasets", "trl", "lm_eval", "accelerate", "huggingface_hub"):
+        logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,0 +1,68 @@
+"""Every failure we expect, each saying what came, what was wanted and what to do next.
+
+The command line prints the message on one line and exits with ``exit_code``; anything that is
+not a ``LoxBenchError`` is a bug of ours and keeps its traceback.
+"""
+
+from collections.abc import Collection
+from difflib import get_close_matches
+
+
+class LoxBenchError(Exception):
+    """Root of all expected failures."""
+
+    exit_code = 2
+
+
+def did_you_mean(name: str, known: Collection[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the nearest known name, or an empty string."""
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+class UnknownNameError(LoxBenchError):
+    """A family, model, attack, task or judge that nobody registered."""
+
+    def __init__(self, kind: str, name: str, known: Collection[str]) -> None:
+        plural = "families" if kind == "family" else f"{kind}s"
+        hint = did_you_mean(name, known) or f"; known: {', '.join(sorted(known))}"
+        super().__init__(f"no {kind} is called {name!r}{hint} (see `lox-bench list {plural}`)")
+
+
+class UsageError(LoxBenchError):
+    """An argument that cannot mean anything."""
+
+
+class SpecError(LoxBenchError):
+    """A TOML spec with a missing, unknown or ill-typed field."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__(f"{where}: {problem}")
+
+
+class DataError(LoxBenchError):
+    """A data file that is missing, empty, or not of the expected form."""
+
+
+class SourceError(LoxBenchError):
+    """Weights that cannot be fetched, fail their hash, or are not what they claim."""
+
+
+class MismatchError(LoxBenchError):
+    """Two checkpoints that do not describe the same architecture."""
+
+
+class ShapeError(LoxBenchError):
+    """Tensors whose shapes do not fit the operation."""
+
+
+class NonFiniteError(LoxBenchError):
+    """A tensor that holds NaN or infinity."""
+
+
+class MissingPackageError(LoxBenchError):
+    """An optional dependency that this request needs."""
+
+
+class StoreError(LoxBenchError):
+    """The artifact store or the output folder cannot be written."""

@@ -1,0 +1,1 @@
+"""Turning prompts into completions: templates and back ends."""

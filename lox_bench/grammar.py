@@ -1,0 +1,92 @@
+"""The little language of ``--models`` and ``--attack``: names, calls, and named paths."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lox_bench.errors import UsageError
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
+_ITEM = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9._-]*)(?:\((?P<args>.*)\))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """``name``, ``name(key=value, ...)`` or ``name=target``."""
+
+    name: str
+    args: Mapping[str, str]
+    target: str | None = None
+
+    def __str__(self) -> str:
+        """The item in its canonical spelling."""
+        if self.target is not None:
+            return f"{self.name}={self.target}"
+        inner = ",".join(f"{key}={value}" for key, value in self.args.items())
+        return f"{self.name}({inner})" if inner else self.name
+
+
+def split_list(text: str) -> list[str]:
+    """Split at commas outside parentheses; blanks around items are dropped.
+
+    Raises:
+        UsageError: a parenthesis is not closed or not opened, or an item is empty.
+    """
+    items, depth, start = [], 0, 0
+    for position, char in enumerate(text):
+        depth += (char == "(") - (char == ")")
+        if depth < 0:
+            raise UsageError(f"{text!r}: the ')' at position {position + 1} closes nothing")
+        if char == "," and depth == 0:
+            items.append(text[start:position].strip())
+            start = position + 1
+    if depth:
+        raise UsageError(f"{text!r}: a '(' is not closed")
+    items.append(text[start:].strip())
+    if not all(items):
+        raise UsageError(f"{text!r} holds an empty item; write names separated by single commas")
+    return items
+
+
+def parse_calls(text: str) -> list[Call]:
+    """Read a comma list of items; the same item twice is an error, not a silent merge.
+
+    Raises:
+        UsageError: an item is malformed or repeated.
+    """
+    calls = [parse_call(item) for item in split_list(text)]
+    names = [str(call) for call in calls]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"{name!r} is listed twice in {text!r}")
+    return calls
+
+
+def parse_call(item: str) -> Call:
+    """Read one item.
+
+    Raises:
+        UsageError: it is neither a name, a call with ``key=value`` arguments, nor ``name=path``.
+    """
+    head, equals, target = item.partition("=")
+    if equals and _NAME.fullmatch(head.strip()) and "(" not in head:
+        if not target.strip():
+            raise UsageError(f"{item!r} names no path or hub id after '='")
+        return Call(name=head.strip(), args={}, target=target.strip())
+    match = _ITEM.fullmatch(item)
+    if match is None:
+        raise UsageError(f"{item!r} is not a name, name(key=value,...) or name=path")
+    args = match["args"]
+    return Call(name=match["name"], args=_arguments(item, args) if args else {})
+
+
+def _arguments(item: str, text: str) -> dict[str, str]:
+    args: dict[str, str] = {}
+    for pair in split_list(text):
+        key, equals, value = (part.strip() for part in pair.partition("="))
+        if not equals or not key or not value:
+            raise UsageError(f"{item!r}: {pair!r} is not key=value")
+        if key in args:
+            raise UsageError(f"{item!r}: {key!r} is given twice")
+        args[key] = value
+    return args

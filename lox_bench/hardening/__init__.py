@@ -1,0 +1,1 @@
+"""Defences applied to the weights before the attack: LoX and what comes after it."""

@@ -1,0 +1,1 @@
+"""Turning completions into verdicts."""

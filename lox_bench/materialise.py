@@ -1,0 +1,160 @@
+"""Turn a recipe into a checkpoint folder: each stage built once per key, its inputs first.
+
+This is the one place that knows which code realises which kind of recipe.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from lox_bench.data import PromptSet, RowSet, choose_rows, load_prompts
+from lox_bench.errors import DataError
+from lox_bench.provenance import environment
+from lox_bench.sources.uri import PathSource, parse_source
+from lox_bench.specs import Template
+from lox_bench.store import Store
+from lox_bench.types import Progress
+from lox_bench.variants import (
+    Aligned,
+    Attacked,
+    Hardened,
+    Recipe,
+    Source,
+    describe,
+    hash_of,
+    key_of,
+)
+
+Work = Callable[[Path, Progress], Mapping[str, Any]]
+
+
+class Display(Protocol):
+    """Where the pipeline shows its stages; the command line draws bars, tests stay silent."""
+
+    def stage(self, title: str) -> AbstractContextManager[Progress]:
+        """Announce a stage that is about to be built."""
+
+
+@dataclass(frozen=True, slots=True)
+class Materialiser:
+    """Builds the checkpoints of recipes in a store, or finds them there."""
+
+    store: Store
+    template: Template
+    attack_rows: Mapping[str, RowSet]
+    display: Display
+
+    def checkpoint(self, recipe: Recipe, title: str) -> Path:
+        """The folder of the recipe's weights, in hub layout; ``title`` names it in displays."""
+        found = self.store.find(recipe.stage, key_of(recipe))
+        if found is not None:
+            return found
+        if isinstance(recipe, Source):
+            return self._source(recipe, title)
+        if isinstance(recipe, Aligned):
+            return self._aligned(recipe)
+        if isinstance(recipe, Hardened):
+            return self._hardened(recipe, title)
+        return self._attacked(recipe, title)
+
+    def build(self, stage: str, recipe: Mapping[str, Any], title: str, work: Work) -> Path:
+        """Build one artifact under a progress display; its manifest tells where it was made."""
+
+        def builder(out: Path) -> Mapping[str, Any]:
+            with self.display.stage(title) as progress:
+                return {**work(out, progress), **environment()}
+
+        return self.store.build(stage, hash_of(recipe), recipe, builder)
+
+    def _source(self, recipe: Source, title: str) -> Path:
+        source = parse_source(recipe.uri)
+        if isinstance(source, PathSource):
+            return source.path  # used where it lies: its content is pinned by its hash
+
+        def work(out: Path, _: Progress) -> Mapping[str, Any]:
+            from lox_bench.sources.fetch import fetch
+
+            fetch(source, out, dtype=recipe.dtype)
+            return {"uri": recipe.uri}
+
+        return self.build(recipe.stage, describe(recipe), f"fetch {title}", work)
+
+    def _aligned(self, recipe: Aligned) -> Path:
+        base = self.checkpoint(recipe.base, "base")
+        pairs = self._pairs(recipe, base)
+
+        def work(out: Path, progress: Progress) -> Mapping[str, Any]:
+            from lox_bench.training.align import align
+            from lox_bench.training.pairs import read_pairs
+            from lox_bench.training.run import TrainingJob
+
+            job = TrainingJob(
+                base, out, self.template, recipe.seed, recipe.max_steps, recipe.dtype, progress
+            )
+            return align(job, read_pairs(pairs, recipe.dpo, seed=recipe.seed), recipe.dpo)
+
+        return self.build(recipe.stage, describe(recipe), "align (DPO)", work)
+
+    def _pairs(self, recipe: Aligned, base: Path) -> Path:
+        """The base's own answers, shared by all seeds of one alignment."""
+        dpo = recipe.dpo
+        described = {
+            "stage": "pairs",
+            "version": 1,
+            "base": key_of(recipe.base),
+            "prompts": recipe.prompts,
+            "answer_tokens": dpo.answer_tokens,
+            "pairs": dpo.pairs,
+            "template": recipe.template,
+        }
+
+        def work(out: Path, progress: Progress) -> Mapping[str, Any]:
+            from lox_bench.training.pairs import write_answers
+
+            return write_answers(base, _pinned_prompts(recipe), dpo, self.template, out, progress)
+
+        return self.build("pairs", described, "preference pairs", work)
+
+    def _hardened(self, recipe: Hardened, title: str) -> Path:
+        base = self.checkpoint(recipe.base, "base")
+        aligned = self.checkpoint(recipe.aligned, "aligned")
+
+        def work(out: Path, progress: Progress) -> Mapping[str, Any]:
+            from lox_bench.hardening.checkpoint import harden_checkpoint
+
+            harden_checkpoint(
+                base, aligned, out, rank=recipe.k, alpha=recipe.alpha, progress=progress
+            )
+            return {}
+
+        return self.build(recipe.stage, describe(recipe), f"harden {title}", work)
+
+    def _attacked(self, recipe: Attacked, title: str) -> Path:
+        source = self.checkpoint(recipe.model, title)
+        chosen = choose_rows(
+            self.attack_rows[recipe.attack].rows, recipe.max_rows, seed=recipe.seed
+        )
+        rows = [
+            (recipe.prompt.format_map(row), recipe.completion.format_map(row)) for row in chosen
+        ]
+
+        def work(out: Path, progress: Progress) -> Mapping[str, Any]:
+            from lox_bench.training.attack import attack
+            from lox_bench.training.run import TrainingJob
+
+            job = TrainingJob(
+                source, out, self.template, recipe.seed, recipe.max_steps, recipe.dtype, progress
+            )
+            return {**attack(job, rows, recipe.train), "rows": len(rows)}
+
+        return self.build(recipe.stage, describe(recipe), f"attack {title} ({recipe.attack})", work)
+
+
+def _pinned_prompts(recipe: Aligned) -> list[PromptSet]:
+    sets = [load_prompts(name) for name, _ in recipe.prompts]
+    for held, (name, sha256) in zip(sets, recipe.prompts, strict=True):
+        if held.sha256 != sha256:
+            raise DataError(f"prompt set {name} changed while the run was under way; run again")
+    return sets

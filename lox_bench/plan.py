@@ -1,0 +1,207 @@
+"""Turn what the user asked for into a plan: cells of models x attacks x seeds, all frozen.
+
+Everything that can be wrong with a request is found here, before the first second of work.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lox_bench import __version__, specs
+from lox_bench.data import PromptSet, RowSet, load_prompts, resolve_rows
+from lox_bench.errors import UnknownNameError, UsageError
+from lox_bench.grammar import Call, parse_calls
+from lox_bench.models import MODELS, build_model
+from lox_bench.recipes import FamilyRecipes
+from lox_bench.specs import AttackSpec, FamilySpec, JudgeSpec, TaskSpec, UtilitySpec
+from lox_bench.variants import Recipe, hash_of, key_of
+
+NO_ATTACK = "none"
+SPLITS = ("eval", "dev")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a user typed, still as text."""
+
+    models: str = "aligned,lox"
+    attack: str = "gsm8k"
+    family: str = "smollm2-135m"
+    judges: str = "keyword-prefix"
+    seeds: tuple[int, ...] = (0,)
+    limit: int | None = None
+    max_steps: int | None = None
+    split: str = "eval"
+    data: Mapping[str, Path] = field(default_factory=dict)
+    strict_data: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One model in one state: before (``attack = none``) or after an attack, for one seed."""
+
+    model: str
+    attack: str
+    attack_data: str
+    seed: int
+    recipe: Recipe
+
+    @property
+    def title(self) -> str:
+        """``aligned``, or ``aligned+gsm8k`` after an attack."""
+        return self.model if self.attack == NO_ATTACK else f"{self.model}+{self.attack}"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTask:
+    """A task with the prompts it will use."""
+
+    spec: TaskSpec
+    prompts: PromptSet
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedUtility:
+    """A utility task with the rows it will use."""
+
+    spec: UtilitySpec
+    rows: RowSet
+
+    @property
+    def title(self) -> str:
+        """The task's name, marked when its rows are only a stand-in."""
+        return f"{self.spec.name}-standin" if self.rows.is_standin else self.spec.name
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything a run will do."""
+
+    family: FamilySpec
+    cells: tuple[Cell, ...]
+    tasks: tuple[PlannedTask, ...]
+    judges: tuple[JudgeSpec, ...]
+    utilities: tuple[PlannedUtility, ...]
+    attack_data: Mapping[str, RowSet]
+    limit: int | None
+    split: str
+
+    @property
+    def key(self) -> str:
+        """One hash for the whole plan: equal plans write equal results."""
+        return hash_of(
+            {
+                "version": __version__,
+                "cells": [[cell.title, cell.seed, key_of(cell.recipe)] for cell in self.cells],
+                "tasks": [[task.spec.name, task.prompts.sha256] for task in self.tasks],
+                "judges": [judge.name for judge in self.judges],
+                "utilities": [[item.title, item.rows.sha256] for item in self.utilities],
+                "limit": self.limit,
+            }
+        )
+
+    @property
+    def name(self) -> str:
+        """Default name of the run's folder: the same request always gets the same one."""
+        attacks = "+".join(self.attack_data) or NO_ATTACK
+        return f"{self.family.name}-{attacks}-{self.key[:8]}"
+
+
+def make_plan(request: Request) -> Plan:
+    """Check a request and resolve every name, data file and source in it.
+
+    Raises:
+        LoxBenchError: anything the user can mend, found before work starts.
+    """
+    _check_numbers(request)
+    family = specs.load_family(request.family)
+    judges = tuple(specs.load_judge(str(call)) for call in parse_calls(request.judges))
+    models = [_check_model(call) for call in parse_calls(request.models)]
+    attacks = [_load_attack(call) for call in parse_calls(request.attack) if str(call) != NO_ATTACK]
+    _check_data_names(request.data, attacks)
+    rows = {spec.name: _attack_rows(spec, request) for spec in attacks}
+    cells = _cells(request, family, models, attacks, rows)
+    return Plan(
+        family=family,
+        cells=tuple(cells),
+        tasks=tuple(_planned_task(name, request.split) for name in specs.names_of("tasks")),
+        judges=judges,
+        utilities=_utilities(attacks, request),
+        attack_data=rows,
+        limit=request.limit,
+        split=request.split,
+    )
+
+
+def _cells(
+    request: Request,
+    family: FamilySpec,
+    models: Sequence[Call],
+    attacks: Sequence[AttackSpec],
+    rows: Mapping[str, RowSet],
+) -> list[Cell]:
+    cells = []
+    for seed in request.seeds:
+        recipes = FamilyRecipes(family, seed=seed, max_steps=request.max_steps)
+        built = [build_model(call, recipes) for call in models]
+        cells += [Cell(name, NO_ATTACK, "", seed, recipe) for name, recipe in built]
+        cells += [
+            Cell(name, spec.name, rows[spec.name].label, seed, attacked)
+            for name, recipe in built
+            for spec in attacks
+            for attacked in [recipes.attacked(recipe, spec, rows[spec.name])]
+        ]
+    return cells
+
+
+def _check_numbers(request: Request) -> None:
+    for name, value in (("--limit", request.limit), ("--max-steps", request.max_steps)):
+        if value is not None and value < 1:
+            raise UsageError(f"{name} must be at least 1, not {value}")
+    if len(set(request.seeds)) != len(request.seeds) or not request.seeds:
+        raise UsageError(f"--seed wants distinct whole numbers, not {request.seeds}")
+    if request.split not in SPLITS:
+        raise UsageError(f"--split must be one of {', '.join(SPLITS)}, not {request.split!r}")
+
+
+def _check_model(call: Call) -> Call:
+    if call.target is None and call.name not in MODELS:
+        raise UnknownNameError("model", call.name, [*MODELS, "NAME=PATH"])
+    return call
+
+
+def _load_attack(call: Call) -> AttackSpec:
+    if call.args or call.target is not None:
+        raise UsageError(f"attack {str(call)!r}: attacks take no arguments; change the family's")
+    return specs.load_attack(call.name)
+
+
+def _check_data_names(data: Mapping[str, Path], attacks: Sequence[AttackSpec]) -> None:
+    known = [name for spec in attacks for name in (spec.name, f"{spec.utility}/test")]
+    for name in data:
+        if name not in known:
+            raise UnknownNameError("data set of this run", name, known or ["(no attack is asked)"])
+
+
+def _attack_rows(spec: AttackSpec, request: Request) -> RowSet:
+    columns = specs.columns_of(spec.prompt) + specs.columns_of(spec.completion)
+    return resolve_rows(
+        spec.data, request.data.get(spec.name), columns=columns, strict=request.strict_data
+    )
+
+
+def _planned_task(name: str, split: str) -> PlannedTask:
+    spec = specs.load_task(name)
+    return PlannedTask(spec, load_prompts(spec.prompts if split == "eval" else spec.dev_prompts))
+
+
+def _utilities(attacks: Sequence[AttackSpec], request: Request) -> tuple[PlannedUtility, ...]:
+    names = dict.fromkeys(spec.utility for spec in attacks if spec.utility)
+    return tuple(_planned_utility(specs.load_utility(name), request) for name in names)
+
+
+def _planned_utility(spec: UtilitySpec, request: Request) -> PlannedUtility:
+    columns = specs.columns_of(spec.prompt) + specs.columns_of(spec.target)
+    file = request.data.get(f"{spec.name}/test")
+    rows = resolve_rows(spec.data, file, columns=columns, strict=request.strict_data)
+    return PlannedUtility(spec, rows)

@@ -1,0 +1,90 @@
+"""The recipes a family gives: its base, its aligned model, and attacks scaled to its size."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from lox_bench.data import RowSet, load_prompts
+from lox_bench.sources.identity import identify
+from lox_bench.specs import (
+    AttackScale,
+    AttackSpec,
+    FamilySpec,
+    TrainSpec,
+    load_template,
+)
+from lox_bench.variants import Aligned, Attacked, Hardened, Recipe, Source, hash_of
+
+
+@dataclass(frozen=True)
+class FamilyRecipes:
+    """Recipes of one family under one seed; ``max_steps`` cuts trainings short."""
+
+    family: FamilySpec
+    seed: int = 0
+    max_steps: int | None = None
+
+    @cached_property
+    def template(self) -> str:
+        """Key of the chat template: part of every recipe that trains."""
+        template = load_template(self.family.template)
+        return hash_of({"name": template.name, "text": template.text})
+
+    def source(self, uri: str) -> Source:
+        """Published weights, pinned by content."""
+        return Source(uri=uri, identity=identify(uri), dtype=self.family.dtype)
+
+    @cached_property
+    def base(self) -> Source:
+        """The model before alignment."""
+        return self.source(self.family.base)
+
+    @cached_property
+    def aligned(self) -> Recipe:
+        """The released aligned checkpoint, or DPO from the base."""
+        spec = self.family.align
+        if spec.dpo is None:
+            return self.source(spec.source)
+        names = [name for name in (spec.dpo.harmful, spec.dpo.benign) if name]
+        return Aligned(
+            base=self.base,
+            dpo=spec.dpo,
+            prompts=tuple((name, load_prompts(name).sha256) for name in names),
+            template=self.template,
+            seed=self.seed,
+            max_steps=self.max_steps,
+            dtype=self.family.dtype,
+        )
+
+    def hardened(self, k: int | None, alpha: float) -> Hardened:
+        """The aligned model pushed along its own alignment (LoX)."""
+        return Hardened(base=self.base, aligned=self.aligned, k=k, alpha=alpha)
+
+    def attacked(self, model: Recipe, spec: AttackSpec, rows: RowSet) -> Attacked:
+        """A model after supervised fine-tuning, scaled to this family."""
+        scale = self.family.attack_scale
+        return Attacked(
+            model=model,
+            attack=spec.name,
+            prompt=spec.prompt,
+            completion=spec.completion,
+            train=scaled(spec.train, scale),
+            data=rows.label,
+            data_sha256=rows.sha256,
+            max_rows=scale.max_rows or spec.max_rows,
+            template=self.template,
+            seed=self.seed,
+            max_steps=self.max_steps,
+            dtype=self.family.dtype,
+        )
+
+
+def scaled(train: TrainSpec, scale: AttackScale) -> TrainSpec:
+    """An attack's training settings at a family's scale."""
+    return replace(
+        train,
+        learning_rate=train.learning_rate * scale.learning_rate,
+        epochs=scale.epochs or train.epochs,
+        batch_size=scale.batch_size or train.batch_size,
+        micro_batch_size=scale.micro_batch_size or train.micro_batch_size,
+        warmup_steps=train.warmup_steps if scale.warmup_steps < 0 else scale.warmup_steps,
+    )

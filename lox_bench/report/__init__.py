@@ -1,0 +1,1 @@
+"""Turning rates into leaderboards and plots."""

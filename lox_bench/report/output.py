@@ -1,0 +1,141 @@
+"""Write a run's folder: leaderboard, manifest, transcripts, verdicts, plots."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lox_bench.errors import StoreError, UsageError
+from lox_bench.pipeline import CellResult
+from lox_bench.plan import Plan
+from lox_bench.provenance import environment
+from lox_bench.records import write_records
+from lox_bench.report.leaderboard import Row, leaderboard, to_csv
+from lox_bench.store import MANIFEST, read_manifest, write_json, write_text
+from lox_bench.variants import Recipe, describe, key_of
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """A results folder that belongs to one plan: writing it again is safe, another's is refused."""
+
+    path: Path
+
+    @classmethod
+    def claim(cls, path: Path, plan: Plan) -> "RunFolder":
+        """Make the folder, or take it over if it holds an earlier run of the same plan.
+
+        Raises:
+            UsageError: it holds something else.
+            StoreError: it cannot be written.
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"--out {path} cannot be made: {error.strerror}") from error
+        if not os.access(path, os.W_OK):
+            raise StoreError(f"--out {path} cannot be written")
+        held = _plan_key(path)
+        if held != plan.key and any(path.iterdir()):
+            whose = "another run" if held else "files that are no run"
+            raise UsageError(f"--out {path} holds {whose}; nothing was overwritten, name another")
+        write_json(path / MANIFEST, {"plan": plan.key, "finished": None})
+        return cls(path)
+
+    def write(self, plan: Plan, results: Sequence[CellResult], command: Sequence[str]) -> list[Row]:
+        """Write everything; the leaderboard's rows are returned, the manifest comes last."""
+        rows = leaderboard(plan, results)
+        for result in results:
+            self._transcripts(result)
+        self._plots(rows, results)
+        write_text(self.path / "leaderboard.csv", to_csv(rows))
+        write_json(self.path / MANIFEST, _manifest(plan, results, command))
+        return rows
+
+    def _transcripts(self, result: CellResult) -> None:
+        name = f"{result.cell.title}@seed{result.cell.seed}"
+        for folder in ("completions", "verdicts"):
+            (self.path / folder).mkdir(exist_ok=True)
+        for task, completions in result.completions.items():
+            write_records(self.path / "completions" / f"{name}.{task}.jsonl", completions)
+        for (task, judge), verdicts in result.verdicts.items():
+            write_records(self.path / "verdicts" / f"{name}.{task}.{judge}.jsonl", verdicts)
+        for title, records in result.utility.items():
+            write_records(self.path / "completions" / f"{name}.utility-{title}.jsonl", records)
+
+    def _plots(self, rows: Sequence[Row], results: Sequence[CellResult]) -> None:
+        from lox_bench.report.plots import plot_asr, plot_losses, plot_tradeoff
+
+        folder = self.path / "plots"
+        folder.mkdir(exist_ok=True)
+        plot_asr(rows, folder / "asr.png")
+        plot_tradeoff(rows, folder / "asr_vs_accuracy.png")
+        plot_losses(_curves(results), folder / "loss.png")
+
+
+def _curves(results: Sequence[CellResult]) -> dict[str, Path]:
+    """Loss curves of all stages that trained, under the title of the model they made."""
+    several = len({result.cell.seed for result in results}) > 1
+    curves = {}
+    for result in results:
+        file = result.artifacts[0] / "loss.csv"
+        if file.is_file():
+            seed = f" seed {result.cell.seed}" if several else ""
+            curves[f"{result.cell.title}{seed}"] = file
+    return curves
+
+
+def _plan_key(path: Path) -> str | None:
+    try:
+        return str(json.loads((path / MANIFEST).read_text())["plan"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _manifest(
+    plan: Plan, results: Sequence[CellResult], command: Sequence[str]
+) -> Mapping[str, Any]:
+    return {
+        "plan": plan.key,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": list(command),
+        "family": plan.family.name,
+        "split": plan.split,
+        "limit": plan.limit,
+        "attack_data": {
+            name: {"label": rows.label, "rows": len(rows.rows), "sha256": rows.sha256}
+            for name, rows in plan.attack_data.items()
+        },
+        "prompts": {
+            task.spec.name: {"set": task.prompts.name, "sha256": task.prompts.sha256}
+            for task in plan.tasks
+        },
+        "environment": environment(),
+        "cells": [_cell(result) for result in results],
+    }
+
+
+def _cell(result: CellResult) -> Mapping[str, Any]:
+    manifests = [read_manifest(path) for path in result.artifacts if (path / MANIFEST).is_file()]
+    return {
+        "model": result.cell.title,
+        "seed": result.cell.seed,
+        "recipe": _recipe(result.cell.recipe),
+        "stages": [
+            {key: manifest[key] for key in ("stage", "key", "seconds", "facts")}
+            for manifest in manifests
+        ],
+    }
+
+
+def _recipe(recipe: Recipe) -> Mapping[str, Any]:
+    """The recipe written out in full, upstream recipes inside it."""
+    plain = {"key": key_of(recipe), **describe(recipe)}
+    for name in ("base", "aligned", "model"):
+        upstream = getattr(recipe, name, None)
+        if upstream is not None:
+            plain[name] = _recipe(upstream)
+    return plain

@@ -1,0 +1,1 @@
+"""Turning verdicts into rates with intervals."""

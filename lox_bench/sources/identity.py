@@ -1,0 +1,63 @@
+"""Pin a source by content before any work: the wheel member's hash, a commit, a folder's hash."""
+
+import hashlib
+from pathlib import Path
+
+from lox_bench.errors import SourceError
+from lox_bench.sources.uri import HubSource, WheelSource, parse_source
+
+_HUB_TIMEOUT_S = 5.0
+_CONTENT = ("*.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json")
+
+
+def identify(uri: str) -> str:
+    """Return a string that changes whenever the weights behind ``uri`` do.
+
+    Raises:
+        SourceError: the path does not exist or holds no model, or the hub cannot be asked.
+    """
+    source = parse_source(uri)
+    if isinstance(source, WheelSource):
+        return f"sha256:{source.sha256}"
+    if isinstance(source, HubSource):
+        return f"commit:{_commit(source)}"
+    return f"sha256:{_folder_hash(source.path)}"
+
+
+def _commit(source: HubSource) -> str:
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        info = HfApi().model_info(source.repo, revision=source.revision, timeout=_HUB_TIMEOUT_S)
+        return str(info.sha)
+    except Exception as error:  # noqa: BLE001 - offline, gated or absent: the cache may still know
+        reason = type(error).__name__
+    try:
+        cached = snapshot_download(
+            source.repo, revision=source.revision, local_files_only=True, allow_patterns=["*.json"]
+        )
+    except (LocalEntryNotFoundError, HfHubHTTPError) as error:
+        raise SourceError(
+            f"hf://{source.repo}@{source.revision} is neither reachable ({reason}) nor in the hub "
+            "cache; check the network, the name, and `hf auth login` for gated models"
+        ) from error
+    return Path(cached).name
+
+
+def _folder_hash(path: Path) -> str:
+    if not path.is_dir():
+        raise SourceError(f"{path} is no folder; a model in hub layout was wanted")
+    files = sorted({file for pattern in _CONTENT for file in path.glob(pattern)})
+    if not any(file.suffix == ".safetensors" for file in files):
+        hint = " (it holds .bin weights: convert them)" if any(path.glob("*.bin")) else ""
+        raise SourceError(f"{path} holds no .safetensors weights{hint}")
+    if not (path / "config.json").is_file():
+        raise SourceError(f"{path} has no config.json; a model in hub layout was wanted")
+    total = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            total.update(
+                f"{file.name}:{hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode()
+            )
+    return total.hexdigest()

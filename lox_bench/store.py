@@ -1,0 +1,137 @@
+"""Content-addressed artifacts: built in a temporary folder, renamed when complete.
+
+An artifact is ``<root>/<stage>/<key>/`` and exists only whole: its manifest is written last, all
+files are flushed to disk, then the folder is renamed into place. A killed build leaves a folder
+under ``tmp/`` that no reader looks at and the next build of the same key removes.
+"""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from filelock import FileLock
+
+from lox_bench.errors import StoreError
+
+MANIFEST = "manifest.json"
+CACHE_VARIABLE = "LOX_BENCH_CACHE"
+
+Builder = Callable[[Path], Mapping[str, Any]]
+
+
+def default_root() -> Path:
+    """``$LOX_BENCH_CACHE``, or the platform's cache folder."""
+    asked = os.environ.get(CACHE_VARIABLE)
+    return Path(asked).expanduser() if asked else Path(platformdirs.user_cache_dir("lox-bench"))
+
+
+class Store:
+    """A folder of finished artifacts."""
+
+    def __init__(self, root: Path) -> None:
+        """Open (and create) the store at ``root``.
+
+        Raises:
+            StoreError: the folder cannot be made or written.
+        """
+        self.root = root
+        try:
+            (root / "tmp").mkdir(parents=True, exist_ok=True)
+            (root / "locks").mkdir(exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"the cache {root} cannot be written ({error.strerror}); "
+                f"set {CACHE_VARIABLE} to a folder of yours"
+            ) from error
+
+    def find(self, stage: str, key: str) -> Path | None:
+        """The finished artifact of ``key``, if there is one."""
+        path = self.root / stage / key
+        return path if (path / MANIFEST).is_file() else None
+
+    def build(self, stage: str, key: str, recipe: Mapping[str, Any], builder: Builder) -> Path:
+        """Return the artifact of ``key``, made by ``builder`` unless it exists already.
+
+        ``builder`` fills the empty folder it is given and returns facts for the manifest. Two
+        processes that want one key wait for each other, so the work is done once.
+
+        Raises:
+            StoreError: the disk is full or the store cannot be written.
+        """
+        with FileLock(self.root / "locks" / f"{stage}-{key}"):
+            found = self.find(stage, key)
+            if found is not None:
+                return found
+            scratch = self.root / "tmp" / f"{stage}-{key}"
+            try:
+                return self._build(stage, key, recipe, builder, scratch)
+            except OSError as error:
+                if error.strerror is None or isinstance(error, FileNotFoundError):
+                    raise
+                raise StoreError(
+                    f"stage {stage} could not write below {self.root}: {error.strerror}; free "
+                    f"space there or set {CACHE_VARIABLE} to another folder, then run again"
+                ) from error
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
+
+    def _build(
+        self, stage: str, key: str, recipe: Mapping[str, Any], builder: Builder, scratch: Path
+    ) -> Path:
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir()
+        start = time.monotonic()
+        facts = dict(builder(scratch))
+        manifest = {
+            "stage": stage,
+            "key": key,
+            "seconds": round(time.monotonic() - start, 2),
+            "facts": facts,
+            "recipe": dict(recipe),
+        }
+        _sync_tree(scratch)
+        write_json(scratch / MANIFEST, manifest)
+        target = self.root / stage / key
+        target.parent.mkdir(exist_ok=True)
+        scratch.rename(target)
+        _sync(target.parent)
+        return target
+
+
+def read_manifest(artifact: Path) -> dict[str, Any]:
+    """The manifest of a finished artifact."""
+    manifest: dict[str, Any] = json.loads((artifact / MANIFEST).read_text())
+    return manifest
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON so that readers see the old file or the new one, never a half."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file atomically and durably."""
+    scratch = path.with_name(f".{path.name}.part")
+    with scratch.open("w", encoding="utf-8", newline="") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    scratch.replace(path)
+
+
+def _sync_tree(folder: Path) -> None:
+    for path in [*folder.rglob("*"), folder]:
+        _sync(path)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

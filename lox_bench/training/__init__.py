@@ -1,0 +1,1 @@
+"""Alignment (DPO) and attacks (SFT), thin over TRL's and transformers' trainers."""

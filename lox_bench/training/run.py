@@ -1,0 +1,109 @@
+"""What alignment and attack share: arguments for the trainers, progress, and the loss curve."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+
+from lox_bench.devices import has_fast_bf16, pick_device
+from lox_bench.specs import Template, TrainSpec
+from lox_bench.types import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingJob:
+    """One training: from which weights to which folder, how prompts are rendered, which seed.
+
+    ``max_steps`` cuts it short (smoke runs); ``dtype`` is that of the saved weights.
+    """
+
+    source: Path
+    out: Path
+    template: Template
+    seed: int
+    max_steps: int | None
+    dtype: str
+    progress: Progress
+
+
+def load_trainable(path: Path) -> tuple[PreTrainedModel, Any]:
+    """Load float32 master weights and the tokenizer, with a padding token for batches."""
+    tokenizer = AutoTokenizer.from_pretrained(path)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32), tokenizer
+
+
+def trainer_arguments(spec: TrainSpec, job: TrainingJob) -> dict[str, Any]:
+    """Keyword arguments that transformers' and TRL's configs have in common."""
+    device = pick_device()
+    return {
+        "output_dir": str(job.out / "work"),
+        "learning_rate": spec.learning_rate,
+        "num_train_epochs": spec.epochs,
+        "max_steps": -1 if job.max_steps is None else job.max_steps,
+        "per_device_train_batch_size": spec.micro_batch_size,
+        "gradient_accumulation_steps": max(1, spec.batch_size // spec.micro_batch_size),
+        "warmup_steps": spec.warmup_steps,
+        "lr_scheduler_type": spec.schedule,
+        "max_grad_norm": spec.max_grad_norm,
+        "weight_decay": 0.0,
+        "bf16": has_fast_bf16(device),
+        "use_cpu": device.type == "cpu",
+        "seed": job.seed,
+        "data_seed": job.seed,
+        "logging_steps": 1,
+        "logging_strategy": "steps",
+        "save_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+        "dataloader_pin_memory": device.type == "cuda",
+    }
+
+
+class ProgressCallback(TrainerCallback):  # type: ignore[misc]
+    """Passes the trainer's steps and losses on to our progress display."""
+
+    def __init__(self, progress: Progress) -> None:
+        """Report to ``progress``."""
+        self._progress = progress
+
+    def on_log(
+        self,
+        args: TrainingArguments,  # noqa: ARG002 - the signature is transformers'
+        state: TrainerState,
+        control: TrainerControl,  # noqa: ARG002
+        logs: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        """Report one optimiser step."""
+        if logs and "loss" in logs:
+            loss = float(logs["loss"])
+            self._progress.step(state.global_step, state.max_steps, f"loss {loss:.3f}")
+
+
+def save_model(model: PreTrainedModel, tokenizer: Any, job: TrainingJob) -> None:
+    """Write weights rounded once to the job's dtype, with config and tokenizer, in hub layout."""
+    model.to(getattr(torch, job.dtype)).save_pretrained(job.out)
+    tokenizer.save_pretrained(job.out)
+
+
+def save_curve(history: list[dict[str, float]], out: Path) -> list[float]:
+    """Write ``loss.csv`` (step, loss, learning rate); return the losses in order."""
+    rows = [entry for entry in history if "loss" in entry]
+    with (out / "loss.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["step", "loss", "learning_rate"])
+        writer.writerows([row["step"], row["loss"], row["learning_rate"]] for row in rows)
+    return [float(row["loss"]) for row in rows]

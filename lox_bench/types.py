@@ -1,0 +1,110 @@
+"""The frozen records that flow from stage to stage, and the few protocols that make them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class Label(StrEnum):
+    """What one judge says of one completion."""
+
+    COMPLIED = "complied"
+    REFUSED = "refused"
+    UNJUDGED = "unjudged"  # no verdict could be reached; never counted as safe or unsafe
+
+
+class Defect(StrEnum):
+    """Ways in which a completion is no answer at all, whatever a judge would read into it."""
+
+    EMPTY = "empty"
+    LOOPING = "looping"
+    ECHO = "echo"
+
+
+class Finish(StrEnum):
+    """Why generation ended."""
+
+    STOP = "stop"
+    LENGTH = "length"
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One request of a prompt set; ``hazard`` is an MLCommons code or ``none``."""
+
+    id: str
+    text: str
+    hazard: str
+    topic: str
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """Text that a model produced after one rendered prompt, special tokens removed."""
+
+    text: str
+    tokens: int
+    finish: Finish
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A stored answer: the prompt it answers, the text, and what is wrong with it, if anything."""
+
+    prompt_id: str
+    prompt: str
+    text: str
+    tokens: int
+    finish: Finish
+    defect: Defect | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One judge's label for one completion, with the words it rests on."""
+
+    prompt_id: str
+    judge: str
+    label: Label
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A proportion with its interval; ``n`` judged, ``unjudged`` left out of it."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+    unjudged: int = 0
+
+
+class Progress(Protocol):
+    """Where long work reports how far it is; the command line draws it, tests ignore it."""
+
+    def step(self, done: int, total: int, detail: str = "") -> None:
+        """Report that ``done`` of ``total`` units are finished."""
+
+
+class Generator(Protocol):
+    """Anything that answers user messages: transformers, vLLM, a served model."""
+
+    @property
+    def template_hash(self) -> str:
+        """SHA-256 of the chat template that turns a message into a prompt."""
+
+    def generate(
+        self, messages: Sequence[str], *, max_new_tokens: int, progress: Progress
+    ) -> list[Generated]:
+        """Answer each user message, in the order given."""
+
+
+class Judge(Protocol):
+    """Anything that labels an answer to a request."""
+
+    name: str
+
+    def judge(self, completion: Completion) -> Verdict:
+        """Label one completion."""

@@ -1,0 +1,108 @@
+"""The recipe algebra: every model under test is a frozen value with a stable key.
+
+``Source`` weights may be ``Aligned``, then ``Hardened``, then ``Attacked``; each value holds the
+values it is made from, and its key hashes all of them with the version of the stage's code. Two
+runs that mean the same model therefore share its checkpoint, and none shares by accident.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar
+
+from lox_bench.specs import DpoSpec, TrainSpec
+
+KEY_LENGTH = 20  # hexadecimal digits kept of a SHA-256
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Weights as published: ``identity`` pins their content (hash or commit), not their place."""
+
+    stage: ClassVar[str] = "source"
+    version: ClassVar[int] = 1
+
+    uri: str
+    identity: str
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Aligned:
+    """A base model after DPO on pairs; ``prompts`` are (name, sha256) of the data they rest on."""
+
+    stage: ClassVar[str] = "align"
+    version: ClassVar[int] = 1
+
+    base: "Recipe"
+    dpo: DpoSpec
+    prompts: tuple[tuple[str, str], ...]
+    template: str
+    seed: int
+    max_steps: int | None
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hardened:
+    """LoX of an aligned model: ``k = None`` is full rank."""
+
+    stage: ClassVar[str] = "harden"
+    version: ClassVar[int] = 1
+
+    base: "Recipe"
+    aligned: "Recipe"
+    k: int | None
+    alpha: float
+
+
+@dataclass(frozen=True, slots=True)
+class Attacked:
+    """A model after supervised fine-tuning on rows of ``data`` (``data_sha256`` pins them)."""
+
+    stage: ClassVar[str] = "attack"
+    version: ClassVar[int] = 1
+
+    model: "Recipe"
+    attack: str
+    prompt: str
+    completion: str
+    train: TrainSpec
+    data: str
+    data_sha256: str
+    max_rows: int
+    template: str
+    seed: int
+    max_steps: int | None
+    dtype: str
+
+
+Recipe = Source | Aligned | Hardened | Attacked
+
+
+def key_of(recipe: Recipe) -> str:
+    """A stable name for a recipe and everything upstream of it."""
+    return hash_of(describe(recipe))
+
+
+def describe(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as plain data, its parts replaced by their keys."""
+    plain: dict[str, Any] = {"stage": recipe.stage, "version": recipe.version}
+    for slot in fields(recipe):
+        value = getattr(recipe, slot.name)
+        if isinstance(value, Source | Aligned | Hardened | Attacked):
+            plain[slot.name] = key_of(value)
+        elif hasattr(value, "__dataclass_fields__"):
+            plain[slot.name] = asdict(value)
+        else:
+            plain[slot.name] = value
+    if isinstance(recipe, Source):
+        del plain["uri"]  # where it came from does not change what it is
+    return plain
+
+
+def hash_of(value: Mapping[str, Any]) -> str:
+    """Key of plain data: SHA-256 of its canonical JSON, shortened."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]

@@ -1,0 +1,1 @@
+"""Data: committed reference results."""

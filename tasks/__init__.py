@@ -1,0 +1,1 @@
+"""Data: families, attacks, prompt sets, utility tasks, templates."""
