@@ -93,8 +93,8 @@ def resolve_rows(
         DataError: the file is unusable, or only the stand-in is left and ``strict`` forbids it.
     """
     wanted = sorted(set(columns))
-    if file is not None:
-        return _from_file(file, wanted)
+    if file is not None or spec.file:
+        return _from_file(file or Path(spec.file).expanduser(), wanted)
     found = _from_hub(spec)
     if found is not None:
         _check_columns(found.rows, wanted, spec.hub)
@@ -121,7 +121,7 @@ def _from_file(file: Path, columns: Sequence[str]) -> RowSet:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise DataError(f"--data file {file} cannot be read ({reason})") from error
+        raise DataError(f"data file {file} cannot be read ({reason})") from error
     rows = parse_jsonl(text, where=str(file))
     _check_columns(rows, columns, str(file))
     sha = _digest(rows)
@@ -129,7 +129,7 @@ def _from_file(file: Path, columns: Sequence[str]) -> RowSet:
 
 
 def _from_hub(spec: DataSpec) -> RowSet | None:
-    """Download (or find in the hub cache) the split's parquet files; ``None`` out of reach."""
+    """Download (or find in the hub cache) the data set's files; ``None`` out of reach."""
     import pandas as pd
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
@@ -149,9 +149,15 @@ def _from_hub(spec: DataSpec) -> RowSet | None:
     files = sorted(folder.glob(spec.files))
     if not files:
         return None
-    frame = pd.concat([pd.read_parquet(file) for file in files])
+    frame = pd.concat([_read_table(file) for file in files])
     rows = [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
     return RowSet(f"hub:{spec.hub}@{folder.name[:8]}", tuple(rows), _digest(rows))
+
+
+def _read_table(file: Path) -> Any:
+    import pandas as pd
+
+    return pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_json(file, lines=True)
 
 
 def _check_columns(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], where: str) -> None:

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 from lox_bench.data import PromptSet, RowSet, choose_rows, load_prompts
 from lox_bench.errors import DataError
 from lox_bench.provenance import environment
+from lox_bench.recipes import preference_rows
+from lox_bench.records import write_records
 from lox_bench.sources.uri import PathSource, parse_source
 from lox_bench.specs import Template
 from lox_bench.store import Store
@@ -82,38 +84,43 @@ class Materialiser:
         return self.build(recipe.stage, describe(recipe), f"fetch {title}", work)
 
     def _aligned(self, recipe: Aligned) -> Path:
-        base = self.checkpoint(recipe.base, "base")
-        pairs = self._pairs(recipe, base)
+        base, dpo = self.checkpoint(recipe.base, "base"), recipe.dpo
+        answers = self._answers(recipe, base) if dpo.data is None else None
 
         def work(out: Path, progress: Progress) -> Mapping[str, Any]:
             from lox_bench.training.align import align
-            from lox_bench.training.pairs import read_pairs
+            from lox_bench.training.pairs import dialogue_pairs, on_policy_pairs, read_answers
             from lox_bench.training.run import TrainingJob
 
+            if answers is None:
+                pairs = dialogue_pairs(preference_rows(dpo).rows, dpo, seed=recipe.seed)
+            else:
+                pairs = on_policy_pairs(read_answers(answers), dpo, seed=recipe.seed)
             job = TrainingJob(
                 base, out, self.template, recipe.seed, recipe.max_steps, recipe.dtype, progress
             )
-            return align(job, read_pairs(pairs, recipe.dpo, seed=recipe.seed), recipe.dpo)
+            return align(job, pairs, dpo)
 
         return self.build(recipe.stage, describe(recipe), "align (DPO)", work)
 
-    def _pairs(self, recipe: Aligned, base: Path) -> Path:
+    def _answers(self, recipe: Aligned, base: Path) -> Path:
         """The base's own answers, shared by all seeds of one alignment."""
         dpo = recipe.dpo
         described = {
             "stage": "pairs",
             "version": 1,
             "base": key_of(recipe.base),
-            "prompts": recipe.prompts,
+            "data": recipe.data,
             "answer_tokens": dpo.answer_tokens,
-            "pairs": dpo.pairs,
             "template": recipe.template,
         }
 
         def work(out: Path, progress: Progress) -> Mapping[str, Any]:
-            from lox_bench.training.pairs import write_answers
+            from lox_bench.training.pairs import ANSWERS, ask
 
-            return write_answers(base, _pinned_prompts(recipe), dpo, self.template, out, progress)
+            answers = ask(base, self.template, _pinned_prompts(recipe), dpo.answer_tokens, progress)
+            write_records(out / ANSWERS, answers)
+            return {"answers": len(answers)}
 
         return self.build("pairs", described, "preference pairs", work)
 
@@ -153,8 +160,8 @@ class Materialiser:
 
 
 def _pinned_prompts(recipe: Aligned) -> list[PromptSet]:
-    sets = [load_prompts(name) for name, _ in recipe.prompts]
-    for held, (name, sha256) in zip(sets, recipe.prompts, strict=True):
+    sets = [load_prompts(name) for name, _ in recipe.data]
+    for held, (name, sha256) in zip(sets, recipe.data, strict=True):
         if held.sha256 != sha256:
             raise DataError(f"prompt set {name} changed while the run was under way; run again")
     return sets

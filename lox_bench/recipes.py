@@ -3,11 +3,13 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from lox_bench.data import RowSet, load_prompts
+from lox_bench.data import RowSet, load_prompts, resolve_rows
 from lox_bench.sources.identity import identify
 from lox_bench.specs import (
     AttackScale,
     AttackSpec,
+    DataSpec,
+    DpoSpec,
     FamilySpec,
     TrainSpec,
     load_template,
@@ -44,11 +46,10 @@ class FamilyRecipes:
         spec = self.family.align
         if spec.dpo is None:
             return self.source(spec.source)
-        names = [name for name in (spec.dpo.harmful, spec.dpo.benign) if name]
         return Aligned(
             base=self.base,
             dpo=spec.dpo,
-            prompts=tuple((name, load_prompts(name).sha256) for name in names),
+            data=_pinned(spec.dpo),
             template=self.template,
             seed=self.seed,
             max_steps=self.max_steps,
@@ -76,6 +77,24 @@ class FamilyRecipes:
             max_steps=self.max_steps,
             dtype=self.family.dtype,
         )
+
+
+def _pinned(dpo: DpoSpec) -> tuple[tuple[str, str], ...]:
+    """Name and hash of everything the preference pairs rest on."""
+    if dpo.data is not None:
+        rows = preference_rows(dpo)
+        return ((rows.label, rows.sha256),)
+    return tuple((name, load_prompts(name).sha256) for name in (dpo.harmful, dpo.benign))
+
+
+def preference_rows(dpo: DpoSpec) -> RowSet:
+    """The preference set a family names.
+
+    Raises:
+        DataError: it is not within reach; nothing stands in for it.
+    """
+    data = dpo.data or DataSpec()
+    return resolve_rows(data, None, columns=("chosen", "rejected"), strict=True)
 
 
 def scaled(train: TrainSpec, scale: AttackScale) -> TrainSpec:

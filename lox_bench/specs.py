@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from importlib import resources
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from string import Formatter
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -48,17 +49,31 @@ class TrainSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class DataSpec:
+    """Where rows come from: a local JSONL file, else files on the hub, else a stand-in of ours.
+
+    ``files`` is a pattern inside the hub's data set: parquet, JSON lines, or gzipped JSON lines.
+    """
+
+    hub: str = ""
+    files: str = ""
+    revision: str = "main"
+    file: str = ""
+    standin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DpoSpec:
     """Direct preference optimisation (arXiv 2305.18290) with an SFT term on the chosen answer.
 
-    ``pairs`` is ``on-policy`` (built here from prompts and the base's own answers) or the URI of
-    a preference set with ``chosen`` and ``rejected`` columns.
+    Pairs come from ``data``, a preference set with ``chosen`` and ``rejected`` dialogues, or are
+    made on-policy: ``harmful`` and ``benign`` prompts, the base's own answers, ``refusals``.
     """
 
     train: TrainSpec
     beta: float
     sft_weight: float
-    pairs: str
+    data: DataSpec | None = None
     harmful: str = ""
     benign: str = ""
     answer_tokens: int = 32
@@ -98,16 +113,6 @@ class FamilySpec:
     template: str = TOKENIZER_TEMPLATE
     dtype: str = "bfloat16"
     attack_scale: AttackScale = field(default_factory=AttackScale)
-
-
-@dataclass(frozen=True, slots=True)
-class DataSpec:
-    """Where rows come from when the user names no file: parquet files on the hub, a stand-in."""
-
-    hub: str
-    files: str
-    revision: str = "main"
-    standin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +177,9 @@ def names_of(kind: str) -> list[str]:
 
 
 def load_family(name: str) -> FamilySpec:
-    """Read a family by name."""
+    """Read a family by name, or from a TOML file of the user's (``mine.toml``)."""
+    if name.endswith(".toml"):
+        return _load_file(FamilySpec, Path(name).expanduser())
     return _load(FamilySpec, "families", "family", name)
 
 
@@ -235,6 +242,16 @@ def _load(cls: type[T], kind: str, singular: str, name: str) -> T:
         raise UnknownNameError(singular, name, known)
     file = _folder(kind) / f"{name}.toml"
     return parse(cls, tomllib.loads(file.read_text(encoding="utf-8")), where=f"{kind}/{name}.toml")
+
+
+def _load_file(cls: type[T], file: Path) -> T:
+    try:
+        raw = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SpecError(str(file), f"cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SpecError(str(file), f"is no TOML ({error})") from error
+    return parse(cls, raw, where=str(file))
 
 
 def parse(cls: type[T], raw: Mapping[str, Any], *, where: str) -> T:

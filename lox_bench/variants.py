@@ -30,14 +30,14 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Aligned:
-    """A base model after DPO on pairs; ``prompts`` are (name, sha256) of the data they rest on."""
+    """A base model after DPO on pairs; ``data`` names and pins (sha256) what they rest on."""
 
     stage: ClassVar[str] = "align"
     version: ClassVar[int] = 1
 
     base: "Recipe"
     dpo: DpoSpec
-    prompts: tuple[tuple[str, str], ...]
+    data: tuple[tuple[str, str], ...]
     template: str
     seed: int
     max_steps: int | None

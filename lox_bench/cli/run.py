@@ -17,7 +17,9 @@ Models = Annotated[
 Attack = Annotated[
     str, typer.Option(help="Comma list of attacks, or none. Unattacked rows always appear.")
 ]
-Family = Annotated[str, typer.Option(help="Which base and aligned pair (see list families).")]
+Family = Annotated[
+    str, typer.Option(help="Base and aligned pair: a name (see list families) or FILE.toml.")
+]
 Judges = Annotated[str, typer.Option(help="Comma list of judges; each gets rows of its own.")]
 Seed = Annotated[
     str, typer.Option("--seed", "--seeds", help="Seed, or comma list, of alignment and attack.")

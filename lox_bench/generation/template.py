@@ -32,19 +32,24 @@ class Renderer:
         """SHA-256 of the Jinja text in force."""
         return hashlib.sha256(self._text.encode()).hexdigest()
 
-    def render(self, message: str) -> str:
-        """Return the full prompt text for one user message, ready for the assistant's turn."""
+    def render(self, *turns: str) -> str:
+        """Return the prompt text for a dialogue, ready for the assistant's turn.
+
+        Args:
+            turns: user and assistant in alternation, the user's first and last.
+        """
+        roles = ("user", "assistant")
         rendered = self._tokenizer.apply_chat_template(
-            [{"role": "user", "content": message}],
+            [{"role": roles[i % 2], "content": turn} for i, turn in enumerate(turns)],
             chat_template=self._text,
             tokenize=False,
             add_generation_prompt=True,
         )
         return str(rendered)
 
-    def prompt_ids(self, message: str) -> list[int]:
+    def prompt_ids(self, *turns: str) -> list[int]:
         """Token ids of the rendered prompt; one BOS if the tokenizer uses one, never two."""
-        ids = list(self._tokenizer.encode(self.render(message), add_special_tokens=False))
+        ids = list(self._tokenizer.encode(self.render(*turns), add_special_tokens=False))
         if self._bos is None:
             return ids
         start = 0

@@ -1,0 +1,71 @@
+"""Specs: every packaged one is sound; mistakes are named with what was allowed."""
+
+import pytest
+
+from lox_bench import specs
+from lox_bench.errors import SpecError, UnknownNameError
+from lox_bench.recipes import scaled
+from lox_bench.specs import AttackScale, FamilySpec, LoxSpec, TrainSpec, parse
+
+
+@pytest.mark.parametrize("name", specs.names_of("families"))
+def test_every_family_names_a_base_a_template_and_one_way_to_align(name: str) -> None:
+    family = specs.load_family(name)
+    assert family.name == name
+    assert (family.align.dpo is None) == bool(family.align.source)
+    specs.load_template(family.template)
+    assert family.description
+
+
+@pytest.mark.parametrize("kind", ["attacks", "tasks", "utility", "judges"])
+def test_every_spec_loads_under_its_own_name(kind: str) -> None:
+    load = {
+        "attacks": specs.load_attack,
+        "tasks": specs.load_task,
+        "utility": specs.load_utility,
+        "judges": specs.load_judge,
+    }[kind]
+    names = specs.names_of(kind)
+    assert names
+    assert [load(name).name for name in names] == names
+
+
+def test_an_unknown_name_is_answered_with_the_nearest_one() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'smollm2-135m'"):
+        specs.load_family("smollm2-135")
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        ({"k": 6, "alpha": 1.0, "rank": 2}, "unknown key 'rank'; allowed: k, alpha"),
+        ({"k": 6}, "missing key 'alpha'"),
+        ({"k": "six", "alpha": 1.0}, "int was wanted"),
+        ({"k": True, "alpha": 1.0}, "int was wanted"),
+    ],
+)
+def test_a_broken_spec_says_what_is_wrong(raw: dict[str, object], said: str) -> None:
+    with pytest.raises(SpecError, match=said):
+        parse(LoxSpec, raw, where="here")
+
+
+def test_a_table_in_the_wrong_place_is_refused() -> None:
+    raw = {"name": "n", "description": "d", "base": "b", "align": "x", "lox": {"k": 1, "alpha": 1}}
+    with pytest.raises(SpecError, match="align: a table was wanted"):
+        parse(FamilySpec, raw, where="here")
+
+
+def test_whole_numbers_are_taken_for_floats() -> None:
+    assert parse(LoxSpec, {"k": 6, "alpha": 1}, where="here").alpha == 1.0
+
+
+def test_a_family_scales_an_attack_and_leaves_the_rest() -> None:
+    train = TrainSpec(learning_rate=5e-5, epochs=2, batch_size=40, micro_batch_size=20)
+    small = scaled(train, AttackScale(learning_rate=4.0, epochs=1, batch_size=8))
+    assert small.learning_rate == pytest.approx(2e-4)
+    assert (small.epochs, small.batch_size, small.micro_batch_size) == (1, 8, 20)
+    assert scaled(train, AttackScale()) == train
+
+
+def test_format_columns_are_found() -> None:
+    assert specs.columns_of("{question} and {answer}") == ["question", "answer"]
