@@ -5,6 +5,7 @@ files are flushed to disk, then the folder is renamed into place. A killed build
 under ``tmp/`` that no reader looks at and the next build of the same key removes.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -20,6 +21,8 @@ from lox_bench.errors import StoreError
 
 MANIFEST = "manifest.json"
 CACHE_VARIABLE = "LOX_BENCH_CACHE"
+
+_FULL_BYTES = 1 << 20
 
 Builder = Callable[[Path], Mapping[str, Any]]
 
@@ -70,12 +73,13 @@ class Store:
             scratch = self.root / "tmp" / f"{stage}-{key}"
             try:
                 return self._build(stage, key, recipe, builder, scratch)
-            except OSError as error:
-                if error.strerror is None or isinstance(error, FileNotFoundError):
+            except Exception as error:
+                if not _disk_failed(error, self.root):
                     raise
                 raise StoreError(
-                    f"stage {stage} could not write below {self.root}: {error.strerror}; free "
-                    f"space there or set {CACHE_VARIABLE} to another folder, then run again"
+                    f"stage {stage} could not write below {self.root}: the disk is full or "
+                    f"read-only; free space there or set {CACHE_VARIABLE} to another folder, then "
+                    "run the same command again"
                 ) from error
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
@@ -122,6 +126,13 @@ def write_text(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     scratch.replace(path)
+
+
+def _disk_failed(error: Exception, root: Path) -> bool:
+    """Whether the disk is the culprit; libraries wrap its errors in types of their own."""
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
+        return True
+    return shutil.disk_usage(root).free < _FULL_BYTES
 
 
 def _sync_tree(folder: Path) -> None:

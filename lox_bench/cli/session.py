@@ -2,6 +2,7 @@
 
 import json as jsonlib
 import logging
+import math
 import os
 import sys
 import warnings
@@ -41,7 +42,8 @@ class Session:
             results = run_plan(plan, Store(default_root()), display)
         rows = folder.write(plan, results, command=sys.argv)
         if self._json:
-            sys.stdout.write(jsonlib.dumps([asdict(row) for row in rows], indent=2) + "\n")
+            plain = [{key: _finite(value) for key, value in asdict(row).items()} for row in rows]
+            sys.stdout.write(jsonlib.dumps(plain, indent=2, allow_nan=False) + "\n")
         elif not self._quiet:
             console = Console()
             console.print(leaderboard_table(rows))
@@ -67,6 +69,11 @@ class Session:
         if self._quiet:
             return SilentDisplay()
         return BarDisplay(self._console) if self._console.is_terminal else LineDisplay()
+
+
+def _finite(value: object) -> object:
+    """JSON has no NaN: the value of a rate without a judged answer is null."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _hush_libraries() -> None:
