@@ -7,6 +7,7 @@ from typing import Any
 
 from lox_bench import __version__
 
+ABSENT = "absent"
 PACKAGES = ("torch", "transformers", "trl", "lm-eval", "datasets", "accelerate", "safetensors")
 
 
@@ -17,7 +18,7 @@ def versions() -> dict[str, str]:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "absent"
+            found[name] = ABSENT
     return found
 
 

@@ -1,17 +1,15 @@
 """``lox-bench doctor``: what is here, what is not, and what to do about it."""
 
 import shutil
-from importlib.metadata import PackageNotFoundError, version
 
 from rich.console import Console
 from rich.table import Table
 
 from lox_bench import specs
-from lox_bench.provenance import PACKAGES, environment
+from lox_bench.provenance import ABSENT, environment, versions
 from lox_bench.sources.reach import reach
 from lox_bench.store import Store, default_root
 
-_OPTIONAL = {"vllm": "faster generation on GPUs", "ray": "many machines", "peft": "adapters"}
 _GIB = 1 << 30
 _WANTED_GIB = 4.0  # what the default family's checkpoints take for one seed
 
@@ -27,13 +25,9 @@ def doctor() -> None:
 
 
 def _packages() -> list[tuple[str, str, str]]:
-    rows = [(name, _version(name), "") for name in PACKAGES]
-    rows = [
-        (name, held, "" if held != "absent" else "pip install lox-bench") for name, held, _ in rows
-    ]
-    return rows + [
-        (f"{name} (optional)", _version(name), why if _version(name) == "absent" else "")
-        for name, why in _OPTIONAL.items()
+    return [
+        (name, held, "" if held != ABSENT else f"pip install {name}")
+        for name, held in versions().items()
     ]
 
 
@@ -63,13 +57,13 @@ def _reachable() -> list[tuple[str, str, str]]:
         rows.append((f"family {name}", found, advice))
     for name in specs.names_of("attacks"):
         spec = specs.load_attack(name)
-        found = reach_data(spec.data)
+        found = _reach_data(spec.data)
         advice = "" if found.startswith("yes") else f"--data {name}=FILE.jsonl, else the stand-in"
         rows.append((f"data of attack {name}", found, advice))
     return rows
 
 
-def reach_data(data: specs.DataSpec) -> str:
+def _reach_data(data: specs.DataSpec) -> str:
     """Whether an attack's real data are in the hub's cache or on the hub."""
     from huggingface_hub import HfApi
 
@@ -78,10 +72,3 @@ def reach_data(data: specs.DataSpec) -> str:
     except Exception as error:  # noqa: BLE001 - whatever it is, the hub is out of reach
         return f"no: {data.hub} out of reach ({type(error).__name__})"
     return f"yes, {data.hub} on the hub"
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "absent"

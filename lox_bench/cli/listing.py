@@ -41,14 +41,14 @@ def list_names(
 
 
 def _families(*, offline: bool) -> Table:
-    table = _table("name", "base", "aligned", "reachable now", "what it is")
+    table = _table("name", "reachable now", "what it is")
     for name in specs.names_of("families"):
         family = specs.load_family(name)
         uris = [family.base, *([family.align.source] if family.align.source else [])]
         answers = ["not asked"] if offline else list(dict.fromkeys(map(reach, uris)))
         aligned = family.align.source or "DPO, run here"
-        base = family.base.split("#")[0]
-        table.add_row(name, base, aligned, "; ".join(answers), family.description)
+        origin = f"[dim]{family.base.split('#')[0]} -> {aligned}[/]"
+        table.add_row(name, "; ".join(answers), f"{family.description}\n{origin}")
     return table
 
 

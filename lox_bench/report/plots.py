@@ -36,7 +36,7 @@ def plot_asr(rows: Sequence[Row], out: Path) -> bool:
     if not wanted:
         return False
     models, attacks = _order(row.model for row in wanted), _order(row.attack for row in wanted)
-    figure = Figure(figsize=(max(5.0, 1.9 * len(models) + 1.5), 4.2), layout="constrained")
+    figure = Figure(figsize=(max(6.6, 1.9 * len(models) + 1.5), 4.4), layout="constrained")
     axes = figure.subplots()
     width = 0.8 / len(attacks)
     for index, attack in enumerate(attacks):
@@ -45,10 +45,10 @@ def plot_asr(rows: Sequence[Row], out: Path) -> bool:
         label = "before the attack" if attack == "none" else f"after {attack}"
         _bars(axes, places, points, width, label, PALETTE[index % len(PALETTE)])
     axes.set_xticks(range(len(models)), models)
-    axes.set_ylim(0, 1)
+    axes.set_ylim(0, 1.12)  # room for the labels of full bars
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
     axes.set_ylabel("attack success rate (lower is safer)")
     axes.set_title(_title(wanted, "ASR before and after the attack"))
-    axes.legend(frameon=False)
     _finish(figure, axes, out)
     return True
 
@@ -72,12 +72,11 @@ def plot_tradeoff(rows: Sequence[Row], out: Path) -> bool:
             drawn += 1
     if not drawn:
         return False
-    axes.set_xlim(0, 1)
-    axes.set_ylim(0, 1)
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(-0.02, 1.02)
     axes.set_xlabel("accuracy on the attack's task (higher: it learned more)")
     axes.set_ylabel("attack success rate (lower is safer)")
     axes.set_title(_title(rows, "Safety against what the attack taught"))
-    axes.legend(frameon=False, fontsize=8)
     _finish(figure, axes, out)
     return True
 
@@ -97,7 +96,6 @@ def plot_losses(curves: Mapping[str, Path], out: Path) -> bool:
     axes.set_ylabel("training loss (nats per token; alignment: DPO + SFT loss)")
     axes.set_ylim(bottom=0)
     axes.set_title("Training loss")
-    axes.legend(frameon=False, fontsize=8)
     _finish(figure, axes, out)
     return True
 
@@ -115,7 +113,14 @@ def _bars(
         [x for x, _ in held], [p.value for _, p in held], width * 0.92, color=colour, label=label
     )
     for x, point in held:
-        axes.vlines(x, point.low, point.high, color="#333333", linewidth=1.2)
+        axes.errorbar(
+            x,
+            point.value,
+            yerr=[[point.value - point.low], [point.high - point.value]],
+            color="#333333",
+            linewidth=1.2,
+            capsize=4,
+        )
         text = f"{point.value:.2f}\nn={point.n}"
         axes.annotate(
             text, (x, point.high), (0, 3), textcoords="offset points", ha="center", fontsize=8
@@ -168,4 +173,5 @@ def _finish(figure: Figure, axes: Any, out: Path) -> None:
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     figure.savefig(out, dpi=_DPI)
