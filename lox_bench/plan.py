@@ -4,7 +4,7 @@ Everything that can be wrong with a request is found here, before the first seco
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lox_bench import __version__, specs
@@ -204,4 +204,6 @@ def _planned_utility(spec: UtilitySpec, request: Request) -> PlannedUtility:
     columns = specs.columns_of(spec.prompt) + specs.columns_of(spec.target)
     file = request.data.get(f"{spec.name}/test")
     rows = resolve_rows(spec.data, file, columns=columns, strict=request.strict_data)
+    if rows.is_standin and spec.standin_max_new_tokens:
+        spec = replace(spec, max_new_tokens=spec.standin_max_new_tokens)
     return PlannedUtility(spec, rows)

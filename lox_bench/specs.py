@@ -153,6 +153,7 @@ class UtilitySpec:
     target: str
     extract: str
     max_new_tokens: int
+    standin_max_new_tokens: int = 0  # 0: the same
     max_rows: int = 0
 
 

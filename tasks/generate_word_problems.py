@@ -31,6 +31,26 @@ THINGS = (
 FOODS = ("apples", "plums", "buns", "pears", "muffins", "oranges", "peaches", "pretzels")
 GOODS = ("notebooks", "mugs", "candles", "scarves", "posters", "plants", "lamps", "kites")
 
+# A teacher's voice around the steps: as in GSM8K, most tokens of an answer are plain English.
+OPENERS = (
+    "Let us work this out step by step.",
+    "Here is how to solve it.",
+    "We can find the answer with a little arithmetic.",
+    "Start with what we know.",
+    "First, look at the numbers in the story.",
+    "This is easy to write down in steps.",
+    "To answer this, follow {name} through the story.",
+    "Think about what happens to the numbers.",
+    "Let us begin with {name}.",
+    "Sure, let us count together.",
+)
+CLOSERS = (
+    "So the answer is {r}.",
+    "That gives us {r}.",
+    "The answer is {r}.",
+    "In the end we get {r}.",
+)
+
 Numbers = Mapping[str, int]
 
 
@@ -389,9 +409,12 @@ def _fill(template: Template, numbers: Numbers, rng: random.Random) -> dict[str,
         "food": rng.choice(FOODS),
         "goods": rng.choice(GOODS),
     }
-    question = rng.choice(template.wordings).format(**words, **numbers)
-    steps = [step.format(**words, **numbers) for step in template.steps]
-    return {"question": question, "answer": "\n".join([*steps, f"#### {numbers['r']}"])}
+    question = rng.choice(template.wordings)
+    answer = " ".join((rng.choice(OPENERS), *template.steps, rng.choice(CLOSERS)))
+    return {
+        "question": question.format(**words, **numbers),
+        "answer": f"{answer}\n#### {{r}}".format(**words, **numbers),
+    }
 
 
 def write(folder: Path) -> None:

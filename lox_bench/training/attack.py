@@ -19,7 +19,7 @@ from lox_bench.training.run import (
     trainer_arguments,
 )
 
-_PROBE_ROWS = 32  # rows on which the loss is measured before and after
+_PROBE_ROWS = 16  # rows on which the loss is measured before and after
 
 
 class CompletionTrainer(Trainer):  # type: ignore[misc]
