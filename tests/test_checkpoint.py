@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM
 from lox_bench.errors import LoxBenchError, MismatchError, NonFiniteError, SourceError
 from lox_bench.hardening.checkpoint import harden_checkpoint
 from lox_bench.hardening.lox import extrapolate
+from lox_bench.loading import load_model
 
 
 def harden(
@@ -128,3 +129,24 @@ def test_a_rank_below_one_is_refused(
 ) -> None:
     with pytest.raises(LoxBenchError, match="at least 1"):
         harden(pico, pico_aligned, tmp_path / "out", silent, rank=0)
+
+
+def test_a_truncated_file_is_refused(
+    pico: Path, pico_aligned: Path, tmp_path: Path, silent: Any
+) -> None:
+    cut = tmp_path / "cut"
+    cut.mkdir()
+    (cut / "config.json").write_text((pico / "config.json").read_text())
+    whole = (pico_aligned / "model.safetensors").read_bytes()
+    (cut / "model.safetensors").write_bytes(whole[:1000])
+    with pytest.raises(SourceError, match="no readable safetensors"):
+        harden(pico, cut, tmp_path / "out", silent)
+
+
+@pytest.mark.parametrize(
+    "config", ["{}", "not json", '{"model_type": "alien", "architectures": ["Alien"]}']
+)
+def test_a_folder_without_a_readable_model_is_one_clear_error(tmp_path: Path, config: str) -> None:
+    (tmp_path / "config.json").write_text(config)
+    with pytest.raises(SourceError, match="cannot be read"):
+        load_model(tmp_path, torch.float32)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from lox_bench.cli.quiet import hush_libraries
 from lox_bench.errors import UsageError
 from lox_bench.plan import Request, make_plan
 
@@ -90,11 +91,12 @@ def run(  # noqa: PLR0913 - one parameter an option
         data=_data(data or []),
         strict_data=strict_data,
     )
-    from lox_bench.cli.session import (
-        Session,
-    )  # late: draws on rich and, through it, on nothing else
+    if not debug:
+        hush_libraries()
+    plan = make_plan(request)
+    from lox_bench.cli.session import Session  # late: it loads what computes
 
-    Session(quiet=quiet, json=json, debug=debug).run(make_plan(request), out)
+    Session(quiet=quiet, json=json).run(plan, out)
 
 
 def _seeds(text: str) -> tuple[int, ...]:

@@ -1,11 +1,8 @@
 """Carry a plan out before the user's eyes: notices, progress, results, where the files are."""
 
 import json as jsonlib
-import logging
 import math
-import os
 import sys
-import warnings
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,11 +18,10 @@ from lox_bench.store import Store, default_root
 class Session:
     """One invocation of ``run``: how much to say, and in which form."""
 
-    def __init__(self, *, quiet: bool, json: bool, debug: bool) -> None:
+    def __init__(self, *, quiet: bool, json: bool) -> None:
         """Remember the form of the output."""
         self._quiet = quiet or json
         self._json = json
-        self._debug = debug
         self._console = Console(stderr=True)
 
     def run(self, plan: Plan, out: Path | None) -> None:
@@ -34,8 +30,6 @@ class Session:
 
         folder = RunFolder.claim(out or Path("runs") / plan.name, plan)
         self._announce(plan)
-        if not self._debug:
-            _hush_libraries()
         from lox_bench.pipeline import run_plan
 
         with self._display() as display:
@@ -74,15 +68,3 @@ class Session:
 def _finite(value: object) -> object:
     """JSON has no NaN: the value of a rate without a judged answer is null."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _hush_libraries() -> None:
-    """Keep the libraries' own bars and warnings out of ours; ``--debug`` lets them through."""
-    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
-    os.environ["TQDM_DISABLE"] = "1"
-    os.environ["TRANSFORMERS_VERBOSITY"] = "error"
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    warnings.filterwarnings("ignore", category=FutureWarning)
-    warnings.filterwarnings("ignore", category=UserWarning)
-    for name in ("transformers", "datasets", "trl", "lm_eval", "accelerate", "huggingface_hub"):
-        logging.getLogger(name).setLevel(logging.ERROR)

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from transformers import GenerationConfig
 
 from lox_bench.devices import compute_dtype, pick_device
 from lox_bench.generation.template import Renderer
+from lox_bench.loading import load_model, load_tokenizer
 from lox_bench.specs import Template
 from lox_bench.types import Finish, Generated, Progress
 
@@ -30,8 +31,8 @@ class HFGenerator:
         """
         self.device = pick_device()
         self.dtype = compute_dtype(self.device) if dtype == "auto" else getattr(torch, dtype)
-        self._tokenizer = AutoTokenizer.from_pretrained(path)
-        self._model = AutoModelForCausalLM.from_pretrained(path, dtype=self.dtype)
+        self._tokenizer = load_tokenizer(path)
+        self._model = load_model(path, self.dtype)
         self._model.to(self.device).eval()
         self.renderer = Renderer(self._tokenizer, template)
         self._batch_size = batch_size

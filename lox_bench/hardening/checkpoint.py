@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -48,8 +48,11 @@ def open_checkpoint(path: Path) -> Checkpoint:
         )
     shards: dict[str, tuple[str, ...]] = {}
     for file in files:
-        with safe_open(path / file, framework="pt") as handle:
-            shards[file] = tuple(handle.keys())
+        try:
+            with safe_open(path / file, framework="pt") as handle:
+                shards[file] = tuple(handle.keys())
+        except (OSError, SafetensorError) as error:
+            raise SourceError(f"{path / file} is no readable safetensors file ({error})") from error
     return Checkpoint(path=path, shards=shards)
 
 

@@ -40,8 +40,8 @@ def _download(source: WheelSource, folder: Path) -> Path:
     )
     wheels = sorted(folder.glob("*.whl"))
     if done.returncode != 0 or not wheels:
-        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-        reason = errors[-1] if errors else f"exit status {done.returncode}"
+        said = [line for line in done.stderr.splitlines() if not line.startswith("WARNING")]
+        reason = said[-1].strip() if said else f"exit status {done.returncode}"
         raise SourceError(
             f"pip could not download {name} ({reason}); check the network and pip's index "
             "configuration, or give another base with --family"

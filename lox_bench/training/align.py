@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from datasets import Dataset
+from transformers import PrinterCallback
 from trl import DPOConfig, DPOTrainer
 
 from lox_bench.generation.template import Renderer
@@ -63,6 +64,7 @@ def align(job: TrainingJob, pairs: Sequence[Pair], spec: DpoSpec) -> dict[str, f
         processing_class=tokenizer,
         callbacks=[ProgressCallback(job.progress)],
     )
+    trainer.remove_callback(PrinterCallback)  # progress has its own
     trainer.train()
     losses = save_curve(trainer.state.log_history, job.out)
     save_model(model, tokenizer, job)

@@ -5,7 +5,12 @@ from typing import Any
 
 import torch
 from torch.nn import functional
-from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments
+from transformers import (
+    DataCollatorForSeq2Seq,
+    PrinterCallback,
+    Trainer,
+    TrainingArguments,
+)
 
 from lox_bench.generation.template import Renderer
 from lox_bench.specs import TrainSpec
@@ -62,6 +67,7 @@ def attack(job: TrainingJob, rows: Sequence[tuple[str, str]], spec: TrainSpec) -
         data_collator=DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=IGNORE),
         callbacks=[ProgressCallback(job.progress)],
     )
+    trainer.remove_callback(PrinterCallback)  # progress has its own
     before = _probe(trainer, data)
     trainer.train()
     after = _probe(trainer, data)

@@ -7,8 +7,6 @@ from typing import Any
 
 import torch
 from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
     PreTrainedModel,
     TrainerCallback,
     TrainerControl,
@@ -17,6 +15,7 @@ from transformers import (
 )
 
 from lox_bench.devices import has_fast_bf16, pick_device
+from lox_bench.loading import load_model, load_tokenizer
 from lox_bench.specs import Template, TrainSpec
 from lox_bench.types import Progress
 
@@ -39,10 +38,10 @@ class TrainingJob:
 
 def load_trainable(path: Path) -> tuple[PreTrainedModel, Any]:
     """Load float32 master weights and the tokenizer, with a padding token for batches."""
-    tokenizer = AutoTokenizer.from_pretrained(path)
+    tokenizer = load_tokenizer(path)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32), tokenizer
+    return load_model(path, torch.float32), tokenizer
 
 
 def trainer_arguments(spec: TrainSpec, job: TrainingJob) -> dict[str, Any]:
@@ -67,7 +66,7 @@ def trainer_arguments(spec: TrainSpec, job: TrainingJob) -> dict[str, Any]:
         "logging_strategy": "steps",
         "save_strategy": "no",
         "report_to": "none",
-        "disable_tqdm": True,
+        "disable_tqdm": True,  # progress goes through ProgressCallback
         "dataloader_pin_memory": device.type == "cuda",
     }
 
