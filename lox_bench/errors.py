@@ -60,9 +60,5 @@ class NonFiniteError(LoxBenchError):
     """A tensor that holds NaN or infinity."""
 
 
-class MissingPackageError(LoxBenchError):
-    """An optional dependency that this request needs."""
-
-
 class StoreError(LoxBenchError):
     """The artifact store or the output folder cannot be written."""

@@ -1,6 +1,5 @@
 """Typed, frozen specs read from TOML; unknown keys are refused with the allowed ones named."""
 
-import hashlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
@@ -163,7 +162,6 @@ class JudgeSpec:
 
     name: str
     description: str
-    kind: str
     anchor: str
     phrases: tuple[str, ...]
 
@@ -224,11 +222,6 @@ def columns_of(template: str) -> list[str]:
 def packaged_file(name: str) -> Traversable:
     """A data file below ``tasks/``, such as ``prompts/harmful-eval.jsonl``."""
     return resources.files("lox_bench.tasks").joinpath(*name.split("/"))
-
-
-def digest(data: bytes) -> str:
-    """SHA-256, hexadecimal."""
-    return hashlib.sha256(data).hexdigest()
 
 
 def _folder(kind: str) -> Traversable:

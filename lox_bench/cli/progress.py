@@ -3,8 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from types import TracebackType
+from contextlib import contextmanager
 from typing import Self
 
 from rich.console import Console
@@ -52,12 +51,7 @@ class BarDisplay:
         self._bars.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Leave the bars as they are."""
         self._bars.stop()
 
@@ -85,34 +79,40 @@ class _Line:
             return
         self._last = now
         eta = (now - self._start) / max(done, 1) * (total - done)
-        sys.stderr.write(f"    {self._title}: {done}/{total} {detail} eta {eta:.0f} s\n")
-        sys.stderr.flush()
+        _say(f"    {self._title}: {done}/{total} {detail} eta {eta:.0f} s")
 
 
-class LineDisplay:
-    """Plain lines for logs and pipes."""
+class _Frameless:
+    """A display with nothing to start or stop."""
 
     def __enter__(self) -> Self:
         """Nothing to start."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Nothing to stop."""
+
+
+class LineDisplay(_Frameless):
+    """Plain lines for logs and pipes."""
 
     @contextmanager
     def stage(self, title: str) -> Iterator[StageProgress]:
         """Say when a stage starts and how long it took."""
-        sys.stderr.write(f"  {title} ...\n")
-        sys.stderr.flush()
+        _say(f"  {title} ...")
         start = time.monotonic()
         yield _Line(title)
-        sys.stderr.write(f"  {title}: {time.monotonic() - start:.1f} s\n")
-        sys.stderr.flush()
+        _say(f"  {title}: {time.monotonic() - start:.1f} s")
+
+
+class SilentDisplay(_Frameless):
+    """For ``--quiet`` and ``--json``."""
+
+    @contextmanager
+    def stage(self, title: str) -> Iterator[StageProgress]:
+        """Show nothing."""
+        del title
+        yield _Nothing()
 
 
 class _Nothing:
@@ -120,26 +120,6 @@ class _Nothing:
         """Say nothing."""
 
 
-class SilentDisplay:
-    """For ``--quiet`` and ``--json``."""
-
-    def __enter__(self) -> Self:
-        """Nothing to start."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Nothing to stop."""
-
-    def stage(self, title: str) -> AbstractContextManager[StageProgress]:
-        """Show nothing."""
-        return _silent(title)
-
-
-@contextmanager
-def _silent(_: str) -> Iterator[StageProgress]:
-    yield _Nothing()
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
