@@ -76,6 +76,17 @@ def test_shards_and_other_files_are_carried_along(
     assert torch.equal(logits(out), logits(expected))
 
 
+def test_nothing_of_the_aligned_model_s_own_training_is_carried_along(
+    pico: Path, tokenizer: Any, tmp_path: Path, silent: Any
+) -> None:
+    aligned = save_pico(tmp_path / "aligned", tokenizer, seed=1)
+    (aligned / "loss.csv").write_text("step,loss\n")
+    (aligned / "manifest.json").write_text("{}")
+    out = harden(pico, aligned, tmp_path / "out", silent)
+    assert not (out / "loss.csv").exists()
+    assert not (out / "manifest.json").exists()
+
+
 def test_a_shape_that_differs_is_refused_by_name(
     pico: Path, tokenizer: Any, tmp_path: Path, silent: Any
 ) -> None:

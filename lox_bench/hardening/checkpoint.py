@@ -14,10 +14,12 @@ from torch import Tensor
 
 from lox_bench.errors import LoxBenchError, MismatchError, SourceError
 from lox_bench.hardening.lox import MATRIX_DIMS, extrapolate
+from lox_bench.store import MANIFEST
 from lox_bench.types import Progress
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+_CARRIED = ("*.json", "*.jinja", "*.model", "*.txt")  # config, tokenizer, templates, index
 _SHOWN = 3  # tensor names in an error message
 
 
@@ -152,6 +154,7 @@ def _same_names(base: Checkpoint, aligned: Checkpoint) -> None:
 
 
 def _copy_other_files(checkpoint: Checkpoint, out: Path) -> None:
-    for file in sorted(checkpoint.path.iterdir()):
-        if file.is_file() and file.name not in checkpoint.shards:
-            shutil.copy2(file, out / file.name)
+    for pattern in _CARRIED:
+        for file in sorted(checkpoint.path.glob(pattern)):
+            if file.name != MANIFEST:
+                shutil.copy2(file, out / file.name)

@@ -93,9 +93,9 @@ def plot_losses(curves: Mapping[str, Path], out: Path) -> bool:
         colour = PALETTE[index % len(PALETTE)]
         axes.plot(*zip(*points, strict=True), label=title, color=colour, linewidth=1.4)
     axes.set_xlabel("optimiser step")
-    axes.set_ylabel("training loss (nats per token; alignment: DPO + SFT loss)")
+    axes.set_ylabel("loss")
     axes.set_ylim(bottom=0)
-    axes.set_title("Training loss")
+    axes.set_title("Training loss (attack: nats per token; alignment: DPO + SFT)")
     _finish(figure, axes, out)
     return True
 
