@@ -13,10 +13,10 @@ from lox_bench.errors import UnknownNameError, UsageError
 from lox_bench.grammar import Call, parse_calls
 from lox_bench.models import MODELS, build_model
 from lox_bench.recipes import FamilyRecipes
+from lox_bench.runs import NO_ATTACK, CellName
 from lox_bench.specs import AttackSpec, FamilySpec, JudgeSpec, TaskSpec, UtilitySpec
 from lox_bench.variants import Recipe, hash_of, key_of
 
-NO_ATTACK = "none"
 SPLITS = ("eval", "dev")
 
 
@@ -47,9 +47,14 @@ class Cell:
     recipe: Recipe
 
     @property
+    def name(self) -> CellName:
+        """What the leaderboard and the files of a run call it."""
+        return CellName(self.model, self.attack, self.seed)
+
+    @property
     def title(self) -> str:
         """``aligned``, or ``aligned+gsm8k`` after an attack."""
-        return self.model if self.attack == NO_ATTACK else f"{self.model}+{self.attack}"
+        return self.name.title
 
 
 @dataclass(frozen=True, slots=True)

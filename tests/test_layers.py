@@ -9,8 +9,8 @@ ROOT = Path(lox_bench.__file__).parent
 LAYERS = [
     {"lox_bench", "errors", "types"},
     {"specs", "variants", "grammar", "scoring", "hardening.lox", "judging", "sources.uri"},
-    {"store", "records", "data", "devices", "loading", "provenance", "sources", "generation",
-     "hardening", "training", "utility"},
+    {"store", "records", "rows", "runs", "data", "devices", "loading", "provenance", "sources",
+     "generation", "hardening", "training", "utility"},
     {"recipes", "models", "plan", "materialise", "pipeline", "report"},
     {"cli"},
 ]  # fmt: skip

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from conftest import save_pico
 
+from lox_bench.runs import open_run
+
 COMMAND = [sys.executable, "-c", "from lox_bench.cli.main import entry; entry()", "run"]
 HEAD = "family,model,attack,attack_data,task,judge,metric,value,ci_low,ci_high,n,unjudged,seed"
 FAMILY = """
@@ -129,11 +131,26 @@ def test_every_number_can_be_traced_to_a_transcript(clean: tuple[Path, Path, str
         assert float(row["value"]) == pytest.approx(complied / len(judged), abs=1e-6)
 
 
+def test_a_run_reads_back_what_it_wrote(clean: tuple[Path, Path, str, str]) -> None:
+    run = open_run(clean[1])
+    assert [row.model for row in run.rows] == [row["model"] for row in rows(clean[1])]
+    assert list(run.judges) == ["keyword-prefix"]
+    for cell in run.cells:
+        for task in run.tasks:
+            answers = run.completions(cell, task)
+            labels = run.verdicts(cell, task, "keyword-prefix")
+            assert len(answers) == 3
+            assert [a.prompt_id for a in answers] == [v.prompt_id for v in labels]
+        assert len(run.utility(cell, "gsm8k-standin")) == 3
+
+
 def test_the_manifest_names_what_made_it(clean: tuple[Path, Path, str, str]) -> None:
     manifest = json.loads((clean[1] / "manifest.json").read_text())
     assert manifest["finished"]
     assert manifest["environment"]["versions"]["torch"]
-    attacked = next(cell for cell in manifest["cells"] if cell["model"] == "lox+gsm8k")
+    attacked = next(
+        cell for cell in manifest["cells"] if (cell["model"], cell["attack"]) == ("lox", "gsm8k")
+    )
     assert attacked["recipe"]["model"]["k"] == 2
     assert attacked["recipe"]["model"]["aligned"]["base"]["identity"].startswith("sha256:")
     assert all(stage["seconds"] >= 0 for stage in attacked["stages"])

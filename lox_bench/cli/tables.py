@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from lox_bench.report.leaderboard import Row
+from lox_bench.rows import Row
 
 Metric = tuple[str, str, str]  # task, metric, judge
 

@@ -1,13 +1,12 @@
 """The tidy leaderboard: one row per family x model x attack x task x judge x metric x seed."""
 
-import csv
-import io
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 
 from lox_bench import __version__
 from lox_bench.pipeline import CellResult
 from lox_bench.plan import Plan, PlannedTask
+from lox_bench.rows import Row
 from lox_bench.scoring.rates import degenerate_rate, rate, verdict_rate
 from lox_bench.types import Label, Rate
 from lox_bench.variants import hash_of, key_of
@@ -16,51 +15,9 @@ DEGENERATE_JUDGE = "degenerate-rules"
 ACCURACY_JUDGE = "exact-match"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One number with its interval, its n, and the hashes it depends on.
-
-    ``model`` is the variant before the attack; ``n`` counts judged answers, ``unjudged`` the rest.
-    Losses are of the attack's own training rows, before and after it.
-    """
-
-    family: str
-    model: str
-    attack: str
-    attack_data: str
-    task: str
-    judge: str
-    metric: str
-    value: float
-    ci_low: float
-    ci_high: float
-    n: int
-    unjudged: int
-    seed: int
-    recipe: str
-    data_sha256: str
-    judge_key: str
-    template_sha256: str
-    loss_before: float | None
-    loss_after: float | None
-    lox_bench: str
-
-
-COLUMNS = tuple(slot.name for slot in fields(Row))
-
-
 def leaderboard(plan: Plan, results: Sequence[CellResult]) -> list[Row]:
     """All rows of a run, cells in plan order."""
     return [row for result in results for row in _cell_rows(plan, result)]
-
-
-def to_csv(rows: Iterable[Row]) -> str:
-    """Rows as CSV text; floats to six digits, absent values empty."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([_cell(getattr(row, name)) for name in COLUMNS] for row in rows)
-    return text.getvalue()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +77,3 @@ def _row(plan: Plan, result: CellResult, measure: _Measure) -> Row:
         loss_after=result.training.get("loss_after"),
         lox_bench=__version__,
     )
-
-
-def _cell(value: object) -> object:
-    if value is None:
-        return ""
-    return f"{value:.6g}" if isinstance(value, float) else value

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ from lox_bench.pipeline import CellResult
 from lox_bench.plan import Plan
 from lox_bench.provenance import environment
 from lox_bench.records import write_records
-from lox_bench.report.leaderboard import Row, leaderboard, to_csv
+from lox_bench.report.leaderboard import leaderboard
+from lox_bench.rows import Row, to_csv
+from lox_bench.runs import LEADERBOARD, completions_file, utility_file, verdicts_file
 from lox_bench.store import MANIFEST, read_manifest, write_json, write_text
 from lox_bench.variants import Recipe, describe, key_of
 
@@ -51,20 +53,20 @@ class RunFolder:
         for result in results:
             self._transcripts(result)
         self._plots(rows, results)
-        write_text(self.path / "leaderboard.csv", to_csv(rows))
+        write_text(self.path / LEADERBOARD, to_csv(rows))
         write_json(self.path / MANIFEST, _manifest(plan, results, command))
         return rows
 
     def _transcripts(self, result: CellResult) -> None:
-        name = f"{result.cell.title}@seed{result.cell.seed}"
+        name = result.cell.name
         for folder in ("completions", "verdicts"):
             (self.path / folder).mkdir(exist_ok=True)
         for task, completions in result.completions.items():
-            write_records(self.path / "completions" / f"{name}.{task}.jsonl", completions)
+            write_records(completions_file(self.path, name, task), completions)
         for (task, judge), verdicts in result.verdicts.items():
-            write_records(self.path / "verdicts" / f"{name}.{task}.{judge}.jsonl", verdicts)
+            write_records(verdicts_file(self.path, name, task, judge), verdicts)
         for title, records in result.utility.items():
-            write_records(self.path / "completions" / f"{name}.utility-{title}.jsonl", records)
+            write_records(utility_file(self.path, name, title), records)
 
     def _plots(self, rows: Sequence[Row], results: Sequence[CellResult]) -> None:
         from lox_bench.report.plots import plot_asr, plot_losses, plot_tradeoff
@@ -113,6 +115,11 @@ def _manifest(
             task.spec.name: {"set": task.prompts.name, "sha256": task.prompts.sha256}
             for task in plan.tasks
         },
+        "judges": {judge.name: asdict(judge) for judge in plan.judges},
+        "utilities": {
+            item.title: {"rows": len(item.rows.rows), "sha256": item.rows.sha256}
+            for item in plan.utilities
+        },
         "environment": environment(),
         "cells": [_cell(result) for result in results],
     }
@@ -121,7 +128,9 @@ def _manifest(
 def _cell(result: CellResult) -> Mapping[str, Any]:
     manifests = [read_manifest(path) for path in result.artifacts if (path / MANIFEST).is_file()]
     return {
-        "model": result.cell.title,
+        "model": result.cell.model,
+        "attack": result.cell.attack,
+        "attack_data": result.cell.attack_data,
         "seed": result.cell.seed,
         "recipe": _recipe(result.cell.recipe),
         "stages": [

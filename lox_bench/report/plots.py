@@ -16,7 +16,7 @@ mpl.use("Agg")
 
 from matplotlib.figure import Figure
 
-from lox_bench.report.leaderboard import Row
+from lox_bench.rows import Row
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _DPI = 160

@@ -1,0 +1,96 @@
+"""A leaderboard row, and CSV files of them: written tidy, read back with every column checked."""
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from lox_bench.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One number with its interval, its n, and the hashes it depends on.
+
+    ``model`` is the variant before the attack; ``n`` counts judged answers, ``unjudged`` the rest.
+    Losses are of the attack's own training rows, before and after it.
+    """
+
+    family: str
+    model: str
+    attack: str
+    attack_data: str
+    task: str
+    judge: str
+    metric: str
+    value: float
+    ci_low: float
+    ci_high: float
+    n: int
+    unjudged: int
+    seed: int
+    recipe: str
+    data_sha256: str
+    judge_key: str
+    template_sha256: str
+    loss_before: float | None
+    loss_after: float | None
+    lox_bench: str
+
+
+COLUMNS = tuple(slot.name for slot in fields(Row))
+
+
+def to_csv(rows: Iterable[Row]) -> str:
+    """Rows as CSV text; floats to six digits, absent values empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([_written(getattr(row, name)) for name in COLUMNS] for row in rows)
+    return text.getvalue()
+
+
+def read_csv(path: Path) -> list[Row]:
+    """Rows of a ``leaderboard.csv``, ours or a committed reference.
+
+    Raises:
+        DataError: it cannot be read, or a column is missing or ill-typed (line and name are given).
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise DataError(f"{path} cannot be read ({reason})") from error
+    reader = csv.DictReader(io.StringIO(text))
+    missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
+    if missing:
+        raise DataError(f"{path} is no leaderboard: it lacks the column {missing[0]!r}")
+    rows = [_read(plain, f"{path}, line {number}") for number, plain in enumerate(reader, start=2)]
+    if not rows:
+        raise DataError(f"{path} holds no rows")
+    return rows
+
+
+def _written(value: object) -> object:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else value
+
+
+def _read(plain: dict[str, str], where: str) -> Row:
+    hints = get_type_hints(Row)
+    values: dict[str, Any] = {}
+    for name in COLUMNS:
+        try:
+            values[name] = _value(plain[name], hints[name])
+        except (TypeError, ValueError) as error:
+            raise DataError(f"{where}: {name} cannot be {plain[name]!r}") from error
+    return Row(**values)
+
+
+def _value(text: str, hint: Any) -> object:
+    if hint in (str, int, float):
+        return hint(text)
+    return float(text) if text else None
