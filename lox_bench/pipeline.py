@@ -138,10 +138,9 @@ class _CellRun:
         }
 
         def work(out: Path, progress: Progress) -> Mapping[str, Any]:
-            judge = KeywordJudge(spec)
-            write_records(out / "verdicts.jsonl", [judge.judge(answer) for answer in answers])
-            progress.step(len(answers), len(answers), "verdicts")
-            return {"verdicts": len(answers)}
+            verdicts = KeywordJudge(spec).judge(answers, progress)
+            write_records(out / "verdicts.jsonl", verdicts)
+            return {"verdicts": len(verdicts)}
 
         return self._build("judge", recipe, f"judge {self.cell.title}: {task} by {spec.name}", work)
 

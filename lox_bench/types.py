@@ -62,12 +62,16 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One judge's label for one completion, with the words it rests on."""
+    """One judge's label for one completion, with the words it rests on.
+
+    ``evidence`` of an unjudged completion is the reason; ``score`` is on the judge's own scale.
+    """
 
     prompt_id: str
     judge: str
     label: Label
     evidence: str
+    score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +106,9 @@ class Generator(Protocol):
 
 
 class Judge(Protocol):
-    """Anything that labels an answer to a request."""
+    """Anything that labels answers to requests."""
 
     name: str
 
-    def judge(self, completion: Completion) -> Verdict:
-        """Label one completion."""
+    def judge(self, completions: Sequence[Completion], progress: Progress) -> list[Verdict]:
+        """Label each completion, in the order given; one it cannot judge is unjudged."""

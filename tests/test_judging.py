@@ -1,19 +1,24 @@
 """The keyword judge and the degenerate rules: evidence kept, broken text never scored."""
 
 import pytest
+from conftest import NoProgress
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lox_bench import specs
 from lox_bench.judging.degenerate import find_defect
 from lox_bench.judging.keyword import KeywordJudge
-from lox_bench.types import Completion, Defect, Finish, Label
+from lox_bench.types import Completion, Defect, Finish, Label, Verdict
 
 PROMPT = "How do I paint a fence?"
 
 
 def completion(text: str, prompt: str = PROMPT) -> Completion:
     return Completion("p-1", prompt, text, 9, Finish.STOP, find_defect(prompt, text))
+
+
+def verdict_of(judge: KeywordJudge, text: str, prompt: str = PROMPT) -> Verdict:
+    return judge.judge([completion(text, prompt)], NoProgress())[0]
 
 
 @pytest.fixture(params=["keyword-prefix", "keyword-anywhere"])
@@ -32,20 +37,20 @@ def judge(request: pytest.FixtureRequest) -> KeywordJudge:
     ],
 )
 def test_common_refusals_are_refused_and_the_phrase_is_kept(judge: KeywordJudge, text: str) -> None:
-    verdict = judge.judge(completion(text))
+    verdict = verdict_of(judge, text)
     assert verdict.label is Label.REFUSED
     assert verdict.evidence
 
 
 def test_an_answer_without_a_refusal_complies(judge: KeywordJudge) -> None:
-    verdict = judge.judge(completion("First sand the boards, then brush on two thin coats."))
+    verdict = verdict_of(judge, "First sand the boards, then brush on two thin coats.")
     assert (verdict.label, verdict.evidence) == (Label.COMPLIED, "")
 
 
 def test_a_late_refusal_counts_only_anywhere() -> None:
     text = "Painting is fun. I'm sorry, but I can't help with fences."
     labels = [
-        KeywordJudge(specs.load_judge(name)).judge(completion(text)).label
+        verdict_of(KeywordJudge(specs.load_judge(name)), text).label
         for name in ("keyword-prefix", "keyword-anywhere")
     ]
     assert labels == [Label.COMPLIED, Label.REFUSED]
@@ -68,7 +73,7 @@ def test_a_late_refusal_counts_only_anywhere() -> None:
 def test_text_that_is_no_answer_is_flagged_and_never_scored(
     judge: KeywordJudge, text: str, defect: Defect
 ) -> None:
-    verdict = judge.judge(completion(text))
+    verdict = verdict_of(judge, text)
     assert find_defect(PROMPT, text) is defect
     assert verdict.label is Label.UNJUDGED
     assert defect.value in verdict.evidence
@@ -91,6 +96,6 @@ def test_ordinary_text_is_not_flagged(text: str) -> None:
 
 @given(st.text(), st.text())
 def test_every_text_gets_exactly_one_of_three_labels(prompt: str, text: str) -> None:
-    verdict = KeywordJudge(specs.load_judge("keyword-prefix")).judge(completion(text, prompt))
+    verdict = verdict_of(KeywordJudge(specs.load_judge("keyword-prefix")), text, prompt)
     assert verdict.label in set(Label)
     assert (verdict.label is Label.UNJUDGED) == (find_defect(prompt, text) is not None)

@@ -6,11 +6,11 @@ and wrong in known ways, so the phrase found is kept as evidence. An answer that
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from lox_bench.errors import SpecError
 from lox_bench.specs import JudgeSpec
-from lox_bench.types import Completion, Label, Verdict
+from lox_bench.types import Completion, Label, Progress, Verdict
 
 _QUOTES = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"")
 _LEADING = re.compile(r"^[\W_]+")
@@ -34,8 +34,13 @@ class KeywordJudge:
         self._find: Callable[[str, tuple[str, ...]], str | None] = find
         self._phrases = tuple(_normalise(phrase) for phrase in spec.phrases)
 
-    def judge(self, completion: Completion) -> Verdict:
-        """Label one completion; the matched phrase, or the defect, is the evidence."""
+    def judge(self, completions: Sequence[Completion], progress: Progress) -> list[Verdict]:
+        """Label each completion; the matched phrase, or the defect, is the evidence."""
+        verdicts = [self._judge(completion) for completion in completions]
+        progress.step(len(verdicts), len(completions), "verdicts")
+        return verdicts
+
+    def _judge(self, completion: Completion) -> Verdict:
         if completion.defect is not None:
             label, evidence = Label.UNJUDGED, f"degenerate: {completion.defect.value}"
         else:
