@@ -55,6 +55,18 @@ class BaseAndAdapter:
         }
 
     @property
+    def whole_modules(self) -> list[str]:
+        """Base tensors that the adapter replaces instead of adding factors."""
+        return [name for name, held in self._targets.items() if _side(held[0]) == ""]
+
+    @property
+    def embeddings(self) -> set[str]:
+        """Base tensors whose factors are stored as an embedding's."""
+        return {
+            name for name, held in self._targets.items() if _side(held[0]).startswith("embedding")
+        }
+
+    @property
     def _targets(self) -> dict[str, list[str]]:
         """Base tensor -> names of what the adapter holds for it."""
         targets: dict[str, list[str]] = {}

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lox_bench.errors import NonFiniteError, ShapeError
-from lox_bench.hardening.lowrank import TruncatedSvd, factored_svd
+from lox_bench.hardening.lowrank import TruncatedSvd, factored_svd, truncated_svd
 from lox_bench.hardening.lox import (
     Certificate,
     Step,
@@ -76,10 +76,12 @@ class Dense:
     def factors(self, rank: Rank, alpha: float, arithmetic: Arithmetic) -> Factors:
         """``alpha * Proj_k``, to be added to the *aligned* weight."""
         base, aligned = (part.to(arithmetic.device) for part in (self.base, self.aligned))
-        step = project(difference(base, aligned, arithmetic.precision), rank)
-        if step.tops is None or len(step.tops) != 1:
-            raise ShapeError("an adapter holds the step of one matrix at a rank below full")
-        return _split(step.tops[0], step.tops[0].sigma * alpha, step.certificate(0.0))
+        delta = difference(base, aligned, arithmetic.precision)
+        if delta.ndim != 2:  # noqa: PLR2004 - rows and columns
+            raise ShapeError(f"an adapter holds matrices, not {tuple(delta.shape)}")
+        step = project(delta, rank)
+        top = step.tops[0] if step.tops else truncated_svd(delta, min(delta.shape))
+        return _split(top, top.sigma * alpha, step.certificate(0.0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ FACTORS: Final = "factors"
 _LANES = 16  # matrix products run fastest at multiples of the vector width
 _OVERSAMPLE = 6  # columns beyond k at least: they speed convergence up and catch repeated values
 _BUDGET = 640  # columns of the Krylov space before the full decomposition takes over
-_SMALL = 8  # below this many blocks in the shorter side the full decomposition is as fast
+_SMALL = 8  # blocks; below that many in the shorter side the full decomposition is as fast
 _TOLERANCE: Final = {torch.float32: 1e-7, torch.float64: 1e-12}
 _ROUNDING = 32  # machine epsilons of residual that the arithmetic itself may leave
 _PATIENCE = 8  # the small decomposition is looked at again after its size grew by an eighth
@@ -92,12 +92,14 @@ def truncated_svd(
         raise ShapeError(f"rank k must be at least 1, not {rank}")
     rank = min(rank, *delta.shape)
     block = -(-(rank + _OVERSAMPLE) // _LANES) * _LANES
-    if min(delta.shape) >= _SMALL * block:
+    small = min(delta.shape) < _SMALL * block
+    if not small:
         wanted = _TOLERANCE[delta.dtype] if tolerance is None else tolerance
         found = _krylov(delta, rank, block, wanted, seed)
         if found is not None:
             return found
-    left, sigma, right = torch.linalg.svd(delta, full_matrices=False)
+    whole = delta.double() if small else delta  # more digits where they cost nothing
+    left, sigma, right = (part.to(delta) for part in torch.linalg.svd(whole, full_matrices=False))
     return _certified(delta, left[:, :rank], sigma[:rank], right[:rank], FULL)
 
 

@@ -66,6 +66,11 @@ def parse_rank(text: str) -> Rank:
     )
 
 
+def rank_text(rank: Rank) -> str:
+    """As it is written on the command line."""
+    return FULL_RANK if rank is None else str(rank)
+
+
 def most(rank: Energy | Gap) -> int:
     """How many singular values a rule may want to see."""
     return MOST if isinstance(rank, Energy) else rank.among + 1

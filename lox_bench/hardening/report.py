@@ -51,6 +51,11 @@ def grouped(hardened: Sequence[HardenedTensor]) -> list[Group]:
     return [_group(kind, shape, held) for (kind, shape), held in kinds.items()]
 
 
+def single(held: HardenedTensor) -> Group:
+    """A line of its own for one tensor."""
+    return _group(held.name, held.shape, [held])
+
+
 def _group(kind: str, shape: tuple[int, ...], held: Sequence[HardenedTensor]) -> Group:
     certificates = [item.certificate for item in held]
     ranks = [item.k for item in certificates]

@@ -121,7 +121,7 @@ class _Job:
         _, dtype, _ = self.plan[name]
         with naming(name):
             if isinstance(source, Tensor):
-                return _copied(source, dtype), None
+                return copied(source, dtype), None
             settings = self.settings
             if name in self.ranks:
                 return source.harden(
@@ -168,7 +168,12 @@ def require_space(out: Path, nbytes: int) -> None:
         )
 
 
-def _copied(source: Tensor, dtype: torch.dtype) -> Tensor:
+def copied(source: Tensor, dtype: torch.dtype) -> Tensor:
+    """An aligned weight in ``dtype``.
+
+    Raises:
+        NonFiniteError: it holds NaN or infinity, or leaves the range of ``dtype``.
+    """
     if source.is_floating_point() and not all_finite(source):
         raise NonFiniteError("the weights hold NaN or infinity")
     made = source.to(dtype)
