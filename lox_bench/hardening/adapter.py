@@ -32,6 +32,9 @@ ADAPTER_CONFIG: Final = "adapter_config.json"
 ADAPTER_WEIGHTS: Final = "adapter_model.safetensors"
 PREFIX: Final = "base_model.model."
 
+WHOLE: Final = "whole"  # a tensor trained in full
+COPY: Final = "copy"  # the base's own weight, which PEFT saves along with embeddings and heads
+
 _FACTOR = re.compile(r"(?P<module>.+)\.lora_(?P<kind>embedding_)?(?P<side>[AB])(\.weight)?")
 _UNSUPPORTED = ("use_dora", "lora_bias", "target_parameters", "layer_replication", "use_qalora")
 _REWRITES_BASE = ("pissa", "olora", "corda", "loftq")  # initialisations that change the base
@@ -57,14 +60,12 @@ class BaseAndAdapter:
     @property
     def whole_modules(self) -> list[str]:
         """Base tensors that the adapter replaces instead of adding factors."""
-        return [name for name, held in self._targets.items() if _side(held[0]) == ""]
+        return [name for name, held in self._targets.items() if {*map(_side, held)} == {WHOLE}]
 
     @property
     def embeddings(self) -> set[str]:
         """Base tensors whose factors are stored as an embedding's."""
-        return {
-            name for name, held in self._targets.items() if _side(held[0]).startswith("embedding")
-        }
+        return {name for name, held in self._targets.items() if "embedding_A" in map(_side, held)}
 
     @property
     def _targets(self) -> dict[str, list[str]]:
@@ -81,10 +82,12 @@ class BaseAndAdapter:
 
         def change(name: str) -> Change:
             held = {_side(key): adapter(key) for key in targets[name]}
-            if set(held) == {""}:
-                return Dense(base(name), held[""])
+            if set(held) == {WHOLE}:
+                return Dense(base(name), held[WHOLE])
+            before = base(name)
+            _require_same(held.pop(COPY, before), before)
             left, right = self._factors(name, held)
-            return Factored(base(name), left, right)
+            return Factored(before, left, right)
 
         return Readers(
             aligned=lambda name: change(name) if name in targets else base(name), change=change
@@ -164,6 +167,16 @@ def _target(key: str) -> str:
 
 
 def _side(key: str) -> str:
-    """``A``, ``B``, ``embedding_A``, ``embedding_B``; empty for a fully trained tensor."""
+    """``A``, ``B``, ``embedding_A`` or ``embedding_B``; ``WHOLE`` or ``COPY`` for a full tensor."""
     match = _FACTOR.fullmatch(key)
-    return f"{match['kind'] or ''}{match['side']}" if match else ""
+    if match:
+        return f"{match['kind'] or ''}{match['side']}"
+    return COPY if ".base_layer." in key else WHOLE
+
+
+def _require_same(copy: Tensor, base: Tensor) -> None:
+    if copy.shape != base.shape or not torch.equal(copy.to(base.dtype), base):
+        raise SourceError(
+            "the adapter brings a weight of its own that is not the base's: it belongs to another "
+            "base, or the vocabulary was resized (then merge it with `merge_and_unload()` first)"
+        )

@@ -23,7 +23,7 @@ from lox_bench.hardening.adapter import (
     PREFIX,
     BaseAndAdapter,
 )
-from lox_bench.hardening.change import Factors
+from lox_bench.hardening.change import Change, Factors
 from lox_bench.hardening.pairs import Pair
 from lox_bench.hardening.ranks import Rank
 from lox_bench.hardening.select import Settings, choose
@@ -97,8 +97,14 @@ def _factors(
 ) -> dict[str, Factors]:
     made: dict[str, Factors] = {}
     with ExitStack() as stack:
-        load = pair.opened(stack).change
-        with closing(read_ahead(load, [n for n in pair.layout.tensors if n in ranks])) as changes:
+        read = pair.opened(stack)
+
+        def load(name: str) -> Change:
+            with naming(name):
+                return read.change(name)
+
+        names = [name for name in pair.layout.tensors if name in ranks]
+        with closing(read_ahead(load, names)) as changes:
             for name, change in changes:
                 with naming(name):
                     made[name] = change.factors(

@@ -115,7 +115,12 @@ class _Job:
 
     def _loader(self, stack: ExitStack) -> Callable[[str], Tensor | Change]:
         read = self.pair.opened(stack)
-        return lambda name: (read.change if name in self.ranks else read.aligned)(name)
+
+        def load(name: str) -> Tensor | Change:
+            with naming(name):
+                return read.change(name) if name in self.ranks else read.aligned(name)
+
+        return load
 
     def _made(self, name: str, source: Tensor | Change) -> tuple[Tensor, Certificate | None]:
         _, dtype, _ = self.plan[name]
