@@ -19,7 +19,7 @@ from lox_bench.hardening.select import MATRIX_DIMS
 
 Rows = Callable[[slice], Tensor]  # some rows of a matrix that need not exist as a whole
 
-_CHUNK = 32 << 20  # entries computed at once where a result is put together
+_CHUNK = 4 << 20  # entries computed at once where a result is put together
 _FIRST_LOOK = 16  # singular values that a rule sees first; doubled until it can tell
 
 
