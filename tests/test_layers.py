@@ -8,14 +8,20 @@ import lox_bench
 ROOT = Path(lox_bench.__file__).parent
 LAYERS = [
     {"lox_bench", "errors", "types"},
-    {"specs", "variants", "grammar", "scoring", "hardening.lox", "judging", "sources.uri"},
+    {"specs", "variants", "grammar", "scoring", "hardening.lox", "hardening.controls",
+     "diagnostics.directions", "judging", "sources.uri"},
     {"store", "records", "rows", "runs", "data", "devices", "loading", "provenance", "sources",
-     "generation", "hardening", "training", "utility"},
-    {"recipes", "models", "plan", "materialise", "pipeline", "report"},
+     "generation", "hardening", "training", "utility", "diagnostics.perturb"},
+    {"recipes", "models", "plan", "derive", "materialise", "pipeline", "report", "diagnostics"},
     {"cli"},
 ]  # fmt: skip
 HEAVY = {"torch", "transformers", "trl", "lm_eval", "datasets", "pandas", "openai", "vllm"}
-PURE_TORCH = {"hardening.lox"}  # layer 1, but tensors are its subject
+PURE_TORCH = {"hardening.lox", "hardening.controls", "diagnostics.directions",
+              "diagnostics.spectrum", "diagnostics.subspace"}  # layer 1: tensors are their subject
+    "hardening.lox",
+    "hardening.controls",
+    "diagnostics.directions",
+}  # layer 1, but tensors are their subject
 
 
 def module_name(file: Path) -> str:

@@ -74,10 +74,10 @@ def harden_checkpoint(
     _same_architecture(base, aligned)
     source, target = open_checkpoint(base), open_checkpoint(aligned)
     _same_names(source, target)
-    _copy_other_files(target, out)
+    copy_other_files(target, out)
     total, done = len(target.names), 0
     with ExitStack() as stack:
-        read = _reader(source, stack)
+        read = tensor_reader(source, stack)
         for file, names in target.shards.items():
             tensors: dict[str, Tensor] = {}
             for name, tensor in _tensors(aligned / file, names):
@@ -109,7 +109,8 @@ def _tensors(file: Path, names: tuple[str, ...]) -> Iterator[tuple[str, Tensor]]
             yield name, handle.get_tensor(name)
 
 
-def _reader(checkpoint: Checkpoint, stack: ExitStack) -> Any:
+def tensor_reader(checkpoint: Checkpoint, stack: ExitStack) -> Any:
+    """A function from tensor names to tensors; the files stay open as long as ``stack``."""
     handles = {
         name: handle
         for file, names in checkpoint.shards.items()
@@ -153,7 +154,8 @@ def _same_names(base: Checkpoint, aligned: Checkpoint) -> None:
             )
 
 
-def _copy_other_files(checkpoint: Checkpoint, out: Path) -> None:
+def copy_other_files(checkpoint: Checkpoint, out: Path) -> None:
+    """Carry config, tokenizer and templates along, but no manifest."""
     for pattern in _CARRIED:
         for file in sorted(checkpoint.path.glob(pattern)):
             if file.name != MANIFEST:
