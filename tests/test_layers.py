@@ -9,19 +9,19 @@ ROOT = Path(lox_bench.__file__).parent
 LAYERS = [
     {"lox_bench", "errors", "types"},
     {"specs", "variants", "grammar", "scoring", "hardening.lox", "hardening.controls",
-     "diagnostics.directions", "judging", "sources.uri"},
+     "hardening.lowrank",
+     "diagnostics.directions", "diagnostics.spectrum", "diagnostics.subspace",
+     "diagnostics.naming", "judging", "sources.uri"},
     {"store", "records", "rows", "runs", "data", "devices", "loading", "provenance", "sources",
-     "generation", "hardening", "training", "utility", "diagnostics.perturb"},
+     "generation", "hardening", "training", "utility", "diagnostics.perturb",
+     "diagnostics.diagnose"},
     {"recipes", "models", "plan", "derive", "materialise", "pipeline", "report", "diagnostics"},
     {"cli"},
 ]  # fmt: skip
 HEAVY = {"torch", "transformers", "trl", "lm_eval", "datasets", "pandas", "openai", "vllm"}
-PURE_TORCH = {"hardening.lox", "hardening.controls", "diagnostics.directions",
-              "diagnostics.spectrum", "diagnostics.subspace"}  # layer 1: tensors are their subject
-    "hardening.lox",
-    "hardening.controls",
-    "diagnostics.directions",
-}  # layer 1, but tensors are their subject
+# layer 1, but tensors are their subject
+PURE_TORCH = {"hardening.lox", "hardening.controls", "hardening.lowrank", "diagnostics.directions",
+              "diagnostics.spectrum", "diagnostics.subspace"}  # fmt: skip
 
 
 def module_name(file: Path) -> str:
