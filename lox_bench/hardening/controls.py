@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from lox_bench.errors import NonFiniteError, ShapeError
+from lox_bench.hardening.lowrank import truncated_svd
 from lox_bench.hardening.lox import MATRIX_DIMS, low_rank
 from lox_bench.variants import Control, Truncated
 
@@ -123,8 +124,11 @@ def generator_of(seed: int, name: str) -> torch.Generator:
 
 
 def _top_sigma(delta: Tensor, k: int | None) -> Tensor:
-    sigma: Tensor = torch.linalg.svdvals(delta)
-    return sigma[..., : _kept(sigma.shape[-1], k)]
+    """``(..., k)``: the singular values that LoX would extrapolate, matrix by matrix."""
+    kept = _kept(min(delta.shape[-2:]), k)
+    matrices = delta.reshape(-1, *delta.shape[-2:])
+    sigma = torch.stack([truncated_svd(matrix, kept).sigma for matrix in matrices])
+    return sigma.reshape(*delta.shape[:-2], kept)
 
 
 def _kept(available: int, k: int | None) -> int:
