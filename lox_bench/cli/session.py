@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lox_bench.cli.progress import BarDisplay, LineDisplay, SilentDisplay
+from lox_bench.cli.progress import choose_display
 from lox_bench.cli.tables import leaderboard_table
 from lox_bench.data import STANDIN
 from lox_bench.plan import Plan
@@ -32,7 +32,7 @@ class Session:
         self._announce(plan)
         from lox_bench.pipeline import run_plan
 
-        with self._display() as display:
+        with choose_display(self._console, quiet=self._quiet) as display:
             results = run_plan(plan, Store(default_root()), display)
         rows = folder.write(plan, results, command=sys.argv)
         if self._json:
@@ -58,11 +58,6 @@ class Session:
                 self._console.print(
                     f"attack data of {name}: {rows.label} ({len(rows.rows)} rows)", soft_wrap=True
                 )
-
-    def _display(self) -> BarDisplay | LineDisplay | SilentDisplay:
-        if self._quiet:
-            return SilentDisplay()
-        return BarDisplay(self._console) if self._console.is_terminal else LineDisplay()
 
 
 def _finite(value: object) -> object:
