@@ -97,6 +97,7 @@ def _run(
     subject: "Subject", settings: "Settings", out: Path | None, *, quiet: bool, json: bool
 ) -> None:
     from lox_bench.cli.diagnosis_tables import diagnosis_table, print_means_as_json
+    from lox_bench.cli.notices import announce_data
     from lox_bench.cli.progress import choose_display
     from lox_bench.diagnostics.output import write_diagnosis
     from lox_bench.diagnostics.subject import diagnose_subject, question_key
@@ -105,7 +106,9 @@ def _run(
     key = question_key(subject, settings)
     folder = out or Path("runs") / f"diagnose-{subject.title}-{key[:8]}"
     claim(folder, key)
-    with choose_display(Console(stderr=True), quiet=quiet or json) as display:
+    console = Console(stderr=True)
+    announce_data(subject.attack_data, console, quiet=quiet or json)
+    with choose_display(console, quiet=quiet or json) as display:
         artifact = diagnose_subject(subject, settings, Store(default_root()), display)
     means = write_diagnosis(folder, artifact, subject, settings, sys.argv)
     if json:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from lox_bench.cli.notices import announce_data
 from lox_bench.cli.progress import choose_display
 from lox_bench.cli.tables import leaderboard_table
-from lox_bench.data import STANDIN
 from lox_bench.plan import Plan
 from lox_bench.store import Store, default_root
 
@@ -29,7 +29,7 @@ class Session:
         from lox_bench.report.output import RunFolder
 
         folder = RunFolder.claim(out or Path("runs") / plan.name, plan)
-        self._announce(plan)
+        announce_data(plan.attack_data, self._console, quiet=self._quiet)
         from lox_bench.pipeline import run_plan
 
         with choose_display(self._console, quiet=self._quiet) as display:
@@ -44,20 +44,6 @@ class Session:
             console.print(f"leaderboard  {folder.path / 'leaderboard.csv'}", soft_wrap=True)
             console.print(f"plots        {folder.path / 'plots'}", soft_wrap=True)
             console.print(f"provenance   {folder.path / 'manifest.json'}", soft_wrap=True)
-
-    def _announce(self, plan: Plan) -> None:
-        for name, rows in plan.attack_data.items():
-            if rows.label == STANDIN:
-                self._console.print(
-                    f"[bold yellow]attack data of {name}: STAND-IN[/] ({len(rows.rows)} word "
-                    "problems that ship with lox-bench): the real data is out of reach. "
-                    f"--data {name}=FILE.jsonl uses your copy, --strict-data forbids this.",
-                    soft_wrap=True,
-                )
-            elif not self._quiet:
-                self._console.print(
-                    f"attack data of {name}: {rows.label} ({len(rows.rows)} rows)", soft_wrap=True
-                )
 
 
 def _finite(value: object) -> object:
