@@ -11,12 +11,14 @@ mpl.use("Agg")
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from lox_bench.diagnostics.diagnose import MatrixReport
 
 _DPI = 160
 _LAYER_COLOURS = "viridis"
 _PANELS_A_ROW = 4
+_ORDER = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 PANELS: Mapping[str, str] = {
     "r_align": r"$R_{align}$: alignment within its top k",
@@ -63,7 +65,8 @@ def plot_spectra(
     for row in range(rows):
         panels[row * columns].set_ylabel(r"$\sigma_i / \sigma_1$")
     shades = mpl.cm.ScalarMappable(mpl.colors.Normalize(0, last), colours)
-    figure.colorbar(shades, ax=panels.tolist(), label="layer", shrink=0.8)
+    ticks = MaxNLocator(integer=True)
+    figure.colorbar(shades, ax=panels.tolist(), label="layer", shrink=0.8, ticks=ticks)
     figure.suptitle(f"{title} (dashed: k = {k})", fontsize=11)
     figure.savefig(out, dpi=_DPI)
     return True
@@ -113,4 +116,6 @@ def _cell(reports: Sequence[MatrixReport], layer: int, kind: str, measure: str) 
 
 
 def _kinds(reports: Sequence[MatrixReport]) -> list[str]:
-    return list(dict.fromkeys(report.projection for report in reports))
+    """Projection types in the order in which a block uses them, unknown ones last."""
+    found = dict.fromkeys(report.projection for report in reports)
+    return sorted(found, key=lambda kind: _ORDER.index(kind) if kind in _ORDER else len(_ORDER))

@@ -82,9 +82,5 @@ def write_landscape(
 
 def _ends(plane: Plane, shadow: float) -> list[tuple[str, float, float]]:
     """The models that the axes lead to; the second lies beside its axis, made orthogonal."""
-    places = ((1.0, 0.0), (shadow, 1.0))
-    return [
-        (axis.text, *place)
-        for axis, direction, place in zip(plane.axes, plane.directions[0], places, strict=True)
-        if isinstance(direction, Towards)
-    ]
+    places = dict(zip(plane.directions[0], ((1.0, 0.0), (shadow, 1.0)), strict=True))
+    return [(cell.title, *places[Towards(plane.center.recipe, cell.recipe)]) for cell in plane.ends]
