@@ -11,7 +11,7 @@ LAYERS = [
     {"specs", "variants", "grammar", "scoring", "hardening.lox", "hardening.controls",
      "hardening.lowrank",
      "diagnostics.directions", "diagnostics.spectrum", "diagnostics.subspace",
-     "diagnostics.naming", "judging", "sources.uri"},
+     "diagnostics.naming", "diagnostics.measures", "judging", "sources.uri"},
     {"store", "records", "rows", "runs", "data", "devices", "loading", "provenance", "sources",
      "generation", "hardening", "training", "utility", "diagnostics.perturb",
      "diagnostics.diagnose"},

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from lox_bench.diagnostics.diagnose import Settings, measure_matrix
+from lox_bench.diagnostics.diagnose import measure_matrix
+from lox_bench.diagnostics.measures import Settings
 from lox_bench.diagnostics.naming import place_of
 from lox_bench.diagnostics.spectrum import (
     energy,

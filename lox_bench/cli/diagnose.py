@@ -9,15 +9,13 @@ from rich.console import Console
 
 from lox_bench.cli.quiet import hush_libraries
 from lox_bench.cli.run import Debug, Json, MaxSteps, Out, Quiet
+from lox_bench.diagnostics.measures import SPECTRA, Settings
 from lox_bench.errors import UsageError
 from lox_bench.plan import Request
 from lox_bench.store import Store, default_root
 
 if TYPE_CHECKING:
-    from lox_bench.diagnostics.diagnose import Settings
     from lox_bench.diagnostics.subject import Subject
-
-_SPECTRA = ("auto", "full", "top")
 
 Base = Annotated[str | None, typer.Option(help="The model before alignment: folder or hub id.")]
 Aligned = Annotated[str | None, typer.Option(help="The model after alignment: folder or hub id.")]
@@ -71,14 +69,13 @@ def diagnose(  # noqa: PLR0913 - one parameter an option
     Writes matrices.csv, summary.csv, spectra.csv, spectra-*.png, heatmaps.png, manifest.json.
     See docs/diagnostics.md for what the measures mean.
     """
-    if spectrum not in _SPECTRA:
-        raise UsageError(f"--spectrum must be one of {', '.join(_SPECTRA)}, not {spectrum!r}")
+    if spectrum not in SPECTRA:
+        raise UsageError(f"--spectrum must be one of {', '.join(SPECTRA)}, not {spectrum!r}")
     for name, value in (("--k", k), ("--top", top)):
         if value < 1:
             raise UsageError(f"{name} must be at least 1, not {value}")
     if not debug:
         hush_libraries()
-    from lox_bench.diagnostics.diagnose import Settings
     from lox_bench.diagnostics.subject import subject_of_family, subject_of_folders
 
     if family is not None:
@@ -94,7 +91,7 @@ def diagnose(  # noqa: PLR0913 - one parameter an option
 
 
 def _run(
-    subject: "Subject", settings: "Settings", out: Path | None, *, quiet: bool, json: bool
+    subject: "Subject", settings: Settings, out: Path | None, *, quiet: bool, json: bool
 ) -> None:
     from lox_bench.cli.diagnosis_tables import diagnosis_table, print_means_as_json
     from lox_bench.cli.notices import announce_data

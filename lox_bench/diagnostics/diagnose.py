@@ -6,15 +6,13 @@ Streams: one tensor of each checkpoint is in memory at a time, whatever the mode
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 
+from lox_bench.diagnostics.measures import ALIGN, FT, Diagnosis, MatrixReport, Settings
 from lox_bench.diagnostics.naming import place_of
 from lox_bench.diagnostics.spectrum import (
-    AFFORDABLE,
-    FULL,
     Spectrum,
     energy,
     entropy_rank,
@@ -22,7 +20,6 @@ from lox_bench.diagnostics.spectrum import (
     rank_for,
     spectrum,
     stable_rank,
-    work_of,
 )
 from lox_bench.diagnostics.subspace import concentration, overlap, unchanged_share
 from lox_bench.errors import LoxBenchError
@@ -32,73 +29,7 @@ from lox_bench.hardening.controls import difference
 from lox_bench.hardening.lox import MATRIX_DIMS
 from lox_bench.types import Progress
 
-ALIGN, FT = "align", "ft"
 _MOST_ENERGY = 0.9
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """``spectrum``: ``full``, ``top``, or ``auto`` (full where it takes seconds)."""
-
-    k: int
-    alpha: float
-    spectrum: str = "auto"
-    top: int = 64
-
-    def whole(self, matrix: Tensor) -> bool:
-        """Whether to take all singular values of a matrix."""
-        if self.spectrum == "auto":
-            return work_of(*matrix.shape) <= AFFORDABLE
-        return self.spectrum == FULL
-
-
-@dataclass(frozen=True, slots=True)
-class MatrixReport:
-    """What was measured on one matrix; ``None``: it needs a fine-tuned model or a whole spectrum.
-
-    ``delta`` is aligned - base, ``ft`` is fine-tuned - aligned; norms are Frobenius's. Overlaps
-    compare the top-k subspaces of the two on the output side (left) and the input side (right).
-    """
-
-    tensor: str
-    layer: int | None
-    projection: str
-    rows: int
-    columns: int
-    spectrum: str
-    norm_aligned: float
-    norm_delta: float
-    relative_delta: float
-    sigma_1: float
-    energy_k: float
-    stable_rank: float
-    participation_ratio: float | None
-    entropy_rank: float | None
-    rank_90: int | None
-    relative_step: float
-    bf16_unchanged: float
-    r_align: float
-    r_ft: float | None = None
-    r_ratio: float | None = None
-    norm_ft: float | None = None
-    overlap_left: float | None = None
-    overlap_right: float | None = None
-    overlap_chance: float | None = None
-    angle_smallest: float | None = None
-    angle_largest: float | None = None
-
-    @property
-    def is_linear(self) -> bool:
-        """Whether it is a linear layer of a block, as the paper's means take them."""
-        return self.layer is not None
-
-
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """One matrix's report and the singular values it rests on."""
-
-    report: MatrixReport
-    spectra: dict[str, list[float]]  # "align", "ft" -> descending
 
 
 def diagnose(
@@ -125,7 +56,7 @@ def measure_matrix(name: str, tensors: Sequence[Tensor], settings: Settings) -> 
     """Measure one matrix, given as base, aligned and perhaps fine-tuned ``(out, in)``."""
     base, aligned = tensors[:2]
     delta = difference(base, aligned)
-    found = spectrum(delta, settings.k, whole=settings.whole(delta), top=settings.top)
+    found = spectrum(delta, settings.k, whole=settings.whole(*delta.shape), top=settings.top)
     step = (found.left @ (found.left.mT @ delta.double())).float()
     norm_aligned = float(aligned.double().norm())
     place = place_of(name)
@@ -164,7 +95,7 @@ def _tuned(
 ) -> tuple[dict[str, float], list[float]]:
     """What fine-tuning did to the alignment's directions."""
     change = difference(aligned, finetuned)
-    own = spectrum(change, settings.k, whole=settings.whole(change), top=settings.top)
+    own = spectrum(change, settings.k, whole=settings.whole(*change.shape), top=settings.top)
     r_ft = concentration(found.left, difference(base, finetuned))
     r_align = concentration(found.left, difference(base, aligned))
     measured = {

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lox_bench.diagnostics.diagnose import ALIGN, FT, MatrixReport, Settings
+from lox_bench.diagnostics.measures import ALIGN, FT, MatrixReport, Settings
 from lox_bench.diagnostics.subject import (
     SPECTRA,
     Subject,

@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lox_bench.diagnostics.diagnose import MatrixReport
+from lox_bench.diagnostics.measures import MatrixReport
 
 _DPI = 160
 _LAYER_COLOURS = "viridis"

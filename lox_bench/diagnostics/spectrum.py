@@ -11,11 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lox_bench.diagnostics.measures import FULL, TOP
 from lox_bench.errors import NonFiniteError
 from lox_bench.hardening.lowrank import truncated_svd
-
-FULL, TOP = "full", "top"
-AFFORDABLE = 3e10  # multiplications of a whole spectrum: a few seconds on two cores
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +30,6 @@ class Spectrum:
     right: Tensor
     norm: float
     method: str
-
-
-def work_of(rows: int, columns: int) -> float:
-    """Multiplications that a whole spectrum of a matrix takes, roughly."""
-    small, large = sorted((rows, columns))
-    return float(small) ** 2 * (large + 4 * small)
 
 
 def spectrum(delta: Tensor, k: int, *, whole: bool, top: int = 64) -> Spectrum:

@@ -7,7 +7,7 @@ from typing import Any
 
 from lox_bench import specs
 from lox_bench.data import RowSet
-from lox_bench.diagnostics.diagnose import Diagnosis, MatrixReport, Settings
+from lox_bench.diagnostics.measures import Diagnosis, MatrixReport, Settings
 from lox_bench.diagnostics.tables import csv_of
 from lox_bench.materialise import Display, Materialiser
 from lox_bench.plan import Request, make_plan

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from lox_bench.diagnostics.diagnose import MatrixReport
+from lox_bench.diagnostics.measures import MatrixReport
 
 LINEAR = "linear layers"
 MEASURES = (
