@@ -93,7 +93,8 @@ def diagnose(  # noqa: PLR0913 - one parameter an option
 def _run(
     subject: "Subject", settings: Settings, out: Path | None, *, quiet: bool, json: bool
 ) -> None:
-    from lox_bench.cli.diagnosis_tables import diagnosis_table, print_means_as_json
+    from lox_bench.cli.diagnosis_tables import diagnosis_table
+    from lox_bench.cli.jsonout import plain, print_json
     from lox_bench.cli.notices import announce_data
     from lox_bench.cli.progress import choose_display
     from lox_bench.diagnostics.output import write_diagnosis
@@ -109,7 +110,7 @@ def _run(
         artifact = diagnose_subject(subject, settings, Store(default_root()), display)
     means = write_diagnosis(folder, artifact, subject, settings, sys.argv)
     if json:
-        print_means_as_json(means)
+        print_json(plain(means))
     elif not quiet:
         console = Console()
         console.print(diagnosis_table(means, f"{subject.title}, k = {settings.k}"))

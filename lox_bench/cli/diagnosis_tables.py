@@ -1,9 +1,6 @@
-"""The means of a diagnosis for the terminal, and as JSON."""
+"""The means of a diagnosis for the terminal."""
 
-import json
-import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from rich.table import Table
 
@@ -40,8 +37,3 @@ def diagnosis_table(means: Sequence[Mean], title: str) -> Table:
             said = _SAID.get(mean.measure, mean.measure)
             table.add_row(said, *[f"{number:.4g}" for number in numbers], str(mean.n))
     return table
-
-
-def print_means_as_json(means: Sequence[Mean]) -> None:
-    """Every mean, those by projection type included."""
-    sys.stdout.write(json.dumps([asdict(mean) for mean in means], indent=2) + "\n")

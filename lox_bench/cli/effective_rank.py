@@ -1,9 +1,6 @@
 """``lox-bench effective-rank``: how many directions of the alignment carry its safety."""
 
-import json as jsonlib
-import math
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.cli.progress import choose_display
 from lox_bench.cli.quiet import hush_libraries
 from lox_bench.cli.run import (
@@ -86,7 +84,7 @@ def effective_rank(  # noqa: PLR0913 - one parameter an option
         results = run_sweep(plan, Store(default_root()), display, "ranks")
     answers = write_ranks(folder, plan, results, sys.argv)
     if json:
-        sys.stdout.write(jsonlib.dumps([_plain(answer) for answer in answers], indent=2) + "\n")
+        print_json(plain(answers))
     elif not quiet:
         Console().print(_table(answers))
         Console().print(f"tables, pictures, provenance  {folder.path}", soft_wrap=True)
@@ -120,11 +118,3 @@ def _table(answers: "list[EffectiveRank]") -> Table:
 
 def _rank(rank: int | None) -> str:
     return "beyond those tried" if rank is None else str(rank)
-
-
-def _plain(answer: "EffectiveRank") -> dict[str, object]:
-    """JSON has no infinity: an interval that ends beyond the ranks tried ends in null."""
-    return {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value
-        for key, value in asdict(answer).items()
-    }

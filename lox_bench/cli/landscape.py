@@ -1,9 +1,7 @@
 """``lox-bench landscape``: ASR around a model in weight space."""
 
-import json as jsonlib
 import math
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.cli.notices import announce_data
 from lox_bench.cli.progress import choose_display
 from lox_bench.cli.quiet import hush_libraries
@@ -130,8 +129,7 @@ def _run(plane: "Plane", out: Path | None, *, quiet: bool, json: bool) -> None:
         maker = Materialiser(store, load_template(plan.family.template), plan.attack_data, display)
         points, basins = write_landscape(folder, plane, results, maker, sys.argv)
     if json:
-        plain = {"points": [_plain(p) for p in points], "basins": [_plain(b) for b in basins]}
-        sys.stdout.write(jsonlib.dumps(plain, indent=2) + "\n")
+        print_json({"points": plain(points), "basins": plain(basins)})
     elif not quiet:
         Console().print(_table(basins))
         Console().print(f"tables, pictures, provenance  {folder.path}", soft_wrap=True)
@@ -188,11 +186,3 @@ def _table(basins: "list[Basin]") -> Table:
             str(found.n),
         )
     return table
-
-
-def _plain(record: object) -> dict[str, object]:
-    """JSON has no NaN: what could not be judged is null."""
-    return {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value
-        for key, value in asdict(record).items()  # type: ignore[call-overload]
-    }

@@ -1,13 +1,11 @@
 """Carry a plan out before the user's eyes: notices, progress, results, where the files are."""
 
-import json as jsonlib
-import math
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
 
+from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.cli.notices import announce_data
 from lox_bench.cli.progress import choose_display
 from lox_bench.cli.tables import leaderboard_table
@@ -36,16 +34,10 @@ class Session:
             results = run_plan(plan, Store(default_root()), display)
         rows = folder.write(plan, results, command=sys.argv)
         if self._json:
-            plain = [{key: _finite(value) for key, value in asdict(row).items()} for row in rows]
-            sys.stdout.write(jsonlib.dumps(plain, indent=2, allow_nan=False) + "\n")
+            print_json(plain(rows))
         elif not self._quiet:
             console = Console()
             console.print(leaderboard_table(rows))
             console.print(f"leaderboard  {folder.path / 'leaderboard.csv'}", soft_wrap=True)
             console.print(f"plots        {folder.path / 'plots'}", soft_wrap=True)
             console.print(f"provenance   {folder.path / 'manifest.json'}", soft_wrap=True)
-
-
-def _finite(value: object) -> object:
-    """JSON has no NaN: the value of a rate without a judged answer is null."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -9,13 +9,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lox_bench.diagnostics.resample import Matrix, hits, interval, rates, resampled_rates
+from lox_bench.diagnostics.answers import asr, asr_matrix, degenerate_share
+from lox_bench.diagnostics.resample import Matrix, interval, rates, resampled_rates
 from lox_bench.diagnostics.sweep import asr_only
 from lox_bench.errors import UsageError
 from lox_bench.pipeline import CellResult
 from lox_bench.plan import Plan, Request, make_plan
-from lox_bench.scoring.rates import degenerate_rate, verdict_rate
-from lox_bench.types import Label
 from lox_bench.variants import Truncated, key_of
 
 RHO = 0.01  # the paper's tolerance
@@ -92,7 +91,7 @@ def rank_points(plan: Plan, results: Sequence[CellResult], judge: str) -> list[R
     points = []
     for seed in dict.fromkeys(cell.seed for cell in plan.cells):
         held = [result for result in results if result.cell.seed == seed]
-        matrix = _matrix(plan, held, judge)
+        matrix = asr_matrix(plan, held, judge)
         reference = next(i for i, r in enumerate(held) if r.cell.model == "aligned")
         samples = resampled_rates(matrix)
         for index, result in enumerate(held):
@@ -114,7 +113,7 @@ def effective_rank(
     ranks = [rank for rank, _ in ranked]
     reference = next(i for i, r in enumerate(held) if r.cell.model == "aligned")
     order = [reference, *[index for _, index in ranked]]
-    matrix = _matrix(plan, held, judge)[order]
+    matrix = asr_matrix(plan, held, judge)[order]
     excess = rates(matrix)[1:] - rates(matrix)[0]
     samples = resampled_rates(matrix)
     drawn = np.array([_first(row[1:] - row[0], ranks, rho) for row in samples])
@@ -146,21 +145,8 @@ def _within(excess: float, rho: float) -> bool:
     return excess < rho - _ROUNDING
 
 
-def _matrix(plan: Plan, results: Sequence[CellResult], judge: str) -> Matrix:
-    """``(models, prompts)`` over all ASR tasks."""
-    return np.concatenate(
-        [
-            hits([r.verdicts[task.spec.name, judge] for r in results], Label(task.spec.counts))
-            for task in plan.tasks
-        ],
-        axis=1,
-    )
-
-
 def _point(plan: Plan, result: CellResult, judge: str, aligned: float, excess: Matrix) -> RankPoint:
-    verdicts = [v for task in plan.tasks for v in result.verdicts[task.spec.name, judge]]
-    answers = [c for task in plan.tasks for c in result.completions[task.spec.name]]
-    value = verdict_rate(verdicts, Label(plan.tasks[0].spec.counts))
+    value = asr(plan, result, judge)
     low, high = interval(excess)
     recipe = result.cell.recipe
     rank = recipe.rank if isinstance(recipe, Truncated) else None
@@ -175,7 +161,7 @@ def _point(plan: Plan, result: CellResult, judge: str, aligned: float, excess: M
         ci_high=value.high,
         n=value.n,
         unjudged=value.unjudged,
-        degenerate=degenerate_rate(answers).value,
+        degenerate=degenerate_share(plan, result),
         excess=value.value - aligned,
         excess_low=low,
         excess_high=high,
