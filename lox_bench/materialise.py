@@ -144,11 +144,12 @@ class Materialiser:
         aligned = self.checkpoint(recipe.aligned, "aligned")
 
         def work(out: Path, progress: Progress) -> Mapping[str, Any]:
-            from lox_bench.hardening.checkpoint import harden_checkpoint
+            from lox_bench.hardening.report import facts
+            from lox_bench.hardening.select import Settings
+            from lox_bench.hardening.transform import harden_checkpoint
 
-            return harden_checkpoint(
-                base, aligned, out, rank=recipe.k, alpha=recipe.alpha, progress=progress
-            )
+            settings = Settings(rank=recipe.k, alpha=recipe.alpha)
+            return facts(harden_checkpoint(base, aligned, out, settings, progress))
 
         return self.build(recipe.stage, describe(recipe), f"harden {title}", work)
 

@@ -69,6 +69,7 @@ def test_stacked_experts_are_taken_apart(tmp_path: Path, silent: Any, rng: torch
     stacks = [torch.randn(3, 8, 5, generator=rng) for _ in range(2)]
     for folder, stack in zip(("base", "aligned"), stacks, strict=True):
         (tmp_path / folder).mkdir()
+        (tmp_path / folder / "config.json").write_text('{"architectures": ["Moe"]}')
         save_file({name: stack}, tmp_path / folder / "model.safetensors")
     reports = [item.report for item in measured(silent, tmp_path / "base", tmp_path / "aligned")]
     assert [report.tensor for report in reports] == [f"{name}[{index}]" for index in range(3)]

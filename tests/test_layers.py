@@ -8,10 +8,10 @@ import lox_bench
 ROOT = Path(lox_bench.__file__).parent
 LAYERS = [
     {"lox_bench", "errors", "types"},
-    {"specs", "variants", "grammar", "scoring", "hardening.lox", "hardening.controls",
-     "hardening.lowrank",
-     "diagnostics.directions", "diagnostics.spectrum", "diagnostics.subspace",
-     "diagnostics.naming", "diagnostics.measures", "judging", "sources.uri"},
+    {"specs", "variants", "grammar", "scoring", "judging", "hardening.lox",
+     "hardening.lowrank", "hardening.ranks", "hardening.select", "hardening.change",
+     "hardening.controls", "diagnostics.directions", "diagnostics.spectrum",
+     "diagnostics.subspace", "diagnostics.naming", "diagnostics.measures", "sources.uri"},
     {"store", "records", "rows", "runs", "data", "devices", "loading", "provenance", "sources",
      "generation", "hardening", "training", "utility", "diagnostics.perturb",
      "diagnostics.diagnose"},
@@ -19,9 +19,15 @@ LAYERS = [
     {"cli"},
 ]  # fmt: skip
 HEAVY = {"torch", "transformers", "trl", "lm_eval", "datasets", "pandas", "openai", "vllm"}
-# layer 1, but tensors are their subject
-PURE_TORCH = {"hardening.lox", "hardening.controls", "hardening.lowrank", "diagnostics.directions",
-              "diagnostics.spectrum", "diagnostics.subspace"}  # fmt: skip
+PURE_TORCH = {
+    "hardening.lox",
+    "hardening.lowrank",
+    "hardening.change",
+    "hardening.controls",
+    "diagnostics.directions",
+    "diagnostics.spectrum",
+    "diagnostics.subspace",
+}  # layer 1, but tensors are its subject
 
 
 def module_name(file: Path) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from lox_bench import __version__
-from lox_bench.cli import diagnose, doctor, effective_rank, landscape, listing, run
+from lox_bench.cli import diagnose, doctor, effective_rank, harden, landscape, listing, run
 from lox_bench.errors import LoxBenchError
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("run")(run.run)
+app.command("harden")(harden.harden)
 app.command("diagnose")(diagnose.diagnose)
 app.command("effective-rank")(effective_rank.effective_rank)
 app.command("landscape")(landscape.landscape)

@@ -5,7 +5,7 @@ Streams: one tensor of each checkpoint is in memory at a time, whatever the mode
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from torch import Tensor
@@ -22,11 +22,11 @@ from lox_bench.diagnostics.spectrum import (
     stable_rank,
 )
 from lox_bench.diagnostics.subspace import concentration, overlap, unchanged_share
-from lox_bench.errors import LoxBenchError
-from lox_bench.hardening.checkpoint import tensor_reader
-from lox_bench.hardening.combine import open_matching
-from lox_bench.hardening.controls import difference
-from lox_bench.hardening.lox import MATRIX_DIMS
+from lox_bench.hardening.combine import open_together
+from lox_bench.hardening.lox import difference
+from lox_bench.hardening.select import MATRIX_DIMS
+from lox_bench.hardening.stream import read_ahead
+from lox_bench.hardening.transform import naming
 from lox_bench.types import Progress
 
 _MOST_ENERGY = 0.9
@@ -41,15 +41,14 @@ def diagnose(
         MismatchError: the checkpoints do not hold the same tensors.
         LoxBenchError: a tensor cannot be measured (shapes differ, NaN); the message names it.
     """
-    opened = open_matching(folders)
-    names = sorted(opened[-1].names, key=_reading_order)
     with ExitStack() as stack:
-        readers = [tensor_reader(held, stack) for held in opened]
-        for done, name in enumerate(names, start=1):
-            tensors = [read(name) for read in readers]
-            if tensors[0].ndim >= MATRIX_DIMS:
-                yield from _named(name, tensors, settings)
-            progress.step(done, len(names), "tensors")
+        layout, load = open_together(folders, stack)
+        names = sorted(layout.names, key=_reading_order)
+        with closing(read_ahead(load, names)) as held:
+            for done, (name, tensors) in enumerate(held, start=1):
+                if tensors[0].ndim >= MATRIX_DIMS:
+                    yield from _named(name, tensors, settings)
+                progress.step(done, len(names), "tensors")
 
 
 def measure_matrix(name: str, tensors: Sequence[Tensor], settings: Settings) -> Diagnosis:
@@ -117,7 +116,7 @@ def _tuned(
 
 def _named(name: str, tensors: Sequence[Tensor], settings: Settings) -> Iterator[Diagnosis]:
     """One diagnosis per matrix; stacked experts are taken apart."""
-    try:
+    with naming(name):
         if tensors[0].ndim == MATRIX_DIMS:
             yield measure_matrix(name, tensors, settings)
             return
@@ -125,8 +124,6 @@ def _named(name: str, tensors: Sequence[Tensor], settings: Settings) -> Iterator
         for index in range(flat[0].shape[0]):
             parts = [tensor[index] for tensor in flat]
             yield measure_matrix(f"{name}[{index}]", parts, settings)
-    except LoxBenchError as error:
-        raise type(error)(f"tensor {name!r}: {error}") from error
 
 
 def _reading_order(name: str) -> tuple[int, str]:

@@ -14,9 +14,10 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from lox_bench.errors import NonFiniteError, ShapeError
+from lox_bench.errors import NonFiniteError
 from lox_bench.hardening.controls import generator_of
-from lox_bench.hardening.lox import MATRIX_DIMS
+from lox_bench.hardening.lox import all_finite
+from lox_bench.hardening.select import MATRIX_DIMS
 
 FILTER, TENSOR = "filter", "tensor"
 NORMS: Final = (FILTER, TENSOR)
@@ -44,19 +45,12 @@ def random_step(name: str, weight: Tensor, *, seed: int, norm: str) -> Tensor:
     return drawn.mul_(wanted / size)
 
 
-def difference_step(origin: Tensor, target: Tensor) -> Tensor:
-    """The step from one model's tensor to another's, in float32."""
-    if origin.shape != target.shape:
-        raise ShapeError(f"{tuple(origin.shape)} in one model but {tuple(target.shape)} in another")
-    return target.to(torch.float32) - origin.to(torch.float32)
-
-
 def moved(weight: Tensor, steps: Sequence[Tensor], factors: Sequence[float]) -> Tensor:
     """``weight + sum(factor * step)``, computed in float32 and rounded once."""
     result = weight.to(torch.float32, copy=True)
     for step, factor in zip(steps, factors, strict=True):
         result.add_(step, alpha=factor)
-    if not torch.isfinite(result).all():
+    if not all_finite(result):
         raise NonFiniteError("the weights hold NaN or infinity")
     return result.to(weight.dtype)
 

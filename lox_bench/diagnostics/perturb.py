@@ -8,10 +8,10 @@ from typing import Any
 
 from torch import Tensor
 
-from lox_bench.diagnostics.directions import Gram, difference_step, moved, random_step
+from lox_bench.diagnostics.directions import Gram, moved, random_step
 from lox_bench.errors import UsageError
-from lox_bench.hardening.checkpoint import tensor_reader
-from lox_bench.hardening.combine import combine_checkpoints, open_matching
+from lox_bench.hardening.combine import combine_checkpoints, open_together
+from lox_bench.hardening.lox import difference
 from lox_bench.types import Progress
 from lox_bench.variants import Anywhere
 
@@ -34,7 +34,7 @@ class Frame:
         return [
             random_step(name, tensors[self.model], seed=item.seed, norm=item.norm)
             if isinstance(item, Anywhere)
-            else difference_step(tensors[item[0]], tensors[item[1]])
+            else difference(tensors[item[0]], tensors[item[1]])
             for item in self.directions
         ]
 
@@ -70,13 +70,8 @@ def perturb_checkpoint(
 
 
 def _tensors(frame: Frame, progress: Progress) -> Iterator[tuple[str, dict[Path, Tensor]]]:
-    sources = frame.sources
-    opened = open_matching(sources)
-    names = sorted(opened[-1].names)
     with ExitStack() as stack:
-        readers = {
-            path: tensor_reader(held, stack) for path, held in zip(sources, opened, strict=True)
-        }
-        for done, name in enumerate(names, start=1):
-            yield name, {path: read(name) for path, read in readers.items()}
+        layout, load = open_together(frame.sources, stack)
+        for done, name in enumerate(names := sorted(layout.names), start=1):
+            yield name, dict(zip(frame.sources, load(name), strict=True))
             progress.step(done, len(names), "tensors")

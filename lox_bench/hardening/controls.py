@@ -21,9 +21,10 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from lox_bench.errors import NonFiniteError, ShapeError
+from lox_bench.errors import ShapeError
 from lox_bench.hardening.lowrank import truncated_svd
-from lox_bench.hardening.lox import MATRIX_DIMS, low_rank
+from lox_bench.hardening.lox import difference, low_rank
+from lox_bench.hardening.select import MATRIX_DIMS
 from lox_bench.variants import Control, Truncated
 
 _SEED_BYTES = 8
@@ -100,21 +101,6 @@ def truncated(base: Tensor, aligned: Tensor, rank: int) -> Tensor:
         return aligned
     step = low_rank(difference(base, aligned), rank)
     return (base.to(torch.float32) + step).to(aligned.dtype)
-
-
-def difference(base: Tensor, aligned: Tensor) -> Tensor:
-    """``aligned - base`` in float32.
-
-    Raises:
-        ShapeError: the shapes differ.
-        NonFiniteError: a weight holds NaN or infinity.
-    """
-    if base.shape != aligned.shape:
-        raise ShapeError(f"base is {tuple(base.shape)} but aligned is {tuple(aligned.shape)}")
-    delta = aligned.to(torch.float32) - base.to(torch.float32)
-    if not torch.isfinite(delta).all():
-        raise NonFiniteError("the weights hold NaN or infinity")
-    return delta
 
 
 def generator_of(seed: int, name: str) -> torch.Generator:
