@@ -16,7 +16,7 @@ from lox_bench.diagnostics.spectrum import (
     spectrum,
     stable_rank,
 )
-from lox_bench.diagnostics.subspace import concentration, overlap, unchanged_share
+from lox_bench.diagnostics.subspace import concentration, cosine, overlap, unchanged_share
 from lox_bench.errors import NonFiniteError
 
 SHAPES = [(12, 7), (7, 12), (9, 9), (40, 3), (1, 6), (6, 1)]
@@ -125,6 +125,14 @@ def test_overlap_knows_equal_orthogonal_and_slanted_planes() -> None:
     assert slanted.share == pytest.approx((1 + 0.25) / 2)
     assert slanted.smallest_angle == pytest.approx(0, abs=0.1)
     assert slanted.largest_angle == pytest.approx(60, abs=1e-4)
+
+
+def test_undoing_a_change_has_a_negative_cosine(rng: torch.Generator) -> None:
+    delta, other = torch.randn(2, 8, 5, generator=rng)
+    assert cosine(delta, -0.3 * delta) == pytest.approx(-1)
+    aside = other - (other * delta).sum() / (delta * delta).sum() * delta
+    assert cosine(delta, aside) == pytest.approx(0, abs=1e-6)
+    assert math.isnan(cosine(delta, torch.zeros(8, 5)))
 
 
 def test_random_subspaces_overlap_by_chance(rng: torch.Generator) -> None:

@@ -17,9 +17,10 @@ _SAID = {
     "rank_90": "directions for 90 % of the energy",
     "relative_delta": "||dW|| / ||W||",
     "relative_step": "||LoX step|| / ||W||",
-    "overlap_left": "overlap with fine-tuning, output side",
-    "overlap_right": "overlap with fine-tuning, input side",
-    "overlap_chance": "overlap expected by chance, output side",
+    "cosine": "cosine of dW and fine-tuning",
+    "overlap_left": "top-k overlap, output side",
+    "overlap_right": "top-k overlap, input side",
+    "overlap_chance": "top-k overlap by chance, output",
     "bf16_unchanged": "entries that bfloat16 rounds back",
 }
 

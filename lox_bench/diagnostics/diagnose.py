@@ -21,7 +21,7 @@ from lox_bench.diagnostics.spectrum import (
     spectrum,
     stable_rank,
 )
-from lox_bench.diagnostics.subspace import concentration, overlap, unchanged_share
+from lox_bench.diagnostics.subspace import concentration, cosine, overlap, unchanged_share
 from lox_bench.hardening.combine import open_together
 from lox_bench.hardening.lox import difference
 from lox_bench.hardening.select import MATRIX_DIMS
@@ -95,8 +95,9 @@ def _tuned(
     """What fine-tuning did to the alignment's directions."""
     change = difference(aligned, finetuned)
     own = spectrum(change, settings.k, whole=settings.whole(*change.shape), top=settings.top)
+    delta = difference(base, aligned)
     r_ft = concentration(found.left, difference(base, finetuned))
-    r_align = concentration(found.left, difference(base, aligned))
+    r_align = concentration(found.left, delta)
     measured = {
         "r_ft": r_ft,
         "r_ratio": r_ft / r_align if r_align else math.nan,
@@ -105,6 +106,7 @@ def _tuned(
     if own.norm and found.norm:  # a change of nothing has no directions
         left, right = overlap(found.left, own.left), overlap(found.right, own.right)
         measured |= {
+            "cosine": cosine(delta, change),
             "overlap_left": left.share,
             "overlap_right": right.share,
             "overlap_chance": left.chance,

@@ -31,7 +31,8 @@ class MatrixReport:
     """What was measured on one matrix; ``None``: it needs a fine-tuned model or a whole spectrum.
 
     ``delta`` is aligned - base, ``ft`` is fine-tuned - aligned; norms are Frobenius's. Overlaps
-    compare the top-k subspaces of the two on the output side (left) and the input side (right).
+    compare the top-k subspaces of the two on the output side (left) and the input side (right);
+    ``cosine`` is that of the two changes themselves, negative where fine-tuning undoes alignment.
     """
 
     tensor: str
@@ -55,6 +56,7 @@ class MatrixReport:
     r_ft: float | None = None
     r_ratio: float | None = None
     norm_ft: float | None = None
+    cosine: float | None = None
     overlap_left: float | None = None
     overlap_right: float | None = None
     overlap_chance: float | None = None

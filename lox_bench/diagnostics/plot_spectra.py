@@ -18,12 +18,14 @@ from lox_bench.diagnostics.measures import MatrixReport
 _DPI = 160
 _LAYER_COLOURS = "viridis"
 _PANELS_A_ROW = 4
+_SHOWN = (0.02, 0.98)  # quantiles at which the colours of a heat map end
 _ORDER = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 PANELS: Mapping[str, str] = {
     "r_align": r"$R_{align}$: alignment within its top k",
     "r_ratio": r"$R_{ft}\,/\,R_{align}$: what fine-tuning left of it",
     "overlap_left": "overlap of the top-k subspaces\nof alignment and fine-tuning",
+    "cosine": r"cosine of $\Delta W$ and $\Delta_{ft}$" + "\n(negative: alignment undone)",
     "stable_rank": r"stable rank of $\Delta W$",
     "relative_delta": r"$\|\Delta W\|\,/\,\|W\|$",
     "bf16_unchanged": "entries of $W_{LoX}$ that\nbfloat16 rounds back",
@@ -79,23 +81,30 @@ def plot_heatmaps(reports: Sequence[MatrixReport], title: str, out: Path) -> boo
     if not shown:
         return False
     kinds, layers = _kinds(linear), sorted({report.layer or 0 for report in linear})
-    columns = min(len(shown), 3)
+    columns = min(len(shown), _PANELS_A_ROW)
     rows = math.ceil(len(shown) / columns)
     height = min(0.13 * len(layers) + 1.8, 6.0)
     size = (columns * (0.34 * len(kinds) + 2.0), rows * height + 0.5)
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).flatten()
     for axes, name in zip(panels, shown, strict=False):
-        grid = [[_cell(linear, layer, kind, name) for kind in kinds] for layer in layers]
+        grid = np.array([[_cell(linear, layer, kind, name) for kind in kinds] for layer in layers])
+        low, high = np.nanquantile(grid, _SHOWN)  # one odd layer must not hide the others
         image = axes.imshow(
-            np.array(grid), aspect="auto", cmap="cividis", origin="lower", interpolation="nearest"
+            grid,
+            aspect="auto",
+            cmap="cividis",
+            origin="lower",
+            vmin=low,
+            vmax=high,
+            interpolation="nearest",
         )
         axes.set_xticks(range(len(kinds)), kinds, rotation=45, ha="right", fontsize=7)
         ticks = range(0, len(layers), max(1, len(layers) // 6))
         axes.set_yticks(list(ticks), [str(layers[tick]) for tick in ticks], fontsize=7)
         axes.set_ylabel("layer", fontsize=8)
         axes.set_title(PANELS[name], fontsize=9)
-        figure.colorbar(image, ax=axes).ax.tick_params(labelsize=7)
+        figure.colorbar(image, ax=axes, extend="both").ax.tick_params(labelsize=7)
     for axes in panels[len(shown) :]:
         axes.set_axis_off()
     figure.suptitle(title, fontsize=11)

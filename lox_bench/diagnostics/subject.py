@@ -19,7 +19,7 @@ from lox_bench.store import Store, write_text
 from lox_bench.types import Progress
 from lox_bench.variants import Recipe, Source, hash_of, key_of
 
-DIAGNOSE_VERSION = 1
+DIAGNOSE_VERSION = 2
 
 REPORTS = "matrices.jsonl"
 SPECTRA = "spectra.csv"

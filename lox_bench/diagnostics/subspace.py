@@ -26,6 +26,13 @@ def concentration(basis: Tensor, change: Tensor) -> float:
     return kept / norm if norm else math.nan
 
 
+def cosine(first: Tensor, second: Tensor) -> float:
+    """Of the angle between two changes of equal shape, as vectors; NaN if one is nothing."""
+    one, other = first.double().flatten(), second.double().flatten()
+    norms = float(one.norm() * other.norm())
+    return float(one @ other) / norms if norms else math.nan
+
+
 @dataclass(frozen=True, slots=True)
 class Overlap:
     """How two subspaces lie to each other.

@@ -19,6 +19,7 @@ MEASURES = (
     "rank_90",
     "relative_delta",
     "relative_step",
+    "cosine",
     "overlap_left",
     "overlap_right",
     "overlap_chance",
