@@ -133,11 +133,20 @@ def _direction(axis: Axis, center: Cell, plan: Plan, line: int) -> Direction:
     if axis.is_random:
         return _random(call, line)
     if _is_attack(call):
-        found = next(c for c in plan.cells if (c.model, c.attack) == (center.model, str(call)))
-        return Towards(origin=center.recipe, target=found.recipe)
+        return Towards(origin=center.recipe, target=_attacked(call, center, plan).recipe)
     name = call.name if call.target is not None else str(call)
     found = next(c for c in plan.cells if (c.model, c.attack) == (name, NO_ATTACK))
     return Towards(origin=center.recipe, target=found.recipe)
+
+
+def _attacked(call: Call, center: Cell, plan: Plan) -> Cell:
+    """The center after the attack that ``call`` names."""
+    of_center = [cell for cell in plan.cells if cell.model == center.model]
+    exact = [cell for cell in of_center if cell.attack == str(call)]
+    found = exact or [cell for cell in of_center if cell.attack.startswith(call.name)]
+    if len(found) != 1:
+        raise UsageError(f"the axis {str(call)!r} names {len(found)} attacks; name one")
+    return found[0]
 
 
 def _random(call: Call, line: int) -> Anywhere:

@@ -9,6 +9,7 @@ from lox_bench import specs
 from lox_bench.data import RowSet
 from lox_bench.diagnostics.measures import Diagnosis, MatrixReport, Settings
 from lox_bench.diagnostics.tables import csv_of
+from lox_bench.errors import UsageError
 from lox_bench.materialise import Display, Materialiser
 from lox_bench.plan import Request, make_plan
 from lox_bench.records import read_records, write_records
@@ -58,6 +59,10 @@ def subject_of_family(request: Request) -> Subject:
     plan = make_plan(replace(request, models="base,aligned"))
     cells = {(cell.model, cell.attack): cell.recipe for cell in plan.cells}
     attacks = [attack for _, attack in cells if attack != NO_ATTACK]
+    if len(set(attacks)) > 1:
+        raise UsageError(
+            f"--attack {request.attack!r} names several attacks; diagnose looks at one"
+        )
     models = {name: cells[name, NO_ATTACK] for name in ("base", "aligned")}
     if attacks:
         models["finetuned"] = cells["aligned", attacks[0]]

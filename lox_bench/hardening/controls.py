@@ -104,7 +104,7 @@ def truncated(base: Tensor, aligned: Tensor, rank: int) -> Tensor:
 
 
 def generator_of(seed: int, name: str) -> torch.Generator:
-    """A random stream of its own for each seed and tensor, the same on every machine."""
+    """A random stream of its own for each seed and tensor, in whatever order they come."""
     digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:_SEED_BYTES], "big") >> 1)
 

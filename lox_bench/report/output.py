@@ -15,7 +15,7 @@ from lox_bench.report.leaderboard import leaderboard
 from lox_bench.rows import Row, to_csv
 from lox_bench.runs import LEADERBOARD, completions_file, utility_file, verdicts_file
 from lox_bench.store import MANIFEST, read_manifest, write_json, write_text
-from lox_bench.variants import Recipe, describe, key_of
+from lox_bench.variants import Direction, Perturbed, Recipe, describe, key_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +129,12 @@ def _cell(result: CellResult) -> Mapping[str, Any]:
     }
 
 
-def _recipe(recipe: Recipe) -> Mapping[str, Any]:
+def _recipe(recipe: Recipe | Direction) -> Mapping[str, Any]:
     """The recipe written out in full, upstream recipes inside it."""
     plain = {"key": key_of(recipe), **describe(recipe)}
-    for name in ("base", "aligned", "model"):
+    if isinstance(recipe, Perturbed):
+        plain["directions"] = [_recipe(direction) for direction in recipe.directions]
+    for name in ("base", "aligned", "model", "origin", "target"):
         upstream = getattr(recipe, name, None)
         if upstream is not None:
             plain[name] = _recipe(upstream)
