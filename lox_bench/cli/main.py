@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from lox_bench import __version__
-from lox_bench.cli import doctor, harden, listing, run
+from lox_bench.cli import diagnose, doctor, effective_rank, harden, landscape, listing, run
 from lox_bench.errors import LoxBenchError
 
 app = typer.Typer(
@@ -19,6 +19,9 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("harden")(harden.harden)
+app.command("diagnose")(diagnose.diagnose)
+app.command("effective-rank")(effective_rank.effective_rank)
+app.command("landscape")(landscape.landscape)
 app.command("list")(listing.list_names)
 app.command("doctor")(doctor.doctor)
 
