@@ -1,9 +1,11 @@
-"""A leaderboard row, and CSV files of them: written tidy, read back with every column checked."""
+"""A leaderboard row, and files of them: written tidy, read back with every column checked."""
 
 import csv
 import io
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -14,8 +16,9 @@ from lox_bench.errors import DataError
 class Row:
     """One number with its interval, its n, and the hashes it depends on.
 
-    ``model`` is the variant before the attack; ``n`` counts judged answers, ``unjudged`` the rest.
-    Losses are of the attack's own training rows, before and after it.
+    ``model`` is the variant before the attack; ``n`` counts judged answers, ``unjudged`` the rest,
+    ``coverage`` is the judged share, in [0, 1]. Losses are of the attack's own training rows,
+    before and after it.
     """
 
     family: str
@@ -37,6 +40,7 @@ class Row:
     template_sha256: str
     loss_before: float | None
     loss_after: float | None
+    coverage: float
     lox_bench: str
 
 
@@ -45,11 +49,22 @@ COLUMNS = tuple(slot.name for slot in fields(Row))
 
 def to_csv(rows: Iterable[Row]) -> str:
     """Rows as CSV text; floats to six digits, absent values empty."""
+    return csv_text(COLUMNS, rows)
+
+
+def csv_text(columns: Sequence[str], records: Iterable[object]) -> str:
+    """The named fields of any records as CSV text, written as ``to_csv`` writes rows."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([_written(getattr(row, name)) for name in COLUMNS] for row in rows)
+    writer.writerow(columns)
+    writer.writerows([_written(getattr(record, name)) for name in columns] for record in records)
     return text.getvalue()
+
+
+def json_text(records: Iterable[Any]) -> str:
+    """Any frozen records as a JSON list; JSON has no NaN, an undefined number is null."""
+    plain = [{key: _finite(value) for key, value in asdict(item).items()} for item in records]
+    return json.dumps(plain, indent=2, allow_nan=False) + "\n"
 
 
 def read_csv(path: Path) -> list[Row]:
@@ -71,6 +86,10 @@ def read_csv(path: Path) -> list[Row]:
     if not rows:
         raise DataError(f"{path} holds no rows")
     return rows
+
+
+def _finite(value: object) -> object:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _written(value: object) -> object:

@@ -10,7 +10,8 @@ LAYERS = [
     {"lox_bench", "errors", "types"},
     {"specs", "variants", "grammar", "scoring", "hardening.lox", "judging", "sources.uri"},
     {"store", "records", "rows", "runs", "data", "devices", "loading", "provenance", "sources",
-     "generation", "hardening", "training", "utility"},
+     "generation", "hardening", "training", "utility", "judging.agreement", "judging.calibrate",
+     "judging.labelled", "judging.published"},
     {"recipes", "models", "plan", "materialise", "pipeline", "report"},
     {"cli"},
 ]  # fmt: skip

@@ -1,9 +1,6 @@
 """Carry a plan out before the user's eyes: notices, progress, results, where the files are."""
 
-import json as jsonlib
-import math
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
@@ -12,6 +9,7 @@ from lox_bench.cli.progress import BarDisplay, LineDisplay, SilentDisplay
 from lox_bench.cli.tables import leaderboard_table
 from lox_bench.data import STANDIN
 from lox_bench.plan import Plan
+from lox_bench.rows import json_text
 from lox_bench.store import Store, default_root
 
 
@@ -36,8 +34,7 @@ class Session:
             results = run_plan(plan, Store(default_root()), display)
         rows = folder.write(plan, results, command=sys.argv)
         if self._json:
-            plain = [{key: _finite(value) for key, value in asdict(row).items()} for row in rows]
-            sys.stdout.write(jsonlib.dumps(plain, indent=2, allow_nan=False) + "\n")
+            sys.stdout.write(json_text(rows))
         elif not self._quiet:
             console = Console()
             console.print(leaderboard_table(rows))
@@ -63,8 +60,3 @@ class Session:
         if self._quiet:
             return SilentDisplay()
         return BarDisplay(self._console) if self._console.is_terminal else LineDisplay()
-
-
-def _finite(value: object) -> object:
-    """JSON has no NaN: the value of a rate without a judged answer is null."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,101 @@
+"""``lox-bench agreement``: how far the judges of a run agree, and where they do not."""
+
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from lox_bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from lox_bench.judging.agreement import Agreement, PairAgreement
+    from lox_bench.scoring.bootstrap import Estimate
+    from lox_bench.types import Rate
+
+Folder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the rows as JSON, nothing else.")]
+
+
+def agreement(run: Folder, json: Json = False) -> None:
+    """Compare the judges of a run: Cohen's kappa per pair, Krippendorff's alpha, disputed answers.
+
+    Kappa and alpha are agreement beyond chance: 1 is full agreement, 0 what the judges' own base
+    rates give by accident. Unjudged answers count as missing. Intervals at 95 %: bootstrap over
+    prompts (Wilson for plain agreement). Writes RUN/agreement/, as `run` does with two judges.
+
+    Examples:
+      lox-bench agreement runs/smollm2-135m-gsm8k-1a2b3c4d
+
+      lox-bench agreement runs/mine --json | jq '.[] | select(.statistic == "cohen_kappa")'
+
+    Exit codes: 0 done, 2 no finished run, or a run with one judge only.
+    """
+    from lox_bench.report.agreement import agreement_rows, page_file, write_agreement
+    from lox_bench.rows import json_text
+    from lox_bench.runs import open_run
+
+    opened = open_run(run)
+    held = write_agreement(opened)
+    if not held:
+        raise UsageError(
+            f"the run in {run} has one judge ({', '.join(opened.judges)}); agreement needs two: "
+            "run it again with --judges A,B"
+        )
+    if json:
+        sys.stdout.write(json_text(agreement_rows(held)))
+        return
+    console = Console()
+    console.print(_table(held))
+    for pair in held[-1].pairs:
+        console.print(_confusion(pair))
+    console.print(f"disputed answers  {page_file(opened)}", soft_wrap=True)
+
+
+def summary(held: "Sequence[Agreement]") -> str:
+    """One line for the end of a run: alpha over all judges, and where it rests."""
+    last = held[-1]
+    return f"alpha {_shown(last.alpha)}, n={last.alpha.n} answers, tasks: {last.task}"
+
+
+def _table(held: "Sequence[Agreement]") -> Table:
+    table = Table(
+        title="Agreement between judges",
+        caption="value, 95 % interval; n: answers labelled by both judges (alpha: by two or more)",
+        caption_justify="left",
+    )
+    for head in ("task", "judges"):
+        table.add_column(head, overflow="fold")
+    for head in ("agreement", "Cohen's kappa", "Krippendorff's alpha", "n"):
+        table.add_column(head, justify="right")
+    for item in held:
+        for pair in item.pairs:
+            names = "\n".join(pair.judges)
+            row = (_shown(pair.agreement), _shown(pair.kappa), "", str(pair.kappa.n))
+            table.add_row(item.task, names, *row)
+        alpha = _shown(item.alpha)
+        table.add_row(item.task, "all judges", "", "", alpha, str(item.alpha.n), end_section=True)
+    return table
+
+
+def _confusion(pair: "PairAgreement") -> Table:
+    from lox_bench.judging.agreement import LABELS
+
+    first, second = pair.judges
+    table = Table(title=f"{first} (rows) and {second} (columns), answers")
+    table.add_column("")
+    for label in LABELS:
+        table.add_column(label, justify="right")
+    for label, counts in zip(LABELS, pair.table, strict=True):
+        table.add_row(label, *map(str, counts))
+    return table
+
+
+def _shown(value: "Rate | Estimate") -> str:
+    if not value.n or math.isnan(value.value):
+        return "-"
+    return f"{value.value:.2f} ({value.low:.2f} to {value.high:.2f})"
