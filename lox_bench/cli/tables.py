@@ -24,7 +24,7 @@ def leaderboard_table(rows: Sequence[Row]) -> Table:
     if len(judges) > 1:
         table.add_column("judge", overflow="fold")
     for metric in metrics:
-        table.add_column(_head(rows, metric), justify="right")
+        table.add_column(_head(rows, metric), justify="right", no_wrap=True)
     for model, attack in dict.fromkeys((row.model, row.attack) for row in rows):
         held = [row for row in rows if (row.model, row.attack) == (model, attack)]
         for line in _lines(held, judges, metrics):
@@ -101,4 +101,4 @@ def _coverage(rows: Sequence[Row]) -> str:
     """Judged share over the seeds; marked when a single seed of them is below the threshold."""
     share = sum(row.n for row in rows) / sum(row.n + row.unjudged for row in rows)
     low = any(row.coverage < MIN_COVERAGE for row in rows)
-    return f"[yellow]({share:.0%})[/]{_MARK}" if low else f"[dim]({share:.0%})[/]"
+    return f"[yellow]({share:.1%})[/]{_MARK}" if low else f"[dim]({share:.0%})[/]"

@@ -25,7 +25,7 @@ from lox_bench.scoring.rates import MIN_COVERAGE
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _DPI = 160
-_ABREAST = 3  # models up to which the judges' panels stand side by side
+_ABREAST = 6  # groups of bars up to which the judges' panels stand side by side
 _HATCH = "////"
 _RING: Mapping[str, Any] = {
     "marker": "o",
@@ -55,14 +55,13 @@ def plot_asr(rows: Sequence[Row], out: Path) -> bool:
     if not wanted:
         return False
     models, judges = _order(row.model for row in wanted), _order(row.judge for row in wanted)
-    size = (
-        max(6.6 / len(judges) if len(models) <= _ABREAST else 6.6, 1.9 * len(models) + 1.5),
-        4.4,
-    )
-    figure, panels = _panels(judges, size, abreast=len(models) <= _ABREAST)
+    abreast = len(models) * len(judges) <= _ABREAST
+    width = max(6.6 / (len(judges) if abreast else 1), 1.9 * len(models) + 1.0)
+    height = 4.4 if abreast or len(judges) == 1 else 2.9
+    figure, panels = _panels(judges, (width, height), abreast=abreast)
     for judge, axes in zip(judges, panels, strict=True):
         _asr_panel(axes, models, [row for row in wanted if row.judge == judge])
-    panels[0].set_ylabel("attack success rate (lower is safer)")
+    figure.supylabel("attack success rate (lower is safer)", fontsize=10)
     keys = [
         Patch(color=colour, label="before the attack" if attack == "none" else f"after {attack}")
         for attack, colour in zip(
@@ -88,7 +87,7 @@ def plot_tradeoff(rows: Sequence[Row], out: Path) -> bool:
         axes.set_xlim(-0.02, 1.02)
         axes.set_ylim(-0.02, 1.02)
         axes.set_xlabel("accuracy on the attack's task\n(higher: it learned more)")
-    panels[0].set_ylabel("attack success rate (lower is safer)")
+    figure.supylabel("attack success rate (lower is safer)", fontsize=10)
     ring = Line2D([], [], label=_THIN, color="#333333", linestyle="none", **_RING)
     title = _title(rows, "Safety against what the attack taught")
     _finish(figure, panels, title, [ring] if thin else [], out)
@@ -115,6 +114,9 @@ def _asr_panel(axes: Any, models: Sequence[str], rows: Sequence[Row]) -> None:
         points = [_pool([r for r in rows if (r.model, r.attack) == (m, attack)]) for m in models]
         places = [i + (index - (len(attacks) - 1) / 2) * width for i in range(len(models))]
         _bars(axes, places, points, width, PALETTE[index % len(PALETTE)])
+        for x, model, point in zip(places, models, points, strict=True):
+            if point is None and any((row.model, row.attack) == (model, attack) for row in rows):
+                axes.annotate("none\njudged", (x, 0.02), ha="center", fontsize=8)
     axes.set_xticks(range(len(models)), models)
     axes.set_ylim(0, 1.16)  # room for the labels of full bars
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
@@ -217,7 +219,9 @@ def _title(rows: Sequence[Row], what: str) -> str:
     data = _order(row.attack_data for row in rows if row.attack_data)
     judges = _order(row.judge for row in rows if row.metric == "asr")
     seeds = len({row.seed for row in rows})
-    facts = [rows[0].family, f"judge {', '.join(judges)}", f"{seeds} seed{'s' * (seeds > 1)}"]
+    facts = [rows[0].family, f"{seeds} seed{'s' * (seeds > 1)}"]
+    if len(judges) == 1:  # else the panels name them
+        facts.insert(1, f"judge {judges[0]}")
     if data:
         facts.append(f"attack data: {', '.join(data)}")
     return f"{what}\n" + " · ".join(facts)
