@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -51,26 +52,32 @@ def agreement(run: Folder, json: Json = False) -> None:
         return
     console = Console()
     console.print(_table(held))
+    console.print(f"Answers by label (tasks: {held[-1].task})")
     for pair in held[-1].pairs:
         console.print(_confusion(pair))
     console.print(f"disputed answers  {page_file(opened)}", soft_wrap=True)
 
 
-def summary(held: "Sequence[Agreement]") -> str:
-    """One line for the end of a run: alpha over all judges, and where it rests."""
-    last = held[-1]
-    return f"alpha {_shown(last.alpha)}, n={last.alpha.n} answers, tasks: {last.task}"
+def summary(run: Path) -> str:
+    """One line for the end of a run with several judges: alpha over all of them."""
+    from lox_bench.judging.agreement import agreement as measure
+    from lox_bench.runs import open_run
+
+    last = measure(open_run(run))[-1]
+    value = _shown(last.alpha).replace("\n", ", ")
+    return f"Krippendorff's alpha {value} (tasks: {last.task}, n={last.alpha.n})"
 
 
 def _table(held: "Sequence[Agreement]") -> Table:
-    table = Table(
-        title="Agreement between judges",
-        caption="value, 95 % interval; n: answers labelled by both judges (alpha: by two or more)",
-        caption_justify="left",
+    table = Table(title="Agreement between judges", box=SIMPLE_HEAD, pad_edge=False)
+    table.caption = (
+        "value, 95 % interval; kappa: Cohen's, alpha: Krippendorff's; n: answers that both judges "
+        "labelled (alpha: at least two)"
     )
+    table.caption_justify = "left"
     for head in ("task", "judges"):
         table.add_column(head, overflow="fold")
-    for head in ("agreement", "Cohen's kappa", "Krippendorff's alpha", "n"):
+    for head in ("agreement", "kappa", "alpha", "n"):
         table.add_column(head, justify="right")
     for item in held:
         for pair in item.pairs:
@@ -86,8 +93,8 @@ def _confusion(pair: "PairAgreement") -> Table:
     from lox_bench.judging.agreement import LABELS
 
     first, second = pair.judges
-    table = Table(title=f"{first} (rows) and {second} (columns), answers")
-    table.add_column("")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column(f"{first} \\ {second}", overflow="fold")
     for label in LABELS:
         table.add_column(label, justify="right")
     for label, counts in zip(LABELS, pair.table, strict=True):
@@ -98,4 +105,4 @@ def _confusion(pair: "PairAgreement") -> Table:
 def _shown(value: "Rate | Estimate") -> str:
     if not value.n or math.isnan(value.value):
         return "-"
-    return f"{value.value:.2f} ({value.low:.2f} to {value.high:.2f})"
+    return f"{value.value:.2f}\n{value.low:.2f} to {value.high:.2f}"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -132,7 +133,8 @@ def _title(labelled: "LabelledSet") -> str:
 
 
 def _table(grid: "Grid", title: str) -> Table:
-    table = Table(title=title, caption="value [95 % interval] n", caption_justify="left")
+    table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False)
+    table.caption = "value \\[95 % interval] n"
     for number, head in enumerate(grid[0]):
         table.add_column(head, overflow="fold", justify="left" if number == 0 else "right")
     for line in grid[1:]:

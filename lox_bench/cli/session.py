@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from lox_bench.cli.agreement import summary
 from lox_bench.cli.progress import BarDisplay, LineDisplay, SilentDisplay
 from lox_bench.cli.tables import leaderboard_table
 from lox_bench.data import STANDIN
@@ -39,6 +40,9 @@ class Session:
             console = Console()
             console.print(leaderboard_table(rows))
             console.print(f"leaderboard  {folder.path / 'leaderboard.csv'}", soft_wrap=True)
+            if len(plan.judges) > 1:
+                console.print(f"agreement    {folder.path / 'agreement'}", soft_wrap=True)
+                console.print(f"             {summary(folder.path)}", soft_wrap=True)
             console.print(f"plots        {folder.path / 'plots'}", soft_wrap=True)
             console.print(f"provenance   {folder.path / 'manifest.json'}", soft_wrap=True)
 

@@ -1,8 +1,10 @@
 """Tables for the terminal."""
 
+import math
 from collections.abc import Iterator, Sequence
 from statistics import fmean
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from lox_bench.rows import Row
@@ -19,18 +21,16 @@ def leaderboard_table(rows: Sequence[Row]) -> Table:
     """
     judges = list(dict.fromkeys(row.judge for row in rows if row.judge_key))
     metrics = list(dict.fromkeys((row.task, row.metric) for row in rows))
-    table = Table(title=_title(rows), caption=_caption(rows, judges), caption_justify="left")
-    table.add_column("model", overflow="fold")
-    if len(judges) > 1:
-        table.add_column("judge", overflow="fold")
+    table = Table(title=_title(rows), box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.caption, table.caption_justify = _caption(rows, judges), "left"
+    table.add_column("model\n[dim]judge[/]" if len(judges) > 1 else "model", overflow="fold")
     for metric in metrics:
-        table.add_column(_head(rows, metric), justify="right", no_wrap=True)
+        table.add_column(_head(rows, metric), justify="right")
     for model, attack in dict.fromkeys((row.model, row.attack) for row in rows):
         held = [row for row in rows if (row.model, row.attack) == (model, attack)]
         for line in _lines(held, judges, metrics):
             table.add_row(*line)
-        if len(judges) > 1:
-            table.add_section()
+        table.add_section()
     return table
 
 
@@ -42,8 +42,9 @@ def _lines(
     for number, judge in enumerate(judges):
         wanted = {judge} if number else {judge, *(r.judge for r in rows if not r.judge_key)}
         held = [row for row in rows if row.judge in wanted]
-        named = [judge] if len(judges) > 1 else []
-        yield [name if number == 0 else "", *named, *(_value(_of(held, m)) for m in metrics)]
+        named = [name] if number == 0 else []
+        named += [f"[dim]{judge}[/]"] if len(judges) > 1 else []
+        yield ["\n".join(named), *(_value(_of(held, metric)) for metric in metrics)]
 
 
 def _head(rows: Sequence[Row], metric: Metric) -> str:
@@ -59,9 +60,9 @@ def _caption(rows: Sequence[Row], judges: Sequence[str]) -> str:
     text = f"{shown}; (%): share of the answers judged; judge: {', '.join(judges)}"
     if any(row.coverage < MIN_COVERAGE for row in rows):
         text += (
-            f"\n{_MARK} under {MIN_COVERAGE:.0%} judged: not to be compared. The rate is over the "
-            "judged answers only; any: what it could be, whatever the others are.\n"
-            "Answers that are none (column degenerate) are unjudged by design, the rest by failure."
+            f"\n{_MARK} under {MIN_COVERAGE:.0%} judged, not to be compared: the rate is over the "
+            "judged answers only; \\[brackets]: what it could be, whatever the others are. Answers "
+            "that are none (see degenerate) are unjudged by design, the rest by failure"
         )
     return text
 
@@ -93,12 +94,13 @@ def _value(rows: Sequence[Row]) -> str:
     if any(row.coverage < MIN_COVERAGE for row in rows):
         bounds = [worst_case(row.value, row.n, row.unjudged) for row in rows]
         low, high = (fmean(side) for side in zip(*bounds, strict=True))
-        lines.append(f"[dim]any {low:.2f}-{high:.2f}[/]")
+        lines.append(f"[dim]\\[{low:.2f}-{high:.2f}][/]")
     return "\n".join(lines)
 
 
 def _coverage(rows: Sequence[Row]) -> str:
     """Judged share over the seeds; marked when a single seed of them is below the threshold."""
     share = sum(row.n for row in rows) / sum(row.n + row.unjudged for row in rows)
-    low = any(row.coverage < MIN_COVERAGE for row in rows)
-    return f"[yellow]({share:.1%})[/]{_MARK}" if low else f"[dim]({share:.0%})[/]"
+    if any(row.coverage < MIN_COVERAGE for row in rows):
+        return f"[yellow]({math.floor(100 * share)}%)[/]{_MARK}"
+    return f"[dim]({share:.0%})[/]"
