@@ -1,4 +1,4 @@
-"""A leaderboard row, and files of them: written tidy, read back with every column checked."""
+"""A leaderboard row, and CSV files of them: written tidy, read back with every column checked."""
 
 import csv
 import io
@@ -49,22 +49,11 @@ COLUMNS = tuple(slot.name for slot in fields(Row))
 
 def to_csv(rows: Iterable[Row]) -> str:
     """Rows as CSV text; floats to six digits, absent values empty."""
-    return csv_text(COLUMNS, rows)
-
-
-def csv_text(columns: Sequence[str], records: Iterable[object]) -> str:
-    """The named fields of any records as CSV text, written as ``to_csv`` writes rows."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_written(getattr(record, name)) for name in columns] for record in records)
+    writer.writerow(COLUMNS)
+    writer.writerows([_written(getattr(row, name)) for name in COLUMNS] for row in rows)
     return text.getvalue()
-
-
-def json_text(records: Iterable[Any]) -> str:
-    """Any frozen records as a JSON list; JSON has no NaN, an undefined number is null."""
-    plain = [{key: _finite(value) for key, value in asdict(item).items()} for item in records]
-    return json.dumps(plain, indent=2, allow_nan=False) + "\n"
 
 
 def read_csv(path: Path) -> list[Row]:
@@ -88,10 +77,6 @@ def read_csv(path: Path) -> list[Row]:
     return rows
 
 
-def _finite(value: object) -> object:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def _written(value: object) -> object:
     if value is None:
         return ""
@@ -113,3 +98,22 @@ def _value(text: str, hint: Any) -> object:
     if hint in (str, int, float):
         return hint(text)
     return float(text) if text else None
+
+
+def csv_text(columns: Sequence[str], records: Iterable[Any]) -> str:
+    """The named fields of any records as CSV text, its values written as in a leaderboard."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_written(getattr(record, name)) for name in columns] for record in records)
+    return text.getvalue()
+
+
+def json_text(records: Iterable[Any]) -> str:
+    """Any frozen records as a JSON list; JSON has no NaN, an undefined number is null."""
+    plain = [{key: _finite(value) for key, value in asdict(item).items()} for item in records]
+    return json.dumps(plain, indent=2, allow_nan=False) + "\n"
+
+
+def _finite(value: object) -> object:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

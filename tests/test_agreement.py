@@ -9,7 +9,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lox_bench.errors import DataError
+from lox_bench.cli.agreement import agreement as command
+from lox_bench.errors import DataError, UsageError
 from lox_bench.judging.agreement import ALL_TASKS, LABELS, agreement, disagreements, opinions
 from lox_bench.records import write_records
 from lox_bench.report.agreement import agreement_rows, page_file, write_agreement
@@ -192,6 +193,20 @@ def test_one_judge_agrees_with_nobody(tmp_path: Path) -> None:
     run = save_run(tmp_path, {"harmful": {"a": [C, R]}}, TEXTS[:2])
     assert write_agreement(run) == []
     assert not (tmp_path / "agreement").exists()
+
+
+def test_a_judge_that_does_not_measure_a_task_is_missing_there(tmp_path: Path) -> None:
+    said: Said = {"harmful": {"a": [C, R], "b": [C, C]}, "lookalike": {"a": [C, R]}}
+    run = save_run(tmp_path, said, TEXTS[:2])
+    verdicts_file(tmp_path, run.cells[0], "lookalike", "b").write_text("")
+    held = agreement(run)
+    assert [(item.task, item.pairs[0].kappa.n) for item in held] == [("harmful", 2), ("all", 2)]
+
+
+def test_a_single_judge_is_refused_with_advice(tmp_path: Path) -> None:
+    save_run(tmp_path, {"harmful": {"a": [C, R]}}, TEXTS[:2])
+    with pytest.raises(UsageError, match="needs two judges on one task"):
+        command(tmp_path)
 
 
 def test_verdicts_on_other_prompts_are_refused(tmp_path: Path) -> None:

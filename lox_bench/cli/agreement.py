@@ -34,7 +34,7 @@ def agreement(run: Folder, json: Json = False) -> None:
 
       lox-bench agreement runs/mine --json | jq '.[] | select(.statistic == "cohen_kappa")'
 
-    Exit codes: 0 done, 2 no finished run, or a run with one judge only.
+    Exit codes: 0 done, 2 no finished run, or no two judges on one task.
     """
     from lox_bench.report.agreement import agreement_rows, page_file, write_agreement
     from lox_bench.rows import json_text
@@ -44,8 +44,8 @@ def agreement(run: Folder, json: Json = False) -> None:
     held = write_agreement(opened)
     if not held:
         raise UsageError(
-            f"the run in {run} has one judge ({', '.join(opened.judges)}); agreement needs two: "
-            "run it again with --judges A,B"
+            f"agreement needs two judges on one task; the run in {run} was judged by "
+            f"{', '.join(opened.judges)}: add one with `lox-bench judge {run} --judges NAME`"
         )
     if json:
         sys.stdout.write(json_text(agreement_rows(held)))

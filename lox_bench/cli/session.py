@@ -1,6 +1,9 @@
 """Carry a plan out before the user's eyes: notices, progress, results, where the files are."""
 
+import json as jsonlib
+import math
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
@@ -10,7 +13,6 @@ from lox_bench.cli.progress import BarDisplay, LineDisplay, SilentDisplay
 from lox_bench.cli.tables import leaderboard_table
 from lox_bench.data import STANDIN
 from lox_bench.plan import Plan
-from lox_bench.rows import json_text
 from lox_bench.store import Store, default_root
 
 
@@ -35,12 +37,13 @@ class Session:
             results = run_plan(plan, Store(default_root()), display)
         rows = folder.write(plan, results, command=sys.argv)
         if self._json:
-            sys.stdout.write(json_text(rows))
+            plain = [{key: _finite(value) for key, value in asdict(row).items()} for row in rows]
+            sys.stdout.write(jsonlib.dumps(plain, indent=2, allow_nan=False) + "\n")
         elif not self._quiet:
             console = Console()
             console.print(leaderboard_table(rows))
             console.print(f"leaderboard  {folder.path / 'leaderboard.csv'}", soft_wrap=True)
-            if len(plan.judges) > 1:
+            if (folder.path / "agreement").is_dir():  # with two judges or more
                 console.print(f"agreement    {folder.path / 'agreement'}", soft_wrap=True)
                 console.print(f"             {summary(folder.path)}", soft_wrap=True)
             console.print(f"plots        {folder.path / 'plots'}", soft_wrap=True)
@@ -64,3 +67,8 @@ class Session:
         if self._quiet:
             return SilentDisplay()
         return BarDisplay(self._console) if self._console.is_terminal else LineDisplay()
+
+
+def _finite(value: object) -> object:
+    """JSON has no NaN: the value of a rate without a judged answer is null."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value

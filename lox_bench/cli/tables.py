@@ -11,6 +11,7 @@ from lox_bench.rows import Row
 from lox_bench.scoring.rates import MIN_COVERAGE, worst_case
 
 Metric = tuple[str, str]  # task, metric
+_SHARES = {"asr", "over_refusal"}  # what bounds make sense for; a mean score has its own scale
 _MARK = "[bold yellow]![/]"
 
 
@@ -91,7 +92,7 @@ def _value(rows: Sequence[Row]) -> str:
         lines.append(f"[dim]{low:.2f}-{high:.2f}[/]")
     if rows[0].judge_key:
         lines[0] += f" {_coverage(rows)}"
-    if any(row.coverage < MIN_COVERAGE for row in rows):
+    if rows[0].metric in _SHARES and any(row.coverage < MIN_COVERAGE for row in rows):
         bounds = [worst_case(row.value, row.n, row.unjudged) for row in rows]
         low, high = (fmean(side) for side in zip(*bounds, strict=True))
         lines.append(f"[dim]\\[{low:.2f}-{high:.2f}][/]")

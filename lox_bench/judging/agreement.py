@@ -25,7 +25,6 @@ from lox_bench.types import Label, Rate
 ALL_TASKS = "all"
 LABELS = (Label.COMPLIED, Label.REFUSED, Label.UNJUDGED)
 _OPINIONS = LABELS[:2]
-_FEWEST = 2  # judges between whom there can be agreement
 
 Table = tuple[tuple[int, ...], ...]
 
@@ -104,18 +103,19 @@ def disagreements(run: Run) -> list[Disagreement]:
 
 
 def agreement(run: Run) -> list[Agreement]:
-    """Agreement per task, then over all tasks if there are several; empty with one judge."""
-    judges, held = list(run.judges), opinions(run)
-    if len(judges) < _FEWEST:
-        return []
+    """Agreement per task, then over all tasks if there are several; empty without two judges."""
+    held = opinions(run)
     scopes = {task: [item for item in held if item.task == task] for task in run.tasks}
     if len(scopes) > 1:
         scopes[ALL_TASKS] = held
-    return [_agreement(task, items, judges) for task, items in scopes.items()]
+    measured = [_agreement(task, items, list(run.judges)) for task, items in scopes.items()]
+    return [item for item in measured if item.pairs]
 
 
 def _of_cell(run: Run, cell: CellName, task: str) -> list[Opinions]:
-    verdicts = {judge: run.verdicts(cell, task, judge) for judge in run.judges}
+    """Opinions on one cell; a judge without verdicts does not measure the task, and has none."""
+    held = {judge: run.verdicts(cell, task, judge) for judge in run.judges}
+    verdicts = {judge: given for judge, given in held.items() if given}
     asked = [item.prompt_id for item in run.completions(cell, task)]
     for judge, given in verdicts.items():
         if [verdict.prompt_id for verdict in given] != asked:
@@ -130,37 +130,36 @@ def _of_cell(run: Run, cell: CellName, task: str) -> list[Opinions]:
 
 
 def _agreement(task: str, items: Sequence[Opinions], judges: Sequence[str]) -> Agreement:
-    counts = np.array(
-        [[list(item.labels.values()).count(label) for label in _OPINIONS] for item in items],
-        dtype=float,
-    ).reshape(-1, len(_OPINIONS))
+    said = [list(item.labels.values()) for item in items]
+    counts = np.array([[labels.count(label) for label in _OPINIONS] for labels in said], float)
+    counts = counts.reshape(-1, len(_OPINIONS))
     pairable = int((counts.sum(axis=1) > 1).sum())
     prompts = [item.prompt_id for item in items]
+    pairs = [_pair(items, pair) for pair in combinations(judges, 2)]
     return Agreement(
         task=task,
         alpha=bootstrap(alpha_statistics(counts), prompts, krippendorff_alpha, pairable),
-        pairs=tuple(_pair(items, pair) for pair in combinations(judges, 2)),
+        pairs=tuple(pair for pair in pairs if pair is not None),
     )
 
 
-def _pair(items: Sequence[Opinions], judges: tuple[str, str]) -> PairAgreement:
-    said = [(item.labels[judges[0]], item.labels[judges[1]]) for item in items]
-    table = tuple(tuple(said.count((a, b)) for b in LABELS) for a in LABELS)
-    both = [(pair, item) for pair, item in zip(said, items, strict=True) if _opinionated(pair)]
+def _pair(items: Sequence[Opinions], judges: tuple[str, str]) -> PairAgreement | None:
+    """Two judges on the tasks that both measure; ``None`` if there is no such task."""
+    shared = [item for item in items if set(judges) <= set(item.labels)]
+    if not shared:
+        return None
+    said = [(item.labels[judges[0]], item.labels[judges[1]]) for item in shared]
+    both = [place for place, pair in enumerate(said) if Label.UNJUDGED not in pair]
     units = np.array(
-        [[float(pair == (a, b)) for a in _OPINIONS for b in _OPINIONS] for pair, _ in both]
+        [[float(said[i] == (a, b)) for a in _OPINIONS for b in _OPINIONS] for i in both]
     ).reshape(-1, len(_OPINIONS) ** 2)
-    prompts = [item.prompt_id for _, item in both]
+    prompts = [shared[i].prompt_id for i in both]
     return PairAgreement(
         judges=judges,
-        agreement=rate(sum(a is b for (a, b), _ in both), len(both)),
+        agreement=rate(sum(said[i][0] is said[i][1] for i in both), len(both)),
         kappa=bootstrap(units, prompts, _kappa, len(both)),
-        table=table,
+        table=tuple(tuple(said.count((a, b)) for b in LABELS) for a in LABELS),
     )
-
-
-def _opinionated(pair: tuple[Label, Label]) -> bool:
-    return Label.UNJUDGED not in pair
 
 
 def _kappa(units: Floats) -> Floats:

@@ -79,7 +79,9 @@ def _head(run: Run, found: Sequence[Disputed]) -> Iterator[str]:
     if found:
         yield f"| task | {' | '.join(judges)} | answers |"
         yield f"|---|{'---|' * len(judges)}--:|"
-    patterns = Counter((item.task, *(item.labels[judge] for judge in judges)) for item in found)
+    patterns = Counter(
+        (item.task, *(item.labels.get(judge, "-") for judge in judges)) for item in found
+    )
     for pattern, count in patterns.most_common():
         yield f"| {' | '.join(pattern)} | {count} |"
 
