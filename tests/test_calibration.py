@@ -119,6 +119,12 @@ def test_ties_and_blanks_are_left_out_and_counted() -> None:
     assert ([pair.label for pair in held.pairs], held.skipped) == ([C, R], 2)
 
 
+def test_ragged_rows_are_read_and_an_empty_answer_is_one() -> None:
+    text = "prompt,response,label\nx,,0,extra\nx,y,1\n"
+    held = parse_labels(text, ".csv", name="ragged")
+    assert [(pair.response, pair.label) for pair in held.pairs] == [("", R), ("y", C)]
+
+
 @pytest.mark.parametrize(
     ("text", "suffix", "said"),
     [
@@ -131,6 +137,11 @@ def test_ties_and_blanks_are_left_out_and_counted() -> None:
             '{"prompt": "x", "response": 3, "label": 1}',
             ".jsonl",
             "text was wanted under 'response'",
+        ),
+        (
+            '{"prompt": "x", "response": "y", "label": 1}\n{"prompt": "x", "label": 1}',
+            ".jsonl",
+            "row 2: text was wanted under 'response', not nothing",
         ),
         ("[1, 2]", ".json", "a list of objects was wanted"),
         ("{", ".json", "not JSON"),

@@ -55,6 +55,11 @@ class Disagreement:
     prompt_id: str
     labels: Mapping[str, Label]
 
+    @property
+    def cell(self) -> CellName:
+        """The model that answered."""
+        return CellName(self.model, self.attack, self.seed)
+
 
 @dataclass(frozen=True, slots=True)
 class PairAgreement:

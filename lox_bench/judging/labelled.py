@@ -129,7 +129,7 @@ def labelled_set(rows: Sequence[Mapping[str, Any]], name: str, sha256: str) -> L
     """
     if not rows:
         raise DataError(f"labels {name} hold no rows")
-    held = {key.lower(): key for key in rows[0]}
+    held = {key.lower(): key for key in rows[0] if isinstance(key, str)}  # csv: None if ragged
     prompt = _column(held, PROMPT_COLUMNS, "the request", name)
     response = _column(held, RESPONSE_COLUMNS, "the answer", name)
     labels = _label_columns(held, name)
@@ -142,11 +142,11 @@ def labelled_set(rows: Sequence[Mapping[str, Any]], name: str, sha256: str) -> L
         if label is not None:
             pairs.append(
                 LabelledPair(
-                    id=str(row[identity]) if identity else f"row-{number}",
+                    id=str(row.get(identity, number)) if identity else f"row-{number}",
                     prompt=_text(row, prompt, where),
                     response=_text(row, response, where),
                     label=label,
-                    kind=str(row[kind]) if kind else "",
+                    kind=str(row.get(kind) or "") if kind else "",
                 )
             )
     if not pairs:
@@ -194,11 +194,11 @@ def _column(held: Mapping[str, str], known: Sequence[str], what: str, name: str)
 
 
 def _label_columns(held: Mapping[str, str], name: str) -> tuple[str, ...]:
-    for key in LABEL_COLUMNS:
-        if key in held:
-            return (held[key],)
+    """The column of the agreed label, else those of the single annotators."""
     votes = tuple(column for key, column in held.items() if _VOTE.fullmatch(key))
-    return votes or (_column(held, (*LABEL_COLUMNS, "human1..n"), "the human label", name),)
+    if votes and not any(key in held for key in LABEL_COLUMNS):
+        return votes
+    return (_column(held, LABEL_COLUMNS, "the human label", name),)
 
 
 def _majority(values: Sequence[Any], where: str) -> Label | None:
@@ -219,9 +219,10 @@ def _label(value: Any, where: str) -> Label:
 
 
 def _text(row: Mapping[str, Any], column: str, where: str) -> str:
-    value = row.get(column)
+    value = row.get(column, 0)
     if value is None:
         return ""  # an empty cell is an empty answer
     if not isinstance(value, str):
-        raise DataError(f"{where}: text was wanted under {column!r}, not {value!r}")
+        came = repr(value) if column in row else "nothing"
+        raise DataError(f"{where}: text was wanted under {column!r}, not {came}")
     return value

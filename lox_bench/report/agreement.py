@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from lox_bench.errors import StoreError
 from lox_bench.judging.agreement import LABELS, Agreement, agreement, disagreements
 from lox_bench.records import write_records
-from lox_bench.report.disagreements import disputed, page
+from lox_bench.report.disagreements import Disputed, disputed, page
 from lox_bench.rows import csv_text
 from lox_bench.runs import Run
 from lox_bench.scoring.bootstrap import Estimate
@@ -49,25 +50,32 @@ def agreement_rows(agreements: Sequence[Agreement]) -> list[AgreementRow]:
 
 
 def write_agreement(run: Run) -> list[Agreement]:
-    """Write ``agreement/`` into a run's folder; nothing with a single judge.
+    """Write ``agreement/`` into a run's folder; nothing without two judges on one task.
 
     It holds ``agreement.csv``, ``confusion.csv``, and the disputed answers as
     ``disagreements.jsonl`` (for programs) and ``disagreements.md`` (for people).
 
     Raises:
         DataError: the run's verdicts do not fit its answers.
+        StoreError: the folder cannot be written.
     """
     held = agreement(run)
-    if not held:
-        return []
+    if held:
+        found = disputed(run, disagreements(run))
+        try:
+            _write(run, held, found)
+        except OSError as error:
+            raise StoreError(f"{run.path / FOLDER} cannot be written ({error.strerror})") from error
+    return held
+
+
+def _write(run: Run, held: Sequence[Agreement], found: Sequence[Disputed]) -> None:
     folder = run.path / FOLDER
     folder.mkdir(exist_ok=True)
     write_text(folder / "agreement.csv", _csv(AgreementRow, agreement_rows(held)))
     write_text(folder / "confusion.csv", _csv(ConfusionRow, list(_confusion(held))))
-    found = disputed(run, disagreements(run))
-    write_records(folder / "disagreements.jsonl", found)
+    write_records(folder / "disagreements.jsonl", (item.record for item in found))
     write_text(page_file(run), page(run, found))
-    return held
 
 
 def page_file(run: Run) -> Path:

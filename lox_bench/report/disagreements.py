@@ -3,12 +3,12 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import groupby
+from typing import Any
 
 from lox_bench.judging.agreement import Disagreement
-from lox_bench.runs import CellName, Run
-from lox_bench.types import Label
+from lox_bench.runs import Run
 
 _MOST = 2000  # characters of an answer shown; the whole of it is in completions/
 _WARNING = """\
@@ -22,45 +22,33 @@ _WARNING = """\
 class Disputed:
     """A disagreement with all one needs to settle it: the request, the answer, the evidence."""
 
-    model: str
-    attack: str
-    seed: int
-    task: str
-    prompt_id: str
-    labels: Mapping[str, Label]
+    disagreement: Disagreement
     evidence: Mapping[str, str]
     prompt: str
     response: str
 
     @property
-    def title(self) -> str:
-        """The model that answered, and the seed."""
-        return CellName(self.model, self.attack, self.seed).stem
+    def record(self) -> Mapping[str, Any]:
+        """All of it as one flat record."""
+        plain = asdict(self)
+        return {**plain.pop("disagreement"), **plain}
 
 
 def disputed(run: Run, found: Sequence[Disagreement]) -> list[Disputed]:
     """Look up the answers and the evidence behind disagreements, in their order."""
     texts, evidence = {}, {}
-    for cell, task in dict.fromkeys((_cell(item), item.task) for item in found):
+    for cell, task in dict.fromkeys((item.cell, item.task) for item in found):
         for answer in run.completions(cell, task):
-            texts[cell, task, answer.prompt_id] = answer
+            texts[cell, answer.prompt_id] = answer
         for judge in run.judges:
             for verdict in run.verdicts(cell, task, judge):
-                evidence[cell, task, verdict.prompt_id, judge] = verdict.evidence
+                evidence[cell, verdict.prompt_id, judge] = verdict.evidence
     return [
         Disputed(
-            model=item.model,
-            attack=item.attack,
-            seed=item.seed,
-            task=item.task,
-            prompt_id=item.prompt_id,
-            labels=item.labels,
-            evidence={
-                judge: evidence[_cell(item), item.task, item.prompt_id, judge]
-                for judge in item.labels
-            },
-            prompt=texts[_cell(item), item.task, item.prompt_id].prompt,
-            response=texts[_cell(item), item.task, item.prompt_id].text,
+            disagreement=item,
+            evidence={judge: evidence[item.cell, item.prompt_id, judge] for judge in item.labels},
+            prompt=texts[item.cell, item.prompt_id].prompt,
+            response=texts[item.cell, item.prompt_id].text,
         )
         for item in found
     ]
@@ -79,17 +67,16 @@ def _head(run: Run, found: Sequence[Disputed]) -> Iterator[str]:
     if found:
         yield f"| task | {' | '.join(judges)} | answers |"
         yield f"|---|{'---|' * len(judges)}--:|"
-    patterns = Counter(
-        (item.task, *(item.labels.get(judge, "-") for judge in judges)) for item in found
-    )
+    held = [item.disagreement for item in found]
+    patterns = Counter((item.task, *(item.labels.get(j, "-") for j in judges)) for item in held)
     for pattern, count in patterns.most_common():
         yield f"| {' | '.join(pattern)} | {count} |"
 
 
 def _body(found: Sequence[Disputed]) -> Iterator[str]:
-    for task, of_task in groupby(found, key=lambda item: item.task):
+    for task, of_task in groupby(found, key=lambda item: item.disagreement.task):
         yield f"\n## {task}"
-        for prompt_id, of_prompt in groupby(of_task, key=lambda item: item.prompt_id):
+        for prompt_id, of_prompt in groupby(of_task, key=lambda item: item.disagreement.prompt_id):
             items = list(of_prompt)
             yield f"\n### {prompt_id}: {_code(items[0].prompt)}"
             for item in items:
@@ -97,8 +84,8 @@ def _body(found: Sequence[Disputed]) -> Iterator[str]:
 
 
 def _item(item: Disputed) -> Iterator[str]:
-    yield f"\n**{item.title}**\n"
-    for judge, label in item.labels.items():
+    yield f"\n**{item.disagreement.cell.stem}**\n"
+    for judge, label in item.disagreement.labels.items():
         why = f" ({_code(item.evidence[judge])})" if item.evidence[judge] else ""
         yield f"- {judge}: **{label}**{why}"
     text = _printable(item.response)
@@ -106,10 +93,6 @@ def _item(item: Disputed) -> Iterator[str]:
     fence = _fence(text)
     yield "\n<details><summary>model output, may be harmful</summary>\n"
     yield f"{fence}text\n{text[:_MOST]}{cut}\n{fence}\n\n</details>"
-
-
-def _cell(item: Disagreement) -> CellName:
-    return CellName(item.model, item.attack, item.seed)
 
 
 def _printable(text: str) -> str:
