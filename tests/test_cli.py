@@ -82,7 +82,18 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["run"], ["list"], ["doctor"], ["diagnose"], ["effective-rank"], ["landscape"]]
+    "command",
+    [
+        [],
+        ["run"],
+        ["list"],
+        ["doctor"],
+        ["diagnose"],
+        ["effective-rank"],
+        ["landscape"],
+        ["agreement"],
+        ["calibrate"],
+    ],
 )
 def test_help_explains_each_command(command: list[str], tmp_path: Path) -> None:
     done = lox_bench(*command, "--help", cwd=tmp_path)

@@ -14,7 +14,8 @@ LAYERS = [
      "diagnostics.subspace", "diagnostics.naming", "diagnostics.measures", "sources.uri"},
     {"store", "records", "rows", "runs", "data", "devices", "loading", "provenance", "sources",
      "generation", "hardening", "training", "utility", "diagnostics.perturb",
-     "diagnostics.diagnose"},
+     "diagnostics.diagnose", "judging.agreement", "judging.calibrate", "judging.labelled",
+     "judging.published"},
     {"recipes", "models", "plan", "derive", "materialise", "pipeline", "report", "diagnostics"},
     {"cli"},
 ]  # fmt: skip

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from lox_bench.cli.agreement import summary
 from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.cli.notices import announce_data
 from lox_bench.cli.progress import choose_display
@@ -39,5 +40,8 @@ class Session:
             console = Console()
             console.print(leaderboard_table(rows))
             console.print(f"leaderboard  {folder.path / 'leaderboard.csv'}", soft_wrap=True)
+            if (folder.path / "agreement").is_dir():  # with two judges or more
+                console.print(f"agreement    {folder.path / 'agreement'}", soft_wrap=True)
+                console.print(f"             {summary(folder.path)}", soft_wrap=True)
             console.print(f"plots        {folder.path / 'plots'}", soft_wrap=True)
             console.print(f"provenance   {folder.path / 'manifest.json'}", soft_wrap=True)
