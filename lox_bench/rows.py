@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -43,12 +43,18 @@ class Row:
 COLUMNS = tuple(slot.name for slot in fields(Row))
 
 
-def to_csv(rows: Iterable[Row]) -> str:
-    """Rows as CSV text; floats to six digits, absent values empty."""
+def to_csv(rows: Sequence[Row], more: Mapping[str, Sequence[str]] | None = None) -> str:
+    """Rows as CSV text; floats to six digits, absent values empty.
+
+    ``more`` are further columns, one value a row, which ``read_csv`` passes over.
+    """
+    further = dict(more or {})
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([_written(getattr(row, name)) for name in COLUMNS] for row in rows)
+    writer.writerow([*COLUMNS, *further])
+    for index, row in enumerate(rows):
+        held = [_written(getattr(row, name)) for name in COLUMNS]
+        writer.writerow([*held, *(values[index] for values in further.values())])
     return text.getvalue()
 
 

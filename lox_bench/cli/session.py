@@ -44,6 +44,7 @@ class Session:
             console.print(f"leaderboard  {folder.path / 'leaderboard.csv'}", soft_wrap=True)
             console.print(f"plots        {folder.path / 'plots'}", soft_wrap=True)
             console.print(f"provenance   {folder.path / 'manifest.json'}", soft_wrap=True)
+            console.print(f"as a page    lox-bench report {folder.path}", soft_wrap=True)
 
     def _announce(self, plan: Plan) -> None:
         for name, rows in plan.attack_data.items():
