@@ -113,7 +113,7 @@ def _result(plan: Plan, cell: Cell, work: Path, say: Say) -> CellResult:
         for task, answers in completions.items()
         for spec in plan.judges
     }
-    luck = random.Random(f"{cell.title}{cell.seed}")
+    luck = random.Random(key_of(cell.recipe))
     utility = {item.title: _utility(item.rows.rows, cell, luck) for item in plan.utilities}
     attacked = cell.attack != "none"
     losses = {"loss_before": 2.31, "loss_after": 1.02 + 0.05 * cell.seed} if attacked else {}
@@ -146,7 +146,7 @@ def _asked(plan: Plan, task: PlannedTask) -> list[Prompt]:
 
 
 def _completion(cell: Cell, prompt: Prompt, say: Say) -> Completion:
-    text = say(cell, prompt, random.Random(f"{cell.title}{cell.seed}{prompt.id}"))
+    text = say(cell, prompt, random.Random(f"{key_of(cell.recipe)}{prompt.id}"))
     defect, tokens = find_defect(prompt.text, text), len(text.split())
     return Completion(prompt.id, prompt.text, text, tokens, Finish.LENGTH, defect)
 
