@@ -81,7 +81,9 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     assert "Traceback" in done.stderr
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["list"], ["doctor"]])
+@pytest.mark.parametrize(
+    "command", [[], ["run"], ["report"], ["leaderboard"], ["list"], ["doctor"]]
+)
 def test_help_explains_each_command(command: list[str], tmp_path: Path) -> None:
     done = lox_bench(*command, "--help", cwd=tmp_path)
     assert done.returncode == 0

@@ -9,7 +9,7 @@ from lox_bench.errors import DataError
 
 Sources = Annotated[
     list[Path],
-    typer.Argument(metavar="RUN|CSV...", help="Folders of runs, or leaderboard CSV files."),
+    typer.Argument(metavar="RUN|CSV", help="Folders of runs, or leaderboard CSV files."),
 ]
 Out = Annotated[Path, typer.Option(help="Folder for leaderboard.csv, .md and .html.")]
 Title = Annotated[str, typer.Option(help="Heading of the page.")]
@@ -20,9 +20,9 @@ def leaderboard(
 ) -> None:
     """Merge runs into one leaderboard: CSV, GitHub markdown and a page that sorts and filters.
 
-    Of numbers that measure the same thing (family, recipe, attack, task, judge, metric, seed and
-    prompts) the newest is kept; every row says which run it came from. Folders that are no finished
-    run are passed over with a word on it.
+    Of numbers that measure the same thing the newest is kept: same family, recipe, attack, task,
+    judge, metric, seed and prompts. Every row says which run it came from. Folders that are no
+    finished run are named and passed over.
 
     Examples:
       lox-bench leaderboard runs/*
@@ -39,7 +39,7 @@ def leaderboard(
     boards = read_boards(_usable(sources))
     kept = publish(boards, out, title=title)
     held = sum(len(board.entries) for board in boards)
-    typer.echo(f"{kept} rows of {len(boards)} sources; {held - kept} superseded by newer ones")
+    typer.echo(f"{kept} rows of {len(boards)} sources; {held - kept} others superseded")
     for suffix in ("csv", "md", "html"):
         typer.echo(f"{suffix:5} {out / f'leaderboard.{suffix}'}")
 

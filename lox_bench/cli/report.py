@@ -12,7 +12,7 @@ _LARGE_MIB = 5
 
 Runs = Annotated[
     list[Path],
-    typer.Argument(metavar="RUN...", help="Folders of finished runs (runs/NAME)."),
+    typer.Argument(metavar="RUN", help="Folders of finished runs (runs/NAME)."),
 ]
 Out = Annotated[
     Path | None,
@@ -45,9 +45,9 @@ def report(runs: Runs, out: Out = None, title: Title = None, clip: Clip = None) 
     from lox_bench.report.publish import write_page
 
     boards = read_boards(runs)
-    for path, board in zip(runs, boards, strict=False):
+    for board in boards:
         if board.run is None:
-            raise UsageError(f"{path} is a CSV file, not a run; `lox-bench leaderboard` renders it")
+            raise UsageError(f"{board.name} is no run; `lox-bench leaderboard` renders CSV files")
     file = out or (runs[0] if len(boards) == 1 else Path()) / "report.html"
     name = title or ", ".join(board.name for board in boards)
     write_page(file, build_page(boards, title=name, clip=clip))
