@@ -22,6 +22,7 @@ from lox_bench.report.merge import read_boards
 from lox_bench.report.page import build_page
 from lox_bench.report.plots import plot_asr
 from lox_bench.report.publish import publish, write_page
+from lox_bench.report.tables import further_tables
 from lox_bench.report.transcripts import CLIPPED, count_disagreements, transcripts
 from lox_bench.runs import CellName, Run
 from lox_bench.types import Completion, Finish, Label, Prompt, Verdict
@@ -202,6 +203,19 @@ def test_shared_stages_cost_their_time_once(run: Run) -> None:
         a for c in of_recipe.values() for task in run.tasks for a in run.completions(c, task)
     ]
     assert tokens == sum(answer.tokens for answer in answers)
+
+
+def test_tables_of_other_commands_and_expenses_are_shown_with_the_run(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "agreement").mkdir()
+    table = "task,statistic,value\nharmful,cohen_kappa,0.612345678\nharmful,<b>,3\n"
+    (tmp_path / "agreement" / "agreement.csv").write_text(table)
+    spent = [{"judge": "rubric", "usd": 0.25, "failures": {"timeout": 2}, "served_as": ["a", "b"]}]
+    agreement, expenses = further_tables(Run(tmp_path, {**run.manifest, "expenses": spent}))
+    assert agreement.lines == [["harmful", "cohen_kappa", "0.6123"], ["harmful", "<b>", "3"]]
+    assert expenses.lines == [["rubric", "0.25", "timeout 2", "a, b"]]
+    assert further_tables(run) == []
 
 
 @pytest.mark.parametrize(

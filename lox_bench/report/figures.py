@@ -12,6 +12,8 @@ from lox_bench.report.summary import Line, summarise
 CAPTIONS: Final = {
     "asr": "Attack success rate per model, before and after the attack.",
     "asr_vs_accuracy": "Safety against what the attack taught.",
+    "asr_vs_steps": "Attack success rate while the attack trains.",
+    "attack_strength": "What tuning the attack adds to its success.",
     "loss": "Training loss of every stage that trained.",
 }
 _MIME: Final = {".svg": "image/svg+xml", ".png": "image/png"}

@@ -14,11 +14,10 @@ from lox_bench.plan import Plan
 from lox_bench.provenance import environment
 from lox_bench.records import write_records
 from lox_bench.report.leaderboard import leaderboard
-from lox_bench.report.markdown import leaderboard_markdown
-from lox_bench.report.merge import Entry
-from lox_bench.rows import Row, to_csv
-from lox_bench.runs import LEADERBOARD, MARKDOWN, completions_file, utility_file, verdicts_file
-from lox_bench.store import MANIFEST, read_manifest, write_json, write_text
+from lox_bench.report.publish import write_leaderboard
+from lox_bench.rows import Row
+from lox_bench.runs import completions_file, utility_file, verdicts_file
+from lox_bench.store import MANIFEST, read_manifest, write_json
 from lox_bench.variants import Recipe, describe, key_of
 
 
@@ -55,9 +54,7 @@ class RunFolder:
         for result in results:
             self._transcripts(result)
         self._plots(rows, results)
-        write_text(self.path / LEADERBOARD, to_csv(rows))
-        entries = [Entry(row, self.path.name, "") for row in rows]
-        write_text(self.path / MARKDOWN, leaderboard_markdown(entries))
+        write_leaderboard(self.path, rows)
         write_json(self.path / MANIFEST, _manifest(plan, results, command))
         return rows
 

@@ -14,6 +14,7 @@ from lox_bench.report.costs import Cost, costs, duration
 from lox_bench.report.figures import Picture, pictures
 from lox_bench.report.merge import Board, Entry, newest
 from lox_bench.report.summary import Table, summarise
+from lox_bench.report.tables import PlainTable, further_tables
 from lox_bench.report.transcripts import count_disagreements, transcripts
 from lox_bench.rows import COLUMNS
 from lox_bench.runs import Run
@@ -29,6 +30,7 @@ class _Section:
     name: str
     pictures: Sequence[Picture]
     costs: Sequence[Cost]
+    tables: Sequence[PlainTable]
     manifest: Mapping[str, Any]
 
 
@@ -83,7 +85,7 @@ def _section(board: Board) -> _Section:
     run = board.run
     assert run is not None  # noqa: S101 - the caller picked runs
     plots = pictures(run.path / "plots", board.entries)
-    return _Section(board.name, plots, costs(run), run.manifest)
+    return _Section(board.name, plots, costs(run), further_tables(run), run.manifest)
 
 
 def _rows(entries: Sequence[Entry]) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from lox_bench.errors import StoreError, UsageError
 from lox_bench.report.markdown import MARK, leaderboard_markdown
-from lox_bench.report.merge import Board, entries_csv, newest
+from lox_bench.report.merge import Board, Entry, entries_csv, newest
 from lox_bench.report.page import GENERATOR, build_page
-from lox_bench.rows import COLUMNS
+from lox_bench.rows import COLUMNS, Row, to_csv
+from lox_bench.runs import LEADERBOARD, MARKDOWN
 from lox_bench.store import MANIFEST, write_text
 
 _HEAD = 4096  # characters in which a file of ours says so
@@ -24,10 +25,17 @@ def publish(boards: Sequence[Board], folder: Path, *, title: str) -> int:
         raise UsageError(f"--out {folder} is a run's folder, whose leaderboard stays: name another")
     entries = newest(entry for board in boards for entry in board.entries)
     page = build_page(boards, title=title, explorer=False)
-    write_ours(folder / "leaderboard.csv", entries_csv(entries), mark=",".join(COLUMNS[:8]))
-    write_ours(folder / "leaderboard.md", leaderboard_markdown(entries), mark=MARK)
+    write_ours(folder / LEADERBOARD, entries_csv(entries), mark=",".join(COLUMNS[:8]))
+    write_ours(folder / MARKDOWN, leaderboard_markdown(entries), mark=MARK)
     write_page(folder / "leaderboard.html", page)
     return len(entries)
+
+
+def write_leaderboard(folder: Path, rows: Sequence[Row]) -> None:
+    """A run's own leaderboard, for programs (CSV) and for people (markdown)."""
+    write_text(folder / LEADERBOARD, to_csv(rows))
+    entries = [Entry(row, folder.name, "") for row in rows]
+    write_text(folder / MARKDOWN, leaderboard_markdown(entries))
 
 
 def write_page(file: Path, html: str) -> None:

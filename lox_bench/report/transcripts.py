@@ -52,7 +52,7 @@ class _Collector:
         self, name: str, run: Run, cell: CellName, task: str, known: Mapping[str, Prompt]
     ) -> None:
         completions = run.completions(cell, task)
-        verdicts = [run.verdicts(cell, task, judge) for judge in run.judges]
+        verdicts = [held for j in run.judges if (held := run.verdicts(cell, task, j))]
         where = self._cell(name, cell)
         for index, answer in enumerate(completions):
             prompt = known.get(answer.prompt_id)
