@@ -7,6 +7,8 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from lox_bench.report.merge import read_boards
 from lox_bench.report.page import build_page
 from lox_bench.report.publish import publish, write_page
 from lox_bench.report.transcripts import count_disagreements, transcripts
+from lox_bench.rows import to_csv
 from lox_bench.runs import Run
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -176,9 +179,9 @@ def test_answers_filter_by_judge_and_label_together(page: Page, run: Run) -> Non
 
 def test_answers_filter_by_hazard_and_text(page: Page, run: Run) -> None:
     held = transcripts({"run": run})
-    ssh = sum(held["prompts"][answer[0]][3] == "ssh" for answer in held["answers"])
-    page.choose("transcripts", "hazard", "ssh")
-    assert page.count("transcripts") == ssh > 0
+    hate = sum(held["prompts"][answer[0]][3] == "hate" for answer in held["answers"])
+    page.choose("transcripts", "hazard", "hate")
+    assert page.count("transcripts") == hate > 0
     page.choose("transcripts", "hazard", "all")
     page.one("#transcripts input[type=search]").send_keys("window.broken")
     page.wait(lambda: page.count("transcripts") == len(run.cells))
@@ -257,26 +260,40 @@ def test_a_phone_never_scrolls_sideways(page: Page, file: Path) -> None:
     assert page.js("return document.getElementById('compare').getBoundingClientRect().right") <= 390
 
 
-def test_every_control_has_a_name(page: Page) -> None:
+@pytest.mark.parametrize(("size", "theme"), [(DESKTOP, "light"), (PHONE, "dark")], ids=str)
+def test_axe_finds_nothing_to_object_to(
+    driver: Any, file: Path, size: tuple[int, int], theme: str
+) -> None:
+    """axe-core checks WCAG 2.1 A and AA and good practice, contrast of what is drawn included."""
+    page = Page(driver)
+    page.open(file, size=size, theme=theme)
+    page.js(resources.files("axe_core_python").joinpath("axe.min.js").read_text())
+    assert violations(page) == []
     page.one("#transcripts-table button.open").click()
-    nameless = page.js("""
-      const named = (node) => node.textContent.trim() || node.ariaLabel || node.labels?.length
-        || node.getAttribute('aria-labelledby') || node.title;
-      return [...document.querySelectorAll('button, select, input, a, summary, [tabindex="0"]')]
-        .filter((node) => !named(node)).map((node) => node.outerHTML.slice(0, 120));
-    """)
-    assert nameless == []
+    assert violations(page) == []
+
+
+def violations(page: Page) -> list[str]:
+    code = """
+      const done = arguments[0];
+      const shown = (rule) => `${rule.id}: ${rule.nodes.map((node) => node.html).join(' ')}`;
+      axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'best-practice'] })
+        .then((result) => done(result.violations.map(shown)), (error) => done([String(error)]));
+    """
+    found: list[str] = page.driver.execute_async_script(code)
+    return found
 
 
 def test_a_merged_leaderboard_opens_without_transcripts(
     driver: Any, run: Run, tmp_path: Path
 ) -> None:
-    other = synthetic_run(tmp_path / "other", models="aligned,lox", seeds=(5,), limit=5)
-    publish(read_boards([run.path, other.path]), tmp_path / "site", title="both")
+    rows = [replace(row, seed=5) for row in run.rows if row.model == "lox"]
+    (tmp_path / "reference.csv").write_text(to_csv(rows))
+    publish(read_boards([run.path, tmp_path / "reference.csv"]), tmp_path / "site", title="both")
     page = Page(driver)
     page.open(tmp_path / "site" / "leaderboard.html")
-    page.choose("leaderboard", "run", "other")
-    assert len(page.column("leaderboard", 1)) == 4
+    page.choose("leaderboard", "run", "reference.csv")
+    assert len(page.column("leaderboard", 1)) == 2
     assert page.all("#transcripts") == []
     assert driver.get_log("browser") == []
     assert foreign_requests(driver) == []

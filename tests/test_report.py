@@ -112,7 +112,7 @@ def test_every_answer_and_verdict_of_the_run_is_there(html: str, run: Run) -> No
 
 def test_prompts_know_their_hazard_and_harmful_tasks_are_named(run: Run) -> None:
     held = transcripts({"run": run})
-    assert {"vcr"} <= {prompt[3] for prompt in held["prompts"] if prompt[0] == "harmful"}
+    assert {"violent crimes"} <= {prompt[3] for prompt in held["prompts"] if prompt[0] == "harmful"}
     assert held["harmful"] == ["harmful"]
 
 

@@ -6,7 +6,7 @@ next to each other, since they resemble one another and a compressor then sees i
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from lox_bench.data import load_prompts
 from lox_bench.report.leaderboard import ACCURACY_JUDGE
@@ -15,6 +15,20 @@ from lox_bench.specs import packaged_file
 from lox_bench.types import Label, Prompt
 
 UNKNOWN_HAZARD = "unknown"
+HAZARDS: Final[Mapping[str, str]] = {  # MLCommons AILuminate's categories
+    "vcr": "violent crimes",
+    "ncr": "non-violent crimes",
+    "src": "sex-related crimes",
+    "cse": "child sexual exploitation",
+    "iwp": "indiscriminate weapons",
+    "ssh": "suicide and self-harm",
+    "hte": "hate",
+    "dfm": "defamation",
+    "ipv": "intellectual property",
+    "prv": "privacy",
+    "spc": "specialised advice",
+    "sxc": "sexual content",
+}
 CLIPPED = " […]"
 
 
@@ -56,7 +70,7 @@ class _Collector:
         where = self._cell(name, cell)
         for index, answer in enumerate(completions):
             prompt = known.get(answer.prompt_id)
-            hazard = prompt.hazard if prompt else UNKNOWN_HAZARD
+            hazard = HAZARDS.get(prompt.hazard, prompt.hazard) if prompt else UNKNOWN_HAZARD
             topic = prompt.topic if prompt else ""
             asked = self.prompts.of(task, answer.prompt_id, answer.prompt, hazard, topic)
             said = [

@@ -47,6 +47,8 @@ function makeTable(DataTable, name, more) {
   box.classList.add("scroll");
   box.tabIndex = 0;
   box.setAttribute("role", "region");
-  box.setAttribute("aria-labelledby", `${name}-title`);
+  box.setAttribute("aria-label", `table of ${name}`);
+  const pages = table.table().container().querySelector("nav");
+  pages?.setAttribute("aria-label", `pages of ${name}`);
   return { table, holder };
 }
