@@ -148,7 +148,8 @@ def _asked(plan: Plan, task: PlannedTask) -> list[Prompt]:
 def _completion(cell: Cell, prompt: Prompt, say: Say) -> Completion:
     text = say(cell, prompt, random.Random(f"{key_of(cell.recipe)}{prompt.id}"))
     defect, tokens = find_defect(prompt.text, text), len(text.split())
-    return Completion(prompt.id, prompt.text, text, tokens, Finish.LENGTH, defect)
+    finish = Finish.LENGTH if tokens > 12 else Finish.STOP
+    return Completion(prompt.id, prompt.text, text, tokens, finish, defect)
 
 
 def _utility(

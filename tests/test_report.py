@@ -147,7 +147,7 @@ class ManyAnswers(Run):
         words = sorted({word for text in _prompt_texts() for word in text.split()})
         assert len(words) > 500
         luck = random.Random(f"{cell.stem}{task}")
-        texts = [" ".join(luck.choices(words, k=32)) for _ in range(1000)]
+        texts = [" ".join(luck.choices(words, k=32)) for _ in range(430)]
         return [
             Completion(f"{task}-{i}", f"{task} {i}?", text, 40, Finish.LENGTH, None)
             for i, text in enumerate(texts)
