@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -43,18 +43,12 @@ class Row:
 COLUMNS = tuple(slot.name for slot in fields(Row))
 
 
-def to_csv(rows: Sequence[Row], more: Mapping[str, Sequence[str]] | None = None) -> str:
-    """Rows as CSV text; floats to six digits, absent values empty.
-
-    ``more`` are further columns, one value a row, which ``read_csv`` passes over.
-    """
-    further = dict(more or {})
+def to_csv(rows: Iterable[Row]) -> str:
+    """Rows as CSV text; floats to six digits, absent values empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*COLUMNS, *further])
-    for index, row in enumerate(rows):
-        held = [_written(getattr(row, name)) for name in COLUMNS]
-        writer.writerow([*held, *(values[index] for values in further.values())])
+    writer.writerow(COLUMNS)
+    writer.writerows([_written(getattr(row, name)) for name in COLUMNS] for row in rows)
     return text.getvalue()
 
 

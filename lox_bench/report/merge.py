@@ -1,6 +1,7 @@
 """Leaderboards of several runs made one: the newest number per key, each with where it is from."""
 
 import csv
+import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,13 +62,13 @@ def newest(entries: Iterable[Entry]) -> list[Entry]:
 
 def entries_csv(entries: Sequence[Entry]) -> str:
     """A leaderboard's columns, then ``source`` and ``finished``; ``read_boards`` keeps these."""
-    return to_csv(
-        [entry.row for entry in entries],
-        {
-            SOURCE: [entry.source for entry in entries],
-            FINISHED: [entry.finished for entry in entries],
-        },
-    )
+    head, *lines = csv.reader(io.StringIO(to_csv(entry.row for entry in entries)))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*head, SOURCE, FINISHED])
+    for line, entry in zip(lines, entries, strict=True):
+        writer.writerow([*line, entry.source, entry.finished])
+    return text.getvalue()
 
 
 def _short(path: Path) -> str:

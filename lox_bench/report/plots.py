@@ -174,10 +174,10 @@ def _finish(figure: Figure, axes: Any, out: Path) -> None:
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
-    _save(figure, out)
+    save_figure(figure, out)
 
 
-def _save(figure: Figure, out: Path) -> None:
+def save_figure(figure: Figure, out: Path) -> None:
     """As PNG and as SVG; equal figures give equal bytes (no date, ids hashed with a fixed salt).
 
     A title or legend wider than the axes widens the picture rather than being cut.
