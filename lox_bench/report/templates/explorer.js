@@ -49,7 +49,7 @@ function setUpExplorer(DataTable, held) {
     data: answers,
     deferRender: true,
     pageLength: 10,
-    columns: answerColumns({ state, compare }),
+    columns: answerColumns(answers, { state, compare }),
     columnDefs: [{ targets: "_all", createdCell: labelCell }],
   });
   addAnswerFilters(table, holder, answers, state);
@@ -61,7 +61,7 @@ function labelCell(cell, data, answer, row, column) {
   cell.dataset.label = ANSWER_COLUMNS[column]; // shown before it on narrow screens
 }
 
-function answerColumns({ state, compare }) {
+function answerColumns(answers, { state, compare }) {
   const node = (text, display) => (_, type, answer) =>
     type === "display" ? display(answer) : text(answer);
   const open = (answer) => {
@@ -76,11 +76,14 @@ function answerColumns({ state, compare }) {
     return element("span", { className: hidden ? "hint" : "model-text" }, text);
   };
   const plain = (text) => node(text, (answer) => element("span", {}, text(answer)));
+  const runs = new Set(answers.map((answer) => answer.cell.run)).size;
+  const model = ({ cell }) =>
+    element("span", {}, cell.title, ...(runs > 1 ? [element("small", {}, cell.run)] : []));
   const hazard = (answer) => answer.prompt.hazard;
   const labels = (answer) => answer.verdicts.map((v) => v.label).join(" ");
   const renders = [
     node((answer) => answer.prompt.text, open),
-    plain((answer) => answer.cell.title),
+    node((answer) => answer.cell.title, model),
     plain((answer) => String(answer.cell.seed)),
     plain(hazard),
     node(labels, chips),

@@ -30,9 +30,12 @@ function showMeasures(table, measures) {
 
 function setUpRows(DataTable, rows) {
   const text = DataTable.render.text();
-  const number = (value, type) =>
-    type === "display" && typeof value === "number" ? Number(value.toPrecision(4)) : value;
+  const number = (value, type) => {
+    if (typeof value !== "number") return type === "sort" ? -Infinity : "";
+    return type === "display" ? Number(value.toPrecision(4)) : value;
+  };
   const isNumber = (column) => rows.lines.some((line) => typeof line[column] === "number");
+  const whole = { orthogonal: "export" }; // the numbers, not what is rounded for show
   const columns = rows.columns.map((title, column) => {
     return { title, render: isNumber(column) ? number : text };
   });
@@ -40,7 +43,11 @@ function setUpRows(DataTable, rows) {
     data: rows.lines,
     columns,
     pageLength: 10,
-    buttons: ["copyHtml5", { extend: "csvHtml5", title: "leaderboard" }, "colvis"],
+    buttons: [
+      { extend: "copyHtml5", title: null, exportOptions: whole },
+      { extend: "csvHtml5", title: "leaderboard", exportOptions: whole },
+      "colvis",
+    ],
   });
   table.buttons().container().appendTo(holder);
   for (const name of ["family", "model", "attack", "task", "judge", "metric", "source"]) {
