@@ -213,8 +213,8 @@ def test_tables_of_other_commands_and_expenses_are_shown_with_the_run(
     (tmp_path / "agreement" / "agreement.csv").write_text(table)
     spent = [{"judge": "rubric", "usd": 0.25, "failures": {"timeout": 2}, "served_as": ["a", "b"]}]
     agreement, expenses = further_tables(Run(tmp_path, {**run.manifest, "expenses": spent}))
-    assert agreement.lines == [["harmful", "cohen_kappa", "0.6123"], ["harmful", "<b>", "3"]]
-    assert expenses.lines == [["rubric", "0.25", "timeout 2", "a, b"]]
+    assert agreement.rows == (("harmful", "cohen_kappa", "0.6123"), ("harmful", "<b>", "3"))
+    assert expenses.rows == (("rubric", "0.25", "timeout 2", "a, b"),)
     assert further_tables(run) == []
 
 

@@ -19,11 +19,11 @@ EXPENSES = "What served judges cost"
 
 @dataclass(frozen=True, slots=True)
 class PlainTable:
-    """A title, a heading and lines of text."""
+    """Cells ready to be shown, under a title."""
 
     title: str
-    head: Sequence[str]
-    lines: Sequence[Sequence[str]]
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
 
 
 def further_tables(run: Run) -> list[PlainTable]:
@@ -44,14 +44,15 @@ def _files(folder: Path) -> Iterator[PlainTable]:
             head, *lines = csv.reader(io.StringIO(file.read_text(encoding="utf-8")))
         except (OSError, ValueError, csv.Error) as error:
             raise DataError(f"{file} cannot be read ({error})") from error
-        yield PlainTable(title, head, [[_shown(cell) for cell in line] for line in lines])
+        rows = tuple(tuple(map(_shown, line)) for line in lines)
+        yield PlainTable(title, tuple(head), rows)
 
 
 def _expenses(records: Sequence[Mapping[str, Any]]) -> Iterator[PlainTable]:
     if records:
-        head = list(dict.fromkeys(name for record in records for name in record))
-        lines = [[_shown(record.get(name, "")) for name in head] for record in records]
-        yield PlainTable(EXPENSES, head, lines)
+        head = tuple(dict.fromkeys(name for record in records for name in record))
+        rows = tuple(tuple(_shown(record.get(name)) for name in head) for record in records)
+        yield PlainTable(EXPENSES, head, rows)
 
 
 def _shown(value: Any) -> str:
