@@ -1,6 +1,6 @@
 """What a run cost: seconds per stage, each artifact once however many models share it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +47,7 @@ def costs(run: Run) -> list[Cost]:
         for stage in cell["stages"]:
             steps.setdefault(stage["key"], _step(stage, title))
     stages = dict.fromkeys(step.stage for step in steps.values())
-    return [Cost(name, tuple(_of(steps.values(), name))) for name in stages]
+    return [Cost(name, tuple(s for s in steps.values() if s.stage == name)) for name in stages]
 
 
 def duration(seconds: float) -> str:
@@ -66,10 +66,6 @@ def _step(stage: Mapping[str, Any], title: str) -> Step:
         if isinstance(value, int | float) and not isinstance(value, bool)
     }
     return Step(stage["stage"], title, float(stage["seconds"]), facts)
-
-
-def _of(steps: Any, stage: str) -> Sequence[Step]:
-    return [step for step in steps if step.stage == stage]
 
 
 def _adds_up(name: str) -> bool:

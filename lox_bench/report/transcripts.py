@@ -4,7 +4,7 @@ Prompts, models and judges are written once and pointed at by position. Answers 
 next to each other, since they resemble one another and a compressor then sees it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from lox_bench.data import load_prompts
 from lox_bench.report.leaderboard import ACCURACY_JUDGE
 from lox_bench.runs import CellName, Run
 from lox_bench.specs import packaged_file
-from lox_bench.types import Label, Prompt
+from lox_bench.types import Label, Prompt, Verdict
 
 UNKNOWN_HAZARD = "unknown"
 HAZARDS: Final[Mapping[str, str]] = {  # MLCommons AILuminate's categories
@@ -65,17 +65,16 @@ class _Collector:
     def _task(
         self, name: str, run: Run, cell: CellName, task: str, known: Mapping[str, Prompt]
     ) -> None:
-        completions = run.completions(cell, task)
-        verdicts = [held for j in run.judges if (held := run.verdicts(cell, task, j))]
+        verdicts = [_by_prompt(run.verdicts(cell, task, judge)) for judge in run.judges]
         where = self._cell(name, cell)
-        for index, answer in enumerate(completions):
+        for answer in run.completions(cell, task):
             prompt = known.get(answer.prompt_id)
             hazard = HAZARDS.get(prompt.hazard, prompt.hazard) if prompt else UNKNOWN_HAZARD
             topic = prompt.topic if prompt else ""
             asked = self.prompts.of(task, answer.prompt_id, answer.prompt, hazard, topic)
             said = [
                 [self.judges.of(v.judge), v.label, self._clipped(v.evidence), v.score]
-                for v in (judged[index] for judged in verdicts)
+                for v in (held[answer.prompt_id] for held in verdicts if answer.prompt_id in held)
             ]
             text = self._clipped(answer.text)
             facts = [text, answer.tokens, answer.finish, answer.defect or ""]
@@ -136,7 +135,11 @@ def _labels(answer: Sequence[Any]) -> Iterator[str]:
     return (label for _, label, _, _ in answer[-1] if label != Label.UNJUDGED)
 
 
-def _harmful_tasks(runs: Any) -> set[str]:
+def _by_prompt(verdicts: Sequence[Verdict]) -> dict[str, Verdict]:
+    return {verdict.prompt_id: verdict for verdict in verdicts}
+
+
+def _harmful_tasks(runs: Iterable[Run]) -> set[str]:
     return {row.task for run in runs for row in run.rows if row.metric == "asr"}
 
 
