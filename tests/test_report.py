@@ -16,7 +16,7 @@ from synthetic import answer, synthetic_run
 from lox_bench.errors import DataError, StoreError, UsageError
 from lox_bench.plan import Cell
 from lox_bench.report.assets import datatables, our_style
-from lox_bench.report.costs import costs, duration
+from lox_bench.report.costs import costs, duration, total_seconds
 from lox_bench.report.figures import pictures
 from lox_bench.report.merge import read_boards
 from lox_bench.report.page import build_page
@@ -196,6 +196,7 @@ def test_shared_stages_cost_their_time_once(run: Run) -> None:
     steps = [step for cost in costs(run) for step in cost.steps]
     keys = {stage["key"]: stage["seconds"] for c in run.manifest["cells"] for stage in c["stages"]}
     assert sum(step.seconds for step in steps) == pytest.approx(sum(keys.values()))
+    assert total_seconds([run, run]) == pytest.approx(sum(keys.values()))
     tokens = next(cost.facts["tokens"] for cost in costs(run) if cost.stage == "generate")
     pairs = zip(run.manifest["cells"], run.cells, strict=True)
     of_recipe = {cell["recipe"]["key"]: name for cell, name in pairs}

@@ -1,6 +1,6 @@
 """What a run cost: seconds per stage, each artifact once however many models share it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from lox_bench.runs import CellName, Run
 class Step:
     """One artifact: its stage, the first model it served, seconds of work, numbers it noted."""
 
+    key: str
     stage: str
     title: str
     seconds: float
@@ -50,6 +51,12 @@ def costs(run: Run) -> list[Cost]:
     return [Cost(name, tuple(s for s in steps.values() if s.stage == name)) for name in stages]
 
 
+def total_seconds(runs: Iterable[Run]) -> float:
+    """Seconds of all runs together, what they share counted once."""
+    steps = (step for run in runs for cost in costs(run) for step in cost.steps)
+    return sum({step.key: step.seconds for step in steps}.values())
+
+
 def duration(seconds: float) -> str:
     """``4.2 s``, ``3 min 20 s``, ``2 h 05 min``."""
     if seconds < 60:  # noqa: PLR2004 - seconds in a minute
@@ -65,7 +72,7 @@ def _step(stage: Mapping[str, Any], title: str) -> Step:
         for name, value in stage["facts"].items()
         if isinstance(value, int | float) and not isinstance(value, bool)
     }
-    return Step(stage["stage"], title, float(stage["seconds"]), facts)
+    return Step(stage["key"], stage["stage"], title, float(stage["seconds"]), facts)
 
 
 def _adds_up(name: str) -> bool:

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from lox_bench import __version__
 from lox_bench.report import assets
-from lox_bench.report.costs import Cost, costs, duration
+from lox_bench.report.costs import Cost, costs, duration, total_seconds
 from lox_bench.report.figures import Picture, pictures
 from lox_bench.report.merge import Board, Entry, newest
 from lox_bench.report.summary import Table, summarise
@@ -98,30 +98,31 @@ def _rows(entries: Sequence[Entry]) -> dict[str, Any]:
 
 
 def _facts(table: Table, runs: Mapping[str, Run], answers: Mapping[str, Any] | None) -> list[_Fact]:
-    lines = table.lines
+    lines, judges = table.lines, {judge for run in runs.values() for judge in run.judges}
     facts = [
-        _Fact(str(len({(line.family, line.model) for line in lines})), "models"),
-        _Fact(str(len({seed for line in lines for seed in line.seeds})), "seeds"),
+        _count(len({(line.family, line.model) for line in lines}), "model"),
+        _count(len({seed for line in lines for seed in line.seeds}), "seed"),
     ]
     if runs:
-        facts.append(_Fact(str(len({j for run in runs.values() for j in run.judges})), "judges"))
+        facts.append(_count(len(judges), "judge"))
     if answers is not None:
-        facts += _answer_facts(answers)
+        facts += _answer_facts(answers, several_judges=len(judges) > 1)
     if runs:
-        seconds = sum(cost.seconds for run in runs.values() for cost in costs(run))
-        facts.append(_Fact(duration(seconds), "of computing"))
+        facts.append(_Fact(duration(total_seconds(runs.values())), "of computing"))
     return facts
 
 
-def _answer_facts(answers: Mapping[str, Any]) -> list[_Fact]:
+def _answer_facts(answers: Mapping[str, Any], *, several_judges: bool) -> list[_Fact]:
     held = answers["answers"]
     unjudged = sum(any(label == Label.UNJUDGED for _, label, _, _ in answer[-1]) for answer in held)
-    return [
-        _Fact(f"{len(held):,}", "answers"),
-        _Fact(f"{len(answers['prompts']):,}", "prompts"),
-        _Fact(f"{count_disagreements(held):,}", "answers the judges disagree on"),
-        _Fact(f"{unjudged:,}", "answers a judge left unjudged"),
-    ]
+    facts = [_count(len(answers["prompts"]), "prompt"), _count(len(held), "answer")]
+    if several_judges:
+        facts.append(_Fact(f"{count_disagreements(held):,}", "answers the judges disagree on"))
+    return [*facts, _Fact(f"{unjudged:,}", "answers a judge left unjudged")]
+
+
+def _count(number: int, what: str) -> _Fact:
+    return _Fact(f"{number:,}", what if number == 1 else f"{what}s")
 
 
 def _kept(entries: Sequence[Entry], board: Board) -> int:

@@ -103,10 +103,14 @@ function addAnswerFilters(table, holder, answers, state) {
   by("attack", (answer) => answer.cell.attack);
   by("seed", (answer) => String(answer.cell.seed));
   by("hazard", (answer) => answer.prompt.hazard);
-  addVerdictFilters(table, answers, holder);
-  addToggle(holder, "judges disagree", (on) => {
-    table.search.fixed("disputed", on ? (_, data, index) => answers[index].disputed : null).draw();
-  });
+  const several = answers.some((answer) => answer.verdicts.length > 1);
+  addVerdictFilters(table, holder, answers, several ? ["judge", "label"] : ["label"]);
+  if (several) {
+    const keep = (_, data, index) => answers[index].disputed;
+    addToggle(holder, "judges disagree", (on) =>
+      table.search.fixed("disputed", on ? keep : null).draw(),
+    );
+  }
   addToggle(holder, "show hidden answers", (on) => {
     state.reveal = on;
     table.rows().invalidate().draw(false);
@@ -114,13 +118,13 @@ function addAnswerFilters(table, holder, answers, state) {
 }
 
 // Judge and label belong together: "refused" and "by this judge" mean one verdict.
-function addVerdictFilters(table, answers, holder) {
+function addVerdictFilters(table, holder, answers, keys) {
   const wanted = { judge: ALL, label: ALL };
   const keep = (_, data, index) =>
     answers[index].verdicts.some((verdict) =>
       Object.keys(wanted).every((key) => [ALL, verdict[key]].includes(wanted[key])),
     );
-  for (const key of ["judge", "label"]) {
+  for (const key of keys) {
     const values = new Set(answers.flatMap((answer) => answer.verdicts.map((v) => v[key])));
     if (values.size < 2) continue;
     addSelect(holder, key, [...values], (value) => {

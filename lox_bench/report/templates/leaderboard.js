@@ -6,24 +6,28 @@ function setUpLeaderboard(DataTable) {
     addFilter(table, holder, name, (index) => [table.row(index).node().dataset[name]]);
   }
   const measures = table.columns(".measure");
-  for (const name of ["metric", "judge"]) {
-    const of = (index) => table.column(index).header().dataset[name];
-    const values = [...new Set(measures.indexes().toArray().map(of))];
+  const heads = measures.indexes().toArray().map((index) => table.column(index).header().dataset);
+  const metrics = [...new Set(heads.map((head) => head.metric))];
+  const judgesOf = (metric) => heads.filter((h) => h.metric === metric).map((h) => h.judge);
+  const rivals = metrics.filter((metric) => new Set(judgesOf(metric)).size > 1);
+  const choices = { metric: metrics, judge: [...new Set(rivals.flatMap(judgesOf))] };
+  for (const [name, values] of Object.entries(choices)) {
     if (values.length < 2) continue;
     addSelect(holder, name, values, (wanted) => {
       chosen[name] = wanted;
-      showMeasures(table, measures);
+      showMeasures(table, measures, choices.judge);
     });
   }
 }
 
 const chosen = { metric: ALL, judge: ALL };
 
-function showMeasures(table, measures) {
+// A chosen judge hides its rivals; what nobody else measures (accuracy, degenerate) stays.
+function showMeasures(table, measures, rivals) {
   for (const index of measures.indexes().toArray()) {
-    const held = table.column(index).header().dataset;
-    const shown = Object.keys(chosen).every((key) => [ALL, held[key]].includes(chosen[key]));
-    table.column(index).visible(shown, false);
+    const { metric, judge } = table.column(index).header().dataset;
+    const wanted = [ALL, judge].includes(chosen.judge) || !rivals.includes(judge);
+    table.column(index).visible(wanted && [ALL, metric].includes(chosen.metric), false);
   }
   table.columns.adjust();
 }
