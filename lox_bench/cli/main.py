@@ -14,7 +14,9 @@ from lox_bench.cli import (
     effective_rank,
     harden,
     landscape,
+    leaderboard,
     listing,
+    report,
     run,
 )
 from lox_bench.errors import LoxBenchError
@@ -34,6 +36,8 @@ app.command("effective-rank")(effective_rank.effective_rank)
 app.command("landscape")(landscape.landscape)
 app.command("agreement")(agreement.agreement)
 app.command("calibrate")(calibrate.calibrate)
+app.command("report")(report.report)
+app.command("leaderboard")(leaderboard.leaderboard)
 app.command("list")(listing.list_names)
 app.command("doctor")(doctor.doctor)
 

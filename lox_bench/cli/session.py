@@ -45,3 +45,4 @@ class Session:
                 console.print(f"             {summary(folder.path)}", soft_wrap=True)
             console.print(f"plots        {folder.path / 'plots'}", soft_wrap=True)
             console.print(f"provenance   {folder.path / 'manifest.json'}", soft_wrap=True)
+            console.print(f"as a page    lox-bench report {folder.path}", soft_wrap=True)
