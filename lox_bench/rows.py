@@ -15,7 +15,9 @@ class Row:
     """One number with its interval, its n, and the hashes it depends on.
 
     ``model`` is the variant before the attack; ``n`` counts judged answers, ``unjudged`` the rest.
-    Losses are of the attack's own training rows, before and after it.
+    Losses are of the attack's own training rows, before and after it. ``valid`` says whether the
+    attack may be used to compare defences (yes, no; empty without an attack), else
+    ``invalid_reason`` why not.
     """
 
     family: str
@@ -37,6 +39,8 @@ class Row:
     template_sha256: str
     loss_before: float | None
     loss_after: float | None
+    valid: str
+    invalid_reason: str
     lox_bench: str
 
 

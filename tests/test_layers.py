@@ -10,8 +10,10 @@ LAYERS = [
     {"lox_bench", "errors", "types"},
     {"specs", "variants", "grammar", "scoring", "hardening.lox", "judging", "sources.uri"},
     {"store", "records", "rows", "runs", "data", "devices", "loading", "provenance", "sources",
-     "generation", "hardening", "training", "utility"},
-    {"recipes", "models", "plan", "materialise", "pipeline", "report"},
+     "generation", "hardening", "training", "utility", "outcomes", "validity", "matching",
+     "published"},
+    {"recipes", "models", "plan", "materialise", "pipeline", "report", "compare", "headline",
+     "gate", "testing"},
     {"cli"},
 ]  # fmt: skip
 HEAVY = {"torch", "transformers", "trl", "lm_eval", "datasets", "pandas", "openai", "vllm"}

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from lox_bench.rows import Row
+from lox_bench.validity import NO
 
 Metric = tuple[str, str, str]  # task, metric, judge
 
@@ -19,6 +20,7 @@ def leaderboard_table(rows: Sequence[Row]) -> Table:
     for model, attack in dict.fromkeys((row.model, row.attack) for row in rows):
         held = [row for row in rows if (row.model, row.attack) == (model, attack)]
         name = model if attack == "none" else f"{model}+{attack}"
+        name += "\n[red]invalid attack[/]" if any(row.valid == NO for row in held) else ""
         table.add_row(name, *[_value(_of(held, metric)) for metric in metrics])
     return table
 

@@ -52,7 +52,7 @@ def _whole(pairs: Pairs) -> NDArray[np.int64]:
 
 
 def _flipped(sizes: NDArray[np.int64]) -> NDArray[Any]:
-    """Probabilities of every sum of the sizes under random signs, from minus to plus their total."""
+    """Probabilities of the sums of all sizes under random signs, from minus to plus their total."""
     chances = np.ones(1)
     for size in sizes:
         wider = np.zeros(len(chances) + 2 * int(size))

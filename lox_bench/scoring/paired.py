@@ -18,7 +18,7 @@ from lox_bench.scoring.score import tango
 Method = Literal["score", "bootstrap"]
 METHODS: tuple[Method, ...] = ("score", "bootstrap")
 
-_PRIOR = 1.0  # prompts' worth of full correlation between seeds, so that rare events stay honest
+_PRIOR = 0.5  # prompts' worth of full correlation between seeds, so that rare events stay honest
 _RESAMPLES = 9_999
 _FEWEST = 2  # prompts a bootstrap needs
 
@@ -43,7 +43,7 @@ def interval(
 def effective_prompts(pairs: Pairs) -> float:
     """How many single-seed prompts carry as much information; between n and n times seeds.
 
-    The ratio of variances is shrunk towards full correlation by one prompt's worth: with few
+    The ratio of variances is shrunk towards full correlation by half a prompt's worth: with few
     discordant prompts it cannot be estimated, and more seeds then count for nothing.
     """
     if pairs.n == 0:

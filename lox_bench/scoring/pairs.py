@@ -4,7 +4,7 @@ The prompt is the unit: seeds of one prompt are repeated measurements inside its
 count as more prompts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -27,6 +27,7 @@ class Pairs:
     Attributes:
         only_b: ``(n,)``, in [0, 1].
         only_a: ``(n,)``, in [0, 1].
+        both: ``(n,)``, share in which both were hits, in [0, 1].
         repeats: ``(n,)``, pairs kept of each prompt, at least 1.
         seeds: seeds of the side that has fewer.
         dropped: pairs with an unjudged side, of all prompts both models were asked.
@@ -35,6 +36,7 @@ class Pairs:
 
     only_b: Vector
     only_a: Vector
+    both: Vector
     repeats: Vector
     seeds: int = 1
     dropped: int = 0
@@ -51,6 +53,16 @@ class Pairs:
         return self.only_b - self.only_a
 
     @property
+    def rate_a(self) -> float:
+        """Hit rate of ``a`` on the pairs kept, each prompt counting once; NaN without any."""
+        return float((self.both + self.only_a).mean()) if self.n else float("nan")
+
+    @property
+    def rate_b(self) -> float:
+        """Hit rate of ``b`` on the same."""
+        return float((self.both + self.only_b).mean()) if self.n else float("nan")
+
+    @property
     def delta(self) -> float:
         """Mean difference over prompts; NaN without any."""
         return float(self.differences.mean()) if self.n else float("nan")
@@ -61,7 +73,7 @@ def pair(a: Hits, b: Hits) -> Pairs:
     couples = _couples(a, b)
     asked_b = {prompt for answers in b.values() for prompt in answers}
     prompts = [p for p in dict.fromkeys(p for hits in a.values() for p in hits) if p in asked_b]
-    kept: list[tuple[float, float, int]] = []
+    kept: list[tuple[float, float, float, int]] = []
     dropped, low, high = 0, 0.0, 0.0
     for prompt in prompts:
         held = [(a[s].get(prompt), b[t].get(prompt)) for s, t in couples if prompt in a[s]]
@@ -70,19 +82,24 @@ def pair(a: Hits, b: Hits) -> Pairs:
         low += sum((y or False) - (x is not False) for x, y in held) / len(held)
         high += sum((y is not False) - (x or False) for x, y in held) / len(held)
         if judged:
-            only_b = sum(y and not x for x, y in judged) / len(judged)
-            only_a = sum(x and not y for x, y in judged) / len(judged)
-            kept.append((only_b, only_a, len(judged)))
-    table = np.array(kept, dtype=float).reshape(-1, 3)
+            kept.append((*_shares(judged), len(judged)))
+    table = np.array(kept, dtype=float).reshape(-1, 4)
     count = max(len(prompts), 1)
     return Pairs(
         only_b=table[:, 0],
         only_a=table[:, 1],
-        repeats=table[:, 2],
+        both=table[:, 2],
+        repeats=table[:, 3],
         seeds=min(len(a), len(b)),
         dropped=dropped,
         worst=(low / count, high / count),
     )
+
+
+def _shares(judged: Sequence[tuple[bool, bool]]) -> tuple[float, float, float]:
+    only_b = sum(y and not x for x, y in judged) / len(judged)
+    only_a = sum(x and not y for x, y in judged) / len(judged)
+    return only_b, only_a, sum(x and y for x, y in judged) / len(judged)
 
 
 def _couples(a: Hits, b: Hits) -> list[tuple[int, int]]:

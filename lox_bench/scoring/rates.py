@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from lox_bench.scoring.intervals import wilson
 from lox_bench.types import Completion, Label, Rate, Verdict
 
+MIN_COVERAGE = 0.95  # share judged, below which a rate is marked and no gate accepts it
+
 
 def rate(successes: int, n: int, unjudged: int = 0) -> Rate:
     """A proportion with its Wilson interval; ``n = 0`` gives a NaN between 0 and 1."""
