@@ -9,7 +9,6 @@ population of prompts.
 """
 
 import argparse
-import gc
 import time
 from dataclasses import dataclass
 from functools import lru_cache
@@ -144,7 +143,7 @@ def rate_spread(world: World) -> float:
     prompts = float(np.hypot(world.tau, world.tau / 2))
     centre = intercept(world.rate_a, float(np.hypot(prompts, world.seed_sd)))
     rates = expit(centre + prompts * _NODES[:, None] + world.seed_sd * _NODES).T @ _WEIGHTS
-    return float(np.sqrt(_WEIGHTS @ rates**2 - (_WEIGHTS @ rates) ** 2))
+    return float(np.sqrt(_WEIGHTS @ (rates - _WEIGHTS @ rates) ** 2))
 
 
 def power(runs: int) -> TextTable:
@@ -233,7 +232,6 @@ def main() -> None:
     parser.add_argument("--parts", nargs="*", choices=list(PARTS), default=list(PARTS))
     parser.add_argument("--out", type=Path, default=Path("docs/simulations.md"))
     options = parser.parse_args()
-    gc.freeze()  # statsmodels' Holm collects garbage at every call: leave it little to look at
     tables = "\n".join(markdown(PARTS[name](options.runs)) for name in options.parts)
     options.out.write_text(tables, encoding="utf-8")
 

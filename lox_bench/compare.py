@@ -34,6 +34,8 @@ class Difference:
         p: exact McNemar, clustered by prompt; ``p_holm`` corrects it for its family, all
             comparisons of the same kind, task, judge and metric.
         detectable: smallest difference this comparison would have found in 80 % of cases.
+        by_seed: ``delta`` under each seed; where these scatter more than the interval is wide, the
+            interval holds for these checkpoints, not for the method.
         n: prompts with a complete pair; ``seeds`` per prompt; ``dropped`` pairs are unjudged.
         worst_low, worst_high: range of ``delta`` over all labels the unjudged could have had.
         valid: whether the attack may be used to compare (yes, no; empty without an attack).
@@ -54,6 +56,7 @@ class Difference:
     p: float
     p_holm: float
     detectable: float
+    by_seed: tuple[float, ...]
     n: int
     seeds: int
     dropped: int
@@ -189,6 +192,7 @@ def _compare(pool: Pool, a: SeriesName, b: SeriesName, method: Method) -> Differ
         p=p,
         p_holm=p,
         detectable=smallest_detectable(pairs),
+        by_seed=pairs.by_seed,
         n=pairs.n,
         seeds=pairs.seeds,
         dropped=pairs.dropped,

@@ -24,6 +24,8 @@ class Bound:
         direction: which way is better, ``lower`` or ``higher``.
         tolerance: absolute, as a share: 0.05 is five points; in (0, 1).
         confidence: of each one-sided statement, in (0.5, 1).
+        seed_sd: standard deviation of the metric from seed to seed, as a share; widens every
+            statement so that it holds for the method, not only for the checkpoints at hand.
         model, attack, task, judge: patterns (``*``, ``lox*``) of the rows it binds.
     """
 
@@ -31,6 +33,7 @@ class Bound:
     direction: str
     tolerance: float
     confidence: float = 0.95
+    seed_sd: float = 0.0
     model: str = "*"
     attack: str = "*"
     task: str = "*"
@@ -88,4 +91,6 @@ def _bound(table: Any, where: str) -> Bound:
         raise SpecError(where, f"tolerance must lie between 0 and 1, not {bound.tolerance}")
     if not _LEAST_CONFIDENCE < bound.confidence < 1:
         raise SpecError(where, f"confidence must lie between 0.5 and 1, not {bound.confidence}")
+    if not 0 <= bound.seed_sd < 1:
+        raise SpecError(where, f"seed_sd must lie between 0 and 1, not {bound.seed_sd}")
     return bound

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from lox_bench.gate.bounds import LOWER, Bound, first_binding
-from lox_bench.gate.evidence import Evidence, paired_evidence, two_sample_evidence
+from lox_bench.gate.evidence import Evidence, paired_evidence, two_sample_evidence, widened
 from lox_bench.gate.join import Joined, invalid_cells, join
 from lox_bench.gate.reference import Reference
 from lox_bench.outcomes import SeriesName
@@ -121,6 +121,9 @@ def _weigh(joined: Joined, name: SeriesName, mine: str, bound: Bound) -> Result:
             if theirs.hits is None
             else paired_evidence(pair(theirs.hits, hits), lower=lower, confidence=bound.confidence)
         )
+        seeds = (len(hits), len({row.seed for row in theirs.rows}))
+        variance = bound.seed_sd**2 * sum(1 / count for count in seeds)
+        evidence = widened(evidence, variance, confidence=bound.confidence)
     p = 1.0 if evidence is None else evidence.p
     return Result(name, mine, bound, evidence, p, Outcome.INCONCLUSIVE, "")
 

@@ -10,7 +10,8 @@ from lox_bench.validity import NO
 
 _NOTE = (
     "Δ: rate of the second minus rate of the first, same prompts, 95 % interval over prompts "
-    "(seeds fixed); p: exact McNemar clustered by prompt; Holm: over all comparisons of the same "
+    "(seeds fixed: it holds for these checkpoints; by seed shows how far others may lie); "
+    "p: exact McNemar clustered by prompt; Holm: over all comparisons of the same "
     "kind, task, judge and metric; detectable: smallest Δ found with 80 % power at this size; "
     "n: prompts x seeds; dropped: pairs with an unjudged side; invalid: no basis for a comparison."
 )
@@ -23,7 +24,8 @@ _SEED_NOTE = (
 
 def difference_table(differences: Sequence[Difference]) -> TextTable:
     """One line per comparison."""
-    head = ("metric", "attack", "comparison", "rates", "Δ (95 %)", "p", "Holm", "detectable", "n")
+    head = ("metric", "attack", "comparison", "rates", "Δ (95 %)", "by seed", "p", "Holm",
+            "detectable", "n")  # fmt: skip
     rows = tuple(_difference(item) for item in differences)
     return TextTable("Paired differences", head, rows, _NOTE)
 
@@ -38,6 +40,7 @@ def _difference(item: Difference) -> tuple[str, ...]:
         f"{item.model_a} → {item.model_b}",
         f"{share(item.rate_a)} → {share(item.rate_b)}",
         f"{signed(item.delta)} ({signed(item.ci_low)} to {signed(item.ci_high)})",
+        " ".join(map(signed, item.by_seed)) if item.seeds > 1 else "",
         p_value(item.p),
         p_value(item.p_holm),
         share(item.detectable),

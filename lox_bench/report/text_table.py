@@ -62,4 +62,4 @@ def _cell(text: str) -> str:
 def _plain(value: object) -> object:
     if isinstance(value, float):
         return "" if isnan(value) else f"{value:.6g}"
-    return value
+    return " ".join(f"{item:.6g}" for item in value) if isinstance(value, tuple) else value

@@ -31,6 +31,7 @@ class Pairs:
         repeats: ``(n,)``, pairs kept of each prompt, at least 1.
         seeds: seeds of the side that has fewer.
         dropped: pairs with an unjudged side, of all prompts both models were asked.
+        by_seed: the difference under each seed, where both sides have the same seeds.
         worst: lowest and highest mean difference any labels of the unjudged could give (Manski).
     """
 
@@ -40,6 +41,7 @@ class Pairs:
     repeats: Vector
     seeds: int = 1
     dropped: int = 0
+    by_seed: tuple[float, ...] = ()
     worst: tuple[float, float] = field(default=(float("nan"), float("nan")))
 
     @property
@@ -92,6 +94,7 @@ def pair(a: Hits, b: Hits) -> Pairs:
         repeats=table[:, 3],
         seeds=min(len(a), len(b)),
         dropped=dropped,
+        by_seed=_by_seed(a, b) if set(a) == set(b) else (),
         worst=(low / count, high / count),
     )
 
@@ -100,6 +103,16 @@ def _shares(judged: Sequence[tuple[bool, bool]]) -> tuple[float, float, float]:
     only_b = sum(y and not x for x, y in judged) / len(judged)
     only_a = sum(x and not y for x, y in judged) / len(judged)
     return only_b, only_a, sum(x and y for x, y in judged) / len(judged)
+
+
+def _by_seed(a: Hits, b: Hits) -> tuple[float, ...]:
+    """Mean difference under each seed over the prompts judged on both sides; NaN without any."""
+    means = []
+    for seed in sorted(a):
+        both = [(x, b[seed].get(prompt)) for prompt, x in a[seed].items()]
+        held = [y - x for x, y in both if x is not None and y is not None]
+        means.append(sum(held) / len(held) if held else float("nan"))
+    return tuple(means)
 
 
 def _couples(a: Hits, b: Hits) -> list[tuple[int, int]]:
