@@ -24,8 +24,8 @@ class Bound:
         direction: which way is better, ``lower`` or ``higher``.
         tolerance: absolute, as a share: 0.05 is five points; in (0, 1).
         confidence: of each one-sided statement, in (0.5, 1).
-        seed_sd: standard deviation of the metric from seed to seed, as a share; widens every
-            statement so that it holds for the method, not only for the checkpoints at hand.
+        seed_sd: standard deviation of the metric from seed to seed, as a share, where it is known;
+            0 estimates it where both sides have the same seeds, two or more of them.
         model, attack, task, judge: patterns (``*``, ``lox*``) of the rows it binds.
     """
 

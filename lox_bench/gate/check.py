@@ -18,6 +18,7 @@ from lox_bench.outcomes import SeriesName
 from lox_bench.runs import Run
 from lox_bench.scoring.multiple import holm
 from lox_bench.scoring.pairs import pair
+from lox_bench.scoring.seeds import seed_variance
 
 
 class Outcome(StrEnum):
@@ -111,21 +112,19 @@ def decide(weighed: Sequence[Result]) -> list[Result]:
 
 
 def _weigh(joined: Joined, name: SeriesName, mine: str, bound: Bound) -> Result:
-    evidence = None
-    hits = joined.run.get(replace(name, model=mine))
-    lower = bound.direction == LOWER
-    if hits is not None:
-        theirs = joined.reference[name]
-        evidence = (
-            two_sample_evidence(hits, theirs.rows, lower=lower, confidence=bound.confidence)
-            if theirs.hits is None
-            else paired_evidence(pair(theirs.hits, hits), lower=lower, confidence=bound.confidence)
-        )
-        seeds = (len(hits), len({row.seed for row in theirs.rows}))
-        variance = bound.seed_sd**2 * sum(1 / count for count in seeds)
-        evidence = widened(evidence, variance, confidence=bound.confidence)
-    p = 1.0 if evidence is None else evidence.p
-    return Result(name, mine, bound, evidence, p, Outcome.INCONCLUSIVE, "")
+    hits, theirs = joined.run.get(replace(name, model=mine)), joined.reference[name]
+    if hits is None:
+        return Result(name, mine, bound, None, 1.0, Outcome.INCONCLUSIVE, "")
+    lower, confidence = bound.direction == LOWER, bound.confidence
+    known = bound.seed_sd**2 * (1 / len(hits) + 1 / len({row.seed for row in theirs.rows}))
+    if theirs.hits is None:
+        found = two_sample_evidence(hits, theirs.rows, lower=lower, confidence=confidence)
+        found = widened(found, known, confidence=confidence)
+    else:
+        pairs = pair(theirs.hits, hits)
+        found = paired_evidence(pairs, lower=lower, confidence=confidence)
+        found = widened(found, known or seed_variance(pairs), confidence=confidence)
+    return Result(name, mine, bound, found, found.p, Outcome.INCONCLUSIVE, "")
 
 
 def _corrected(results: Sequence[Result]) -> list[Result]:

@@ -122,6 +122,8 @@ def _notes(run: Run, reference: Reference, models: Mapping[str, str]) -> list[st
     if seeds[0] != seeds[1]:
         shown = [",".join(map(str, held)) for held in seeds]
         notes.append(f"seeds differ: {shown[0]} in the run, {shown[1]} in the reference")
+    if min(map(len, seeds)) == 1:
+        notes.append("one seed: what seeds change is unknown, verdicts are about these checkpoints")
     if reference.outcomes is None:
         notes.append("the reference keeps no outcomes: two-sample tests, weaker than paired ones")
     for side, rows, checked in (

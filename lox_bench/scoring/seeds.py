@@ -6,7 +6,7 @@ from math import nan, sqrt
 
 import numpy as np
 
-from lox_bench.scoring.pairs import Hits, Vector
+from lox_bench.scoring.pairs import Hits, Pairs, Vector
 
 _FEWEST = 2
 
@@ -60,6 +60,23 @@ def seed_spread(hits: Hits) -> SeedSpread:
         p_seeds=_cochran(table),
         n=n,
     )
+
+
+def seed_variance(pairs: Pairs) -> float:
+    """Variance that seeds bring to a paired mean difference, beyond the coin flips of answers.
+
+    The variance component of the seed in the layout prompts x seeds of single differences, at
+    least 0, over the number of seeds; 0 where the sides have one seed or different ones. With two
+    or three seeds it is a rough estimate.
+    """
+    seeds = len(pairs.by_seed)
+    if seeds < _FEWEST or pairs.n < _FEWEST:
+        return 0.0
+    squares = pairs.only_a + pairs.only_b - pairs.differences**2
+    within = float(squares.mean()) * seeds / (seeds - 1)
+    between = float(np.nanvar(pairs.by_seed, ddof=1))
+    component = (between - within / pairs.n) / (1 - 1 / pairs.n)
+    return max(component, 0.0) / seeds
 
 
 def _complete(hits: Hits) -> Vector:
