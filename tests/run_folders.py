@@ -1,8 +1,9 @@
 """Finished runs without a model: labels are drawn, the rest goes through the real writers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -126,3 +127,14 @@ def _result(
         template_sha256=fake.template_sha256,
         artifacts=(),
     )
+
+
+class Done(NamedTuple):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Done]
