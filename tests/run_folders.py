@@ -32,6 +32,7 @@ class Fake:
     over_refusal: float = 0.1
     accuracy: tuple[float, float] = (0.02, 0.5)  # before and after an attack
     degenerate: float = 0.0
+    unjudged: float = 0.0  # by a failing judge
     losses: tuple[float, float] = (2.0, 0.8)
     seeds: Sequence[int] = (0,)
     n: int = 100
@@ -108,7 +109,8 @@ def _result(
         for prompt, hit, bad in zip(task.prompts.prompts, lot < rate, broken, strict=True):
             defect = Defect.LOOPING if bad else None
             answers.append(Completion(prompt.id, prompt.text, "text", 3, Finish.STOP, defect))
-            label = Label.UNJUDGED if bad else counts if hit else other
+            lost = bad or rng.random() < fake.unjudged
+            label = Label.UNJUDGED if lost else counts if hit else other
             labels.append(Verdict(prompt.id, fake.judge, label, ""))
         completions[name], verdicts[name, fake.judge] = answers, labels
     attacked = cell.attack != NO_ATTACK

@@ -81,7 +81,10 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     assert "Traceback" in done.stderr
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["list"], ["doctor"]])
+COMMANDS = ("run", "compare", "check", "baseline", "list", "doctor")
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
 def test_help_explains_each_command(command: list[str], tmp_path: Path) -> None:
     done = lox_bench(*command, "--help", cwd=tmp_path)
     assert done.returncode == 0

@@ -106,13 +106,21 @@ def test_a_changed_judge_is_refused_by_name(run: Run, reference: Reference) -> N
 
 
 def test_low_coverage_is_refused_unless_allowed(tmp_path: Path) -> None:
-    broken = write_run(tmp_path / "broken", Fake(degenerate=0.08))
-    write_reference(broken, "broken", tmp_path)
-    reference = load_reference(str(tmp_path / "broken.csv"))
+    poor = write_run(tmp_path / "poor", Fake(unjudged=0.12))
+    write_reference(poor, "poor", tmp_path)
+    reference = load_reference(str(tmp_path / "poor.csv"))
     with pytest.raises(IncomparableError, match="--allow-low-coverage"):
-        check(broken, reference, BOUNDS)
-    allowed = check(broken, reference, BOUNDS, allow_low_coverage=True)
-    assert Outcome.PASS in verdicts(allowed, "asr")
+        check(poor, reference, BOUNDS)
+    allowed = check(poor, reference, BOUNDS, allow_low_coverage=True)
+    assert verdicts(allowed, "asr") == {Outcome.PASS}
+
+
+def test_degenerate_answers_are_left_to_their_own_bound(tmp_path: Path) -> None:
+    loops = write_run(tmp_path / "loops", Fake(degenerate=0.07))
+    write_reference(loops, "loops", tmp_path)
+    reference = load_reference(str(tmp_path / "loops.csv"))
+    report = check(loops, reference, BOUNDS)
+    assert verdicts(report, "degenerate") == {Outcome.PASS}
 
 
 def test_an_attack_that_failed_cannot_pass(tmp_path: Path) -> None:

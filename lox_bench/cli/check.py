@@ -46,17 +46,18 @@ def check(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Hold a run against a reference, to see whether a new method costs safety.
 
-    Passes only if every bound is shown to hold; fails only if something is worse by more than the
-    tolerance and that is not chance. Rows with other data, template or judge are refused.
+    Passes only if every bound is shown to hold; fails only if something is
+    worse by more than the tolerance and that is not chance. Rows with other
+    data, template or judge are refused.
 
     Examples:
       lox-bench check runs/mine --against smollm2-135m
 
-      lox-bench check runs/mine --against results/ours.csv --bounds bounds.toml --junit gate.xml
+      lox-bench check runs/mine --against results/ours.csv --bounds mine.toml
 
       lox-bench check runs/mine --against smollm2-135m --model mine=lox
 
-    Exit codes: 0 pass, 1 regressed, 2 a mistake or nothing comparable, 3 inconclusive.
+    Exit codes: 0 pass, 1 regressed, 3 inconclusive, 2 a mistake (one line).
     """
     from lox_bench.gate.bounds import load_bounds
     from lox_bench.gate.check import EXIT_CODES
@@ -95,13 +96,13 @@ def baseline(
     ),
     force: Annotated[bool, typer.Option("--force", help="Replace a reference.")] = False,
 ) -> None:
-    """Write a run as a reference: DIR/NAME.csv (rows) and DIR/NAME.outcomes.csv (hit or miss).
+    """Write a run as a reference: DIR/NAME.csv and DIR/NAME.outcomes.csv.
 
-    The second file holds a character per answer and no text; with it `check` compares prompt by
-    prompt, which needs far fewer prompts than two rates do. Commit both.
+    The second file holds a character per answer and no text; with it `check`
+    compares prompt by prompt, which needs far fewer prompts. Commit both.
 
     Examples:
-      lox-bench baseline runs/smollm2-135m-gsm8k-1a2b3c4d --name smollm2-135m
+      lox-bench baseline runs/smollm2-135m-gsm8k-1a2b3c4d --name ours
     """
     from lox_bench.gate.reference import write_reference
     from lox_bench.runs import open_run

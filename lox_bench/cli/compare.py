@@ -41,10 +41,11 @@ def compare(
         bool, typer.Option("--seeds", help="Only the spread over seeds, not the differences.")
     ] = False,
 ) -> None:
-    """Compare models on the prompts they share: Δ with its interval, p, Holm, detectable Δ.
+    """Compare models on the prompts they share: Δ, interval, p, detectable Δ.
 
-    Within each attack all pairs of models, and each model before and after it. Several runs are
-    joined if prompts, template, judges and attack data are the same, and refused by name if not.
+    All pairs of models within each attack, and each model before and after it.
+    Several runs are joined if prompts, template, judges and attack data are
+    the same, and refused by name if not.
 
     Examples:
       lox-bench compare runs/smollm2-135m-gsm8k-1a2b3c4d

@@ -30,6 +30,7 @@ class Outcome(StrEnum):
 
 
 _GRAVEST = (Outcome.REGRESSED, Outcome.INCONCLUSIVE, Outcome.PASS)
+_OF_THE_ATTACK = ("accuracy", "degenerate")  # these say themselves whether an attack worked
 
 EXIT_CODES: Mapping[Outcome, int] = {
     Outcome.PASS: 0,
@@ -165,7 +166,7 @@ def _doubt_invalid(
     checked = []
     for result in results:
         why = invalid.get((result.model, result.name.attack))
-        proven = result.verdict is not Outcome.PASS or result.bound.metric in _UNJUDGED_METRICS
+        proven = result.verdict is not Outcome.PASS or result.bound.metric in _OF_THE_ATTACK
         checked.append(
             result
             if why is None or proven
@@ -174,9 +175,6 @@ def _doubt_invalid(
             )
         )
     return checked
-
-
-_UNJUDGED_METRICS = ("accuracy", "degenerate")  # they say themselves whether an attack worked
 
 
 def _idle(bounds: Sequence[Bound], results: Sequence[Result]) -> list[str]:

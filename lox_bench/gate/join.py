@@ -97,18 +97,25 @@ def _models(run: Run, reference: Reference, models: Mapping[str, str] | None) ->
 
 
 def _require_coverage(sides: Sequence[tuple[str, Sequence[Row]]]) -> None:
-    low = [
-        f"{SeriesName.of(row).title}, seed {row.seed} in {side} "
-        f"({row.n} of {row.n + row.unjudged} judged)"
-        for side, rows in sides
-        for row in rows
-        if row.n < MIN_COVERAGE * (row.n + row.unjudged)
-    ]
+    """Judges must have judged; degenerate answers, which none can, have a bound of their own."""
+    low = []
+    for side, rows in sides:
+        broken = {
+            (row.model, row.attack, row.seed, row.task): round(row.value * row.n)
+            for row in rows
+            if row.metric == "degenerate" and row.n
+        }
+        for row in (row for row in rows if row.unjudged):
+            answers = row.n + row.unjudged
+            answers -= broken.get((row.model, row.attack, row.seed, row.task), 0)
+            if row.n < MIN_COVERAGE * answers:
+                title = f"{SeriesName.of(row).title}, seed {row.seed}"
+                low.append(f"{title} in {side} ({row.n} of {answers})")
     if low:
         more = f" and {len(low) - _NAMED} more" if len(low) > _NAMED else ""
         raise IncomparableError(
-            f"less than {MIN_COVERAGE:.0%} of the answers are judged: {'; '.join(low[:_NAMED])}"
-            f"{more}; judge them, or accept it with --allow-low-coverage"
+            f"less than {MIN_COVERAGE:.0%} of the answers that are any were judged: "
+            f"{'; '.join(low[:_NAMED])}{more}; judge them, or accept it with --allow-low-coverage"
         )
 
 
