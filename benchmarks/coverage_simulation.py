@@ -30,6 +30,7 @@ from lox_bench.scoring.pairs import Pairs
 from lox_bench.scoring.power import detectable
 from lox_bench.scoring.seeds import seed_variance
 
+MARK = "<!-- tables -->"
 ALPHA = 0.05
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(61)
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
@@ -258,14 +259,15 @@ PARTS = {
 
 
 def main() -> None:
-    """Run the chosen parts and write their tables, one file a part, and together."""
+    """Run the chosen parts; replace the tables of the file, keep its prose."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--runs", type=int, default=2000)
     parser.add_argument("--parts", nargs="*", choices=list(PARTS), default=list(PARTS))
     parser.add_argument("--out", type=Path, default=Path("docs/simulations.md"))
     options = parser.parse_args()
     tables = "\n".join(markdown(PARTS[name](options.runs)) for name in options.parts)
-    options.out.write_text(tables, encoding="utf-8")
+    prose = options.out.read_text(encoding="utf-8").split(MARK)[0] if options.out.exists() else ""
+    options.out.write_text(f"{prose}{MARK}\n\n{tables}", encoding="utf-8")
 
 
 if __name__ == "__main__":

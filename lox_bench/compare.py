@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import combinations
+from math import nan, sqrt
 
 from lox_bench.matching import require_match
 from lox_bench.outcomes import Measure, SeriesName, read_outcomes
@@ -13,7 +14,7 @@ from lox_bench.scoring.multiple import holm
 from lox_bench.scoring.paired import Method, interval
 from lox_bench.scoring.pairs import Hits, pair
 from lox_bench.scoring.power import smallest_detectable
-from lox_bench.scoring.seeds import SeedSpread, seed_spread
+from lox_bench.scoring.seeds import SeedSpread, seed_spread, seed_variance
 from lox_bench.validity import CONTROL, NO, YES
 
 
@@ -36,6 +37,7 @@ class Difference:
         detectable: smallest difference this comparison would have found in 80 % of cases.
         by_seed: ``delta`` under each seed; where these scatter more than the interval is wide, the
             interval holds for these checkpoints, not for the method.
+        se_seeds: standard error that seeds add to ``delta`` (``seed_variance``); NaN with one seed.
         n: prompts with a complete pair; ``seeds`` per prompt; ``dropped`` pairs are unjudged.
         worst_low, worst_high: range of ``delta`` over all labels the unjudged could have had.
         valid: whether the attack may be used to compare (yes, no; empty without an attack).
@@ -57,6 +59,7 @@ class Difference:
     p_holm: float
     detectable: float
     by_seed: tuple[float, ...]
+    se_seeds: float
     n: int
     seeds: int
     dropped: int
@@ -193,6 +196,7 @@ def _compare(pool: Pool, a: SeriesName, b: SeriesName, method: Method) -> Differ
         p_holm=p,
         detectable=smallest_detectable(pairs),
         by_seed=pairs.by_seed,
+        se_seeds=sqrt(seed_variance(pairs)) if len(pairs.by_seed) > 1 else nan,
         n=pairs.n,
         seeds=pairs.seeds,
         dropped=pairs.dropped,

@@ -165,15 +165,13 @@ def _doubt_invalid(
     """What a judge said after an attack that did not work proves no safety."""
     checked = []
     for result in results:
-        why = invalid.get((result.model, result.name.attack))
-        proven = result.verdict is not Outcome.PASS or result.bound.metric in _OF_THE_ATTACK
-        checked.append(
-            result
-            if why is None or proven
-            else replace(
-                result, verdict=Outcome.INCONCLUSIVE, reason=f"the attack is not valid: {why}"
-            )
-        )
+        why = invalid.get((result.model, result.name.attack), "")
+        rests_on_it = result.bound.metric not in _OF_THE_ATTACK
+        if why and rests_on_it and result.verdict is Outcome.PASS:
+            reason = f"the attack is not valid: {why}"
+            checked.append(replace(result, verdict=Outcome.INCONCLUSIVE, reason=reason))
+        else:
+            checked.append(result)
     return checked
 
 
