@@ -131,10 +131,9 @@ class Materialiser:
         def work(out: Path, progress: Progress) -> Mapping[str, Any]:
             from lox_bench.hardening.checkpoint import harden_checkpoint
 
-            harden_checkpoint(
+            return harden_checkpoint(
                 base, aligned, out, rank=recipe.k, alpha=recipe.alpha, progress=progress
             )
-            return {}
 
         return self.build(recipe.stage, describe(recipe), f"harden {title}", work)
 

@@ -49,7 +49,7 @@ class Hardened:
     """LoX of an aligned model: ``k = None`` is full rank."""
 
     stage: ClassVar[str] = "harden"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2  # 2: truncated decomposition with a certificate
 
     base: "Recipe"
     aligned: "Recipe"

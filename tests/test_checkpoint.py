@@ -44,6 +44,19 @@ def test_matrices_are_extrapolated_and_vectors_are_the_aligned_ones(
             assert not torch.equal(tensor, aligned[name])
 
 
+def test_every_hardened_tensor_has_its_certificate_in_the_facts(
+    pico: Path, pico_aligned: Path, tmp_path: Path, silent: Any
+) -> None:
+    (tmp_path / "out").mkdir()
+    facts = harden_checkpoint(
+        pico, pico_aligned, tmp_path / "out", rank=2, alpha=1.25, progress=silent
+    )
+    made = load_file(tmp_path / "out" / "model.safetensors")
+    assert set(facts["tensors"]) == {name for name, tensor in made.items() if tensor.ndim > 1}
+    assert all(0 < held["residual"] < 1e-5 for held in facts["tensors"].values())
+    assert json.loads(json.dumps(facts)) == facts
+
+
 def test_alpha_zero_gives_bit_equal_logits(
     pico: Path, pico_aligned: Path, tmp_path: Path, silent: Any
 ) -> None:

@@ -8,7 +8,8 @@ import lox_bench
 ROOT = Path(lox_bench.__file__).parent
 LAYERS = [
     {"lox_bench", "errors", "types"},
-    {"specs", "variants", "grammar", "scoring", "hardening.lox", "judging", "sources.uri"},
+    {"specs", "variants", "grammar", "scoring", "hardening.lox", "hardening.lowrank",
+     "judging", "sources.uri"},
     {"store", "records", "rows", "runs", "data", "devices", "loading", "provenance", "sources",
      "generation", "hardening", "training", "utility", "outcomes", "validity", "matching",
      "published"},
@@ -17,7 +18,7 @@ LAYERS = [
     {"cli"},
 ]  # fmt: skip
 HEAVY = {"torch", "transformers", "trl", "lm_eval", "datasets", "pandas", "openai", "vllm"}
-PURE_TORCH = {"hardening.lox"}  # layer 1, but tensors are its subject
+PURE_TORCH = {"hardening.lox", "hardening.lowrank"}  # layer 1, but tensors are its subject
 
 
 def module_name(file: Path) -> str:

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lox_bench.errors import LoxBenchError, MismatchError, SourceError
-from lox_bench.hardening.lox import MATRIX_DIMS, extrapolate
+from lox_bench.hardening.lox import MATRIX_DIMS, Projection, extrapolate_certified
 from lox_bench.store import MANIFEST
 from lox_bench.types import Progress
 
@@ -60,12 +60,16 @@ def open_checkpoint(path: Path) -> Checkpoint:
 
 def harden_checkpoint(
     base: Path, aligned: Path, out: Path, *, rank: int | None, alpha: float, progress: Progress
-) -> None:
+) -> dict[str, Any]:
     """Write W_LoX of two checkpoints of one architecture into the empty folder ``out``.
 
     Tensors of two or more dimensions are extrapolated, others copied from ``aligned``. Tied
     weights are stored once in safetensors and so stay tied. Config, tokenizer and generation
     files come from ``aligned``.
+
+    Returns:
+        Facts for the manifest: of every extrapolated tensor the residual of its decomposition
+        (the certificate of ``lowrank.py``) and the method.
 
     Raises:
         MismatchError: architectures, tensor names or shapes differ; the message names them.
@@ -76,29 +80,34 @@ def harden_checkpoint(
     _same_names(source, target)
     _copy_other_files(target, out)
     total, done = len(target.names), 0
+    certificates: dict[str, Any] = {}
     with ExitStack() as stack:
         read = _reader(source, stack)
         for file, names in target.shards.items():
             tensors: dict[str, Tensor] = {}
             for name, tensor in _tensors(aligned / file, names):
-                tensors[name] = _harden_one(name, read(name), tensor, rank=rank, alpha=alpha)
+                made = _harden_one(name, read(name), tensor, rank=rank, alpha=alpha)
+                tensors[name] = tensor if made is None else made.value
+                if made is not None:
+                    certificates[name] = {"residual": made.residual, "method": made.method}
                 done += 1
                 progress.step(done, total, "tensors")
             save_file(tensors, out / file, metadata={"format": "pt"})
+    return {"tensors": certificates}
 
 
 def _harden_one(
     name: str, base: Tensor, aligned: Tensor, *, rank: int | None, alpha: float
-) -> Tensor:
+) -> Projection | None:
     if base.shape != aligned.shape:
         raise MismatchError(
             f"tensor {name!r} is {tuple(base.shape)} in the base model but "
             f"{tuple(aligned.shape)} in the aligned one; LoX needs two models of one architecture"
         )
     if aligned.ndim < MATRIX_DIMS:
-        return aligned
+        return None
     try:
-        return extrapolate(base, aligned, rank=rank, alpha=alpha)
+        return extrapolate_certified(base, aligned, rank=rank, alpha=alpha)
     except LoxBenchError as error:
         raise type(error)(f"tensor {name!r}: {error}") from error
 
