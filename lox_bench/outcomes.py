@@ -11,6 +11,7 @@ import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from lox_bench import specs
@@ -86,12 +87,18 @@ def _hits(run: Run, row: Row) -> Mapping[str, bool | None]:
         records = run.utility(cell, row.task)
         names = _unique(_digest(str(record["prompt"])) for record in records)
         return {n: bool(record["correct"]) for n, record in zip(names, records, strict=True)}
-    counts = Label(specs.load_task(row.task).counts)
+    counts = _counts(row.task)
     verdicts = run.verdicts(cell, row.task, row.judge)
     return {
         verdict.prompt_id: None if verdict.label is Label.UNJUDGED else verdict.label is counts
         for verdict in verdicts
     }
+
+
+@cache
+def _counts(task: str) -> Label:
+    """Which label is a hit."""
+    return Label(specs.load_task(task).counts)
 
 
 def _digest(prompt: str) -> str:

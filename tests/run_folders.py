@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
+from unittest.mock import patch
 
 import numpy as np
 
@@ -52,10 +53,11 @@ def write_run(path: Path, fake: Fake) -> Run:
     hardness = {"harmful": rng.random(fake.n), "lookalike": rng.random(fake.n)}
     results = [_result(fake, plan, cell, hardness, rng) for cell in plan.cells]
     path.mkdir(parents=True)
-    for result in results:
-        RunFolder(path)._transcripts(result)
-    write_text(path / LEADERBOARD, to_csv(leaderboard(plan, results)))
-    write_json(path / MANIFEST, _manifest(plan, results, ["lox-bench", "run"]))
+    with patch("lox_bench.store.os.fsync"):  # a test's files need not survive a power cut
+        for result in results:
+            RunFolder(path)._transcripts(result)
+        write_text(path / LEADERBOARD, to_csv(leaderboard(plan, results)))
+        write_json(path / MANIFEST, _manifest(plan, results, ["lox-bench", "run"]))
     return open_run(path)
 
 

@@ -253,6 +253,7 @@ def test_a_bound_that_binds_nothing_is_mentioned(run: Run, reference: Reference)
 def test_a_reference_is_not_replaced_by_accident(run: Run, tmp_path: Path) -> None:
     written = write_reference(run, "ours", tmp_path)
     assert [file.name for file in written] == ["ours.csv", "ours.outcomes.csv"]
+    assert load_reference(str(tmp_path / "ours")) == load_reference(str(written[0]))
     with pytest.raises(UsageError, match="--force"):
         write_reference(run, "ours", tmp_path)
     write_reference(run, "ours", tmp_path, force=True)

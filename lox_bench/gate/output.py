@@ -60,6 +60,8 @@ def write_junit(report: Report, file: Path) -> None:
 
     kinds = {Outcome.REGRESSED: Failure, Outcome.INCONCLUSIVE: Error}
     suite = TestSuite(f"lox-bench check against {report.reference}")
+    if report.notes:
+        suite.add_property("notes", "; ".join(report.notes))
     for result in report.results:
         case = TestCase(f"{_model(result)}: {_place(result)}", f"lox_bench.{result.bound.metric}")
         kind = kinds.get(result.verdict)
@@ -68,8 +70,6 @@ def write_junit(report: Report, file: Path) -> None:
         else:
             case.system_out = result.reason
         suite.add_testcase(case)
-    if report.notes:
-        suite.add_property("notes", "; ".join(report.notes))
     xml = JUnitXml("lox-bench")
     xml.add_testsuite(suite)
     xml.write(str(file), pretty=True)

@@ -34,15 +34,16 @@ class Reference:
 
 
 def load_reference(name: str) -> Reference:
-    """Read ``DIR/NAME.csv``, or the packaged reference called ``name``.
+    """Read ``DIR/NAME.csv`` (the suffix may be left out), or the packaged reference ``name``.
 
     Raises:
         UnknownNameError: it is neither a file nor packaged.
         DataError: it cannot be read, or its outcomes are not those of its rows.
     """
     file = Path(name).expanduser()
-    if file.suffix == ".csv" or file.is_file():
-        return _read(file)
+    for candidate in (file, file.with_name(f"{file.name}.csv")):
+        if candidate.suffix == ".csv" and (candidate.is_file() or candidate == file):
+            return _read(candidate)
     if name not in reference_names():
         raise UnknownNameError("reference", name, [*reference_names(), "DIR/NAME.csv"])
     with resources.as_file(resources.files("lox_bench.results")) as folder:
