@@ -10,7 +10,9 @@ LAYERS = [
     {"lox_bench", "errors", "types"},
     {"specs", "variants", "grammar", "scoring", "hardening.lox", "judging", "sources.uri"},
     {"store", "records", "rows", "runs", "data", "devices", "loading", "provenance", "sources",
-     "generation", "hardening", "training", "utility"},
+     "generation", "hardening", "training", "utility",
+     "judging.build", "judging.classifier", "judging.client", "judging.local", "judging.prompted",
+     "judging.request_cache", "judging.troubles"},
     {"recipes", "models", "plan", "materialise", "pipeline", "report"},
     {"cli"},
 ]  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from lox_bench import __version__
-from lox_bench.cli import doctor, listing, run
+from lox_bench.cli import doctor, judge, listing, run
 from lox_bench.errors import LoxBenchError
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("run")(run.run)
+app.command("judge")(judge.judge)
 app.command("list")(listing.list_names)
 app.command("doctor")(doctor.doctor)
 

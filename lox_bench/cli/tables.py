@@ -1,6 +1,9 @@
-"""Tables for the terminal."""
+"""Rows for the terminal: a table, or JSON."""
 
+import json
+import math
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from rich.table import Table
 
@@ -21,6 +24,16 @@ def leaderboard_table(rows: Sequence[Row]) -> Table:
         name = model if attack == "none" else f"{model}+{attack}"
         table.add_row(name, *[_value(_of(held, metric)) for metric in metrics])
     return table
+
+
+def rows_as_json(rows: Sequence[Row]) -> str:
+    """Rows as a JSON list; there is no NaN in JSON: a rate without a judged answer is null."""
+    plain = [{key: _finite(value) for key, value in asdict(row).items()} for row in rows]
+    return json.dumps(plain, indent=2, allow_nan=False) + "\n"
+
+
+def _finite(value: object) -> object:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _head(rows: Sequence[Row], metric: Metric) -> str:

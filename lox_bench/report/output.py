@@ -3,19 +3,21 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from lox_bench.errors import StoreError, UsageError
+from lox_bench.judging.kinds import described
+from lox_bench.judging.pricing import Ledger
 from lox_bench.pipeline import CellResult
 from lox_bench.plan import Plan
 from lox_bench.provenance import environment
 from lox_bench.records import write_records
 from lox_bench.report.leaderboard import leaderboard
 from lox_bench.rows import Row, to_csv
-from lox_bench.runs import LEADERBOARD, completions_file, utility_file, verdicts_file
+from lox_bench.runs import LEADERBOARD, Run, completions_file, utility_file, verdicts_file
 from lox_bench.store import MANIFEST, read_manifest, write_json, write_text
 from lox_bench.variants import Recipe, describe, key_of
 
@@ -25,6 +27,7 @@ class RunFolder:
     """A results folder that belongs to one plan: writing it again is safe, another's is refused."""
 
     path: Path
+    judged: Mapping[str, Any] = field(default_factory=dict)  # by judges added after the run
 
     @classmethod
     def claim(cls, path: Path, plan: Plan) -> "RunFolder":
@@ -40,21 +43,32 @@ class RunFolder:
             raise StoreError(f"--out {path} cannot be made: {error.strerror}") from error
         if not os.access(path, os.W_OK):
             raise StoreError(f"--out {path} cannot be written")
-        held = _plan_key(path)
-        if held != plan.key and any(path.iterdir()):
+        held = _held(path)
+        if held.get("plan") != plan.key and any(path.iterdir()):
             whose = "another run" if held else "files that are no run"
             raise UsageError(f"--out {path} holds {whose}; nothing was overwritten, name another")
-        write_json(path / MANIFEST, {"plan": plan.key, "finished": None})
-        return cls(path)
+        own = {judge.name for judge in plan.judges}
+        added = {name: spec for name, spec in held.get("judges", {}).items() if name not in own}
+        write_json(path / MANIFEST, {"plan": plan.key, "finished": None, "judges": added})
+        return cls(path, added)
 
-    def write(self, plan: Plan, results: Sequence[CellResult], command: Sequence[str]) -> list[Row]:
+    def write(
+        self,
+        plan: Plan,
+        results: Sequence[CellResult],
+        command: Sequence[str],
+        ledger: Ledger | None = None,
+    ) -> list[Row]:
         """Write everything; the leaderboard's rows are returned, the manifest comes last."""
-        rows = leaderboard(plan, results)
         for result in results:
             self._transcripts(result)
+        manifest = _manifest(plan, results, command)
+        manifest["judges"] |= self.judged
+        manifest["expenses"] = (ledger or Ledger()).records()
+        rows = leaderboard(Run(self.path, manifest))
         self._plots(rows, results)
         write_text(self.path / LEADERBOARD, to_csv(rows))
-        write_json(self.path / MANIFEST, _manifest(plan, results, command))
+        write_json(self.path / MANIFEST, manifest)
         return rows
 
     def _transcripts(self, result: CellResult) -> None:
@@ -90,16 +104,16 @@ def _curves(results: Sequence[CellResult]) -> dict[str, Path]:
     return curves
 
 
-def _plan_key(path: Path) -> str | None:
+def _held(path: Path) -> Mapping[str, Any]:
+    """The manifest of the run in a folder; empty if there is none."""
     try:
-        return str(json.loads((path / MANIFEST).read_text())["plan"])
-    except (OSError, ValueError, KeyError):
-        return None
+        held = json.loads((path / MANIFEST).read_text())
+    except (OSError, ValueError):
+        return {}
+    return held if isinstance(held, dict) and "plan" in held else {}
 
 
-def _manifest(
-    plan: Plan, results: Sequence[CellResult], command: Sequence[str]
-) -> Mapping[str, Any]:
+def _manifest(plan: Plan, results: Sequence[CellResult], command: Sequence[str]) -> dict[str, Any]:
     return {
         "plan": plan.key,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -112,10 +126,15 @@ def _manifest(
             for name, rows in plan.attack_data.items()
         },
         "prompts": {
-            task.spec.name: {"set": task.prompts.name, "sha256": task.prompts.sha256}
+            task.spec.name: {
+                "set": task.prompts.name,
+                "sha256": task.prompts.sha256,
+                "metric": task.spec.metric,
+                "counts": task.spec.counts,
+            }
             for task in plan.tasks
         },
-        "judges": {judge.name: asdict(judge) for judge in plan.judges},
+        "judges": {judge.name: described(judge) for judge in plan.judges},
         "utilities": {
             item.title: {"rows": len(item.rows.rows), "sha256": item.rows.sha256}
             for item in plan.utilities
@@ -133,6 +152,9 @@ def _cell(result: CellResult) -> Mapping[str, Any]:
         "attack_data": result.cell.attack_data,
         "seed": result.cell.seed,
         "recipe": _recipe(result.cell.recipe),
+        "template_sha256": result.template_sha256,
+        "loss_before": result.training.get("loss_before"),
+        "loss_after": result.training.get("loss_after"),
         "stages": [
             {key: manifest[key] for key in ("stage", "key", "seconds", "facts")}
             for manifest in manifests
