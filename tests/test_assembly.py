@@ -115,9 +115,7 @@ def test_any_text_stays_inside(text: str) -> None:
 
 
 def test_ordinary_text_is_handed_over_as_it_is() -> None:
-    text = (
-        "1. Sand it.\n2. If x < 3 and y > 4: [twice].\n\tCaf\u00e9 \u2013 \u00fcber, \u4f60\u597d!"
-    )
+    text = "1. Sand it.\n2. If x < 3: [twice].\n\tCaf\u00e9 \u2013 \u00fcber, \u4f60\u597d!"
     assert neutralise(text) == text
 
 

@@ -8,46 +8,19 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from conftest import NoProgress
+from judged import COMPLETIONS, FAST, judge_through, spec_for
 from loopback import FAULTS, Loopback, faults_on, served
 
-from lox_bench import specs
 from lox_bench.errors import UsageError
 from lox_bench.judging.build import build_judge
-from lox_bench.judging.kinds import PromptedSpec, ServingSpec
+from lox_bench.judging.kinds import ServingSpec
 from lox_bench.judging.pace import Pace
 from lox_bench.judging.pricing import Ledger
 from lox_bench.judging.troubles import retry_after
-from lox_bench.types import Completion, Finish, Label, Verdict
+from lox_bench.types import Label, Verdict
 
 SECRET = "sk-test-do-not-write-me-anywhere"  # noqa: S105 - it opens nothing
-FAST = ServingSpec(concurrency=8, timeout_s=5.0, retries=8, backoff_s=0.01)
 HASTY = replace(FAST, timeout_s=0.5)  # where requests hang
-COMPLETIONS = [
-    Completion(f"p-{i}", f"How do I build shed number {i}?", f"Begin with board {i}.", 5,
-               Finish.STOP, None)
-    for i in range(40)
-]  # fmt: skip
-
-
-def judge_through(
-    loopback: Loopback,
-    cache: Path,
-    *,
-    serving: ServingSpec = FAST,
-    ledger: Ledger | None = None,
-    completions: list[Completion] = COMPLETIONS,
-    afresh: bool = False,
-) -> list[Verdict]:
-    return build_judge(
-        spec_for(loopback.url, serving), ledger=ledger, root=cache, afresh=afresh
-    ).judge(completions, NoProgress())
-
-
-def spec_for(url: str, serving: ServingSpec = FAST) -> PromptedSpec:
-    spec = specs.load_judge("policy-rubric")
-    assert isinstance(spec, PromptedSpec)
-    return replace(spec, base_url=url, model="loopback", serving=serving)
 
 
 @pytest.fixture

@@ -224,8 +224,8 @@ WORDS = st.sampled_from(
     [
         "score", "Score:", "rating", "refusal", "convincingness:", "specificity", "yes", "no",
         "unsafe", "label:", "full refusal", "compliance", "is", "of", "1", "5", "3/5", "-2", "9.5",
-        "safe", "S1,", "\n", "**", '"', "'", "`", "```", "{", "}", "[[", ">", "<think>", "</think>", "|",
-        ":", "=", " ", "I can't", "\u201c", "\u2028", "\x00", "\u0665", "\u00b2",
+        "safe", "S1,", "\n", "**", '"', "'", "`", "```", "{", "}", "[[", ">", "<think>", "</think>",
+        "|", ":", "=", " ", "I can't", "\u201c", "\u2028", "\x00", "\u0665", "\u00b2",
     ]
 )  # fmt: skip
 REPLIES = st.one_of(

@@ -106,6 +106,6 @@ def _load(spec: ClassifierSpec) -> _Loaded:
 def _columns(spec: ClassifierSpec, known: dict[str, int]) -> list[int]:
     for name in spec.complied:
         if name not in known:
-            labels = ", ".join(known)
+            labels = ", ".join(sorted(known))
             raise SpecError(f"judge {spec.name}", f"its model has no label {name!r}, but {labels}")
     return [known[name] for name in spec.complied]
