@@ -12,7 +12,8 @@ from test_pipeline import FAMILY
 
 from lox_bench.cli.main import entry
 from lox_bench.records import write_records
-from lox_bench.rows import Row, read_csv
+from lox_bench.report.leaderboard import leaderboard
+from lox_bench.rows import Row, read_csv, to_csv
 from lox_bench.runs import CellName, completions_file, open_run
 from lox_bench.store import write_json
 from lox_bench.types import Completion, Defect, Finish, Label
@@ -250,3 +251,8 @@ def test_a_run_with_a_model_judge_completes_later_and_keeps_added_judges(
     assert rows(out, "policy-rubric", "asr")[0].n == sound
     assert len(rows(out, "keyword-anywhere", "asr")) == 1
     assert list(open_run(out).judges) == ["keyword-prefix", "policy-rubric", "keyword-anywhere"]
+    assert to_csv(leaderboard(open_run(out))) == (out / "leaderboard.csv").read_text()
+    spent = open_run(out).manifest["expenses"]
+    assert [(entry["requests"], bool(entry["failures"])) for entry in spent] == [
+        (0, True), (sound, False),
+    ]  # fmt: skip

@@ -4,22 +4,20 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from lox_bench.errors import StoreError, UsageError
-from lox_bench.judging.kinds import described
 from lox_bench.judging.pricing import Ledger
 from lox_bench.pipeline import CellResult
 from lox_bench.plan import Plan
-from lox_bench.provenance import environment
 from lox_bench.records import write_records
 from lox_bench.report.leaderboard import leaderboard
+from lox_bench.report.live import LiveRun, by_cell
+from lox_bench.report.manifest import run_manifest
 from lox_bench.rows import Row, to_csv
-from lox_bench.runs import LEADERBOARD, Run, completions_file, utility_file, verdicts_file
-from lox_bench.store import MANIFEST, read_manifest, write_json, write_text
-from lox_bench.variants import Recipe, describe, key_of
+from lox_bench.runs import LEADERBOARD, completions_file, utility_file, verdicts_file
+from lox_bench.store import MANIFEST, write_json, write_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +25,7 @@ class RunFolder:
     """A results folder that belongs to one plan: writing it again is safe, another's is refused."""
 
     path: Path
-    judged: Mapping[str, Any] = field(default_factory=dict)  # by judges added after the run
+    earlier: Mapping[str, Any] = field(default_factory=dict)  # judges added later, expenses so far
 
     @classmethod
     def claim(cls, path: Path, plan: Plan) -> "RunFolder":
@@ -49,8 +47,9 @@ class RunFolder:
             raise UsageError(f"--out {path} holds {whose}; nothing was overwritten, name another")
         own = {judge.name for judge in plan.judges}
         added = {name: spec for name, spec in held.get("judges", {}).items() if name not in own}
-        write_json(path / MANIFEST, {"plan": plan.key, "finished": None, "judges": added})
-        return cls(path, added)
+        earlier = {"judges": added, "expenses": held.get("expenses", [])}
+        write_json(path / MANIFEST, {"plan": plan.key, "finished": None, **earlier})
+        return cls(path, earlier)
 
     def write(
         self,
@@ -62,10 +61,11 @@ class RunFolder:
         """Write everything; the leaderboard's rows are returned, the manifest comes last."""
         for result in results:
             self._transcripts(result)
-        manifest = _manifest(plan, results, command)
-        manifest["judges"] |= self.judged
-        manifest["expenses"] = (ledger or Ledger()).records()
-        rows = leaderboard(Run(self.path, manifest))
+        manifest = run_manifest(plan, results, command)
+        manifest["judges"] |= self.earlier.get("judges", {})
+        new = ledger.records() if ledger else []
+        manifest["expenses"] = [*self.earlier.get("expenses", []), *new]
+        rows = leaderboard(LiveRun(self.path, manifest, by_cell(results)))
         self._plots(rows, results)
         write_text(self.path / LEADERBOARD, to_csv(rows))
         write_json(self.path / MANIFEST, manifest)
@@ -111,62 +111,3 @@ def _held(path: Path) -> Mapping[str, Any]:
     except (OSError, ValueError):
         return {}
     return held if isinstance(held, dict) and "plan" in held else {}
-
-
-def _manifest(plan: Plan, results: Sequence[CellResult], command: Sequence[str]) -> dict[str, Any]:
-    return {
-        "plan": plan.key,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": list(command),
-        "family": plan.family.name,
-        "split": plan.split,
-        "limit": plan.limit,
-        "attack_data": {
-            name: {"label": rows.label, "rows": len(rows.rows), "sha256": rows.sha256}
-            for name, rows in plan.attack_data.items()
-        },
-        "prompts": {
-            task.spec.name: {
-                "set": task.prompts.name,
-                "sha256": task.prompts.sha256,
-                "metric": task.spec.metric,
-                "counts": task.spec.counts,
-            }
-            for task in plan.tasks
-        },
-        "judges": {judge.name: described(judge) for judge in plan.judges},
-        "utilities": {
-            item.title: {"rows": len(item.rows.rows), "sha256": item.rows.sha256}
-            for item in plan.utilities
-        },
-        "environment": environment(),
-        "cells": [_cell(result) for result in results],
-    }
-
-
-def _cell(result: CellResult) -> Mapping[str, Any]:
-    manifests = [read_manifest(path) for path in result.artifacts if (path / MANIFEST).is_file()]
-    return {
-        "model": result.cell.model,
-        "attack": result.cell.attack,
-        "attack_data": result.cell.attack_data,
-        "seed": result.cell.seed,
-        "recipe": _recipe(result.cell.recipe),
-        "template_sha256": result.template_sha256,
-        "loss_before": result.training.get("loss_before"),
-        "loss_after": result.training.get("loss_after"),
-        "stages": [
-            {key: manifest[key] for key in ("stage", "key", "seconds", "facts")}
-            for manifest in manifests
-        ],
-    }
-
-
-def _recipe(recipe: Recipe) -> Mapping[str, Any]:
-    """The recipe written out in full, upstream recipes inside it."""
-    plain = {"key": key_of(recipe), **describe(recipe)}
-    for name in ("base", "aligned", "model"):
-        upstream = getattr(recipe, name, None)
-        if upstream is not None:
-            plain[name] = _recipe(upstream)
-    return plain
