@@ -41,6 +41,7 @@ class Loopback:
     retry_after: str = "0"
     finish: str = "stop"
     echo_key: bool = False
+    raw: str = ""  # sent in place of a completion
     requests: int = 0
     port: int = 0
     busy: int = 0
@@ -95,7 +96,8 @@ class Loopback:
         if fault:
             return await self._fail(writer, fault, headers)
         await asyncio.sleep(self.latency_s)
-        alive = await self._send(writer, 200, json.dumps(self._completion(text, body)))
+        said = self.raw or json.dumps(self._completion(text, body))
+        alive = await self._send(writer, 200, said)
         self.paid[key] += 1
         return alive
 

@@ -1,6 +1,6 @@
 """The judging client against a real HTTP server that misbehaves: retried, bounded, never silent."""
 
-import asyncio
+import errno
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -11,10 +11,9 @@ import pytest
 from judged import COMPLETIONS, FAST, judge_through, spec_for
 from loopback import FAULTS, Loopback, faults_on, served
 
-from lox_bench.errors import UsageError
+from lox_bench.errors import StoreError, UsageError
 from lox_bench.judging.build import build_judge
 from lox_bench.judging.kinds import ServingSpec
-from lox_bench.judging.pace import Pace
 from lox_bench.judging.pricing import Ledger
 from lox_bench.judging.troubles import retry_after
 from lox_bench.types import Label, Verdict
@@ -159,18 +158,49 @@ def test_concurrency_is_bounded_and_used(tmp_path: Path) -> None:
     assert loopback.most_busy == 5
 
 
-def test_the_rate_limit_spaces_requests() -> None:
-    async def ask() -> list[float]:
-        pace, loop = Pace(per_minute=1200), asyncio.get_running_loop()
-        times = []
-        for turn in [pace.turn() for _ in range(5)]:
-            await turn
-            times.append(loop.time())
-        return times
+def test_the_rate_limit_spaces_requests(tmp_path: Path) -> None:
+    serving = replace(FAST, requests_per_minute=600)
+    with served(Loopback()) as loopback:
+        judge_through(loopback, tmp_path, serving=serving, completions=COMPLETIONS[:6])
+    assert loopback.times[-1] - loopback.times[0] >= 0.45  # five gaps of 0.1 s
+    assert min(later - earlier for earlier, later in pairwise(loopback.times)) > 0.05
 
-    times = asyncio.run(ask())
-    gaps = [later - earlier for earlier, later in pairwise(times)]
-    assert min(gaps) >= 0.045
+
+SHAPES = [
+    "null", "[]", "5", '"text"', "{}", '{"choices": null}', '{"choices": "x"}', '{"choices": [null]}',
+    '{"choices": [{}]}', '{"choices": [{"message": null}]}', '{"choices": [{"message": {}}]}',
+    '{"choices": [{"message": {"content": 5}}]}', '{"choices": [{"message": "x"}]}',
+    '{"choices": [{"message": {"content": [{"type": "text"}]}}]}', '{"choices": {"0": {}}}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_no_shape_of_reply_breaks_the_client(shape: str, tmp_path: Path) -> None:
+    odd = Loopback(raw=shape)
+    serving = replace(FAST, retries=1)
+    with served(odd) as loopback:
+        verdicts = judge_through(loopback, tmp_path, serving=serving, completions=COMPLETIONS[:3])
+    assert {verdict.label for verdict in verdicts} == {Label.UNJUDGED}
+    assert all("malformed" in v.evidence or "empty" in v.evidence for v in verdicts)
+
+
+def test_a_server_that_counts_no_tokens_is_counted_for(tmp_path: Path) -> None:
+    ledger = Ledger()
+    with served(Loopback(raw='{"choices": [{"message": {"content": "Score: 2"}}]}')) as loopback:
+        verdicts = judge_through(loopback, tmp_path, ledger=ledger, completions=COMPLETIONS[:1])
+    assert verdicts[0].score == 2
+    assert ledger.accounts["policy-rubric"].tokens_in > 400
+
+
+def test_a_full_disk_stops_the_judging_and_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_handle: int, _data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with served(Loopback()) as loopback, pytest.raises(StoreError, match="No space left"):
+        monkeypatch.setattr("lox_bench.judging.request_cache.os.write", full)
+        judge_through(loopback, tmp_path)
 
 
 def test_equal_questions_are_asked_once(tmp_path: Path) -> None:
@@ -289,7 +319,9 @@ def test_a_missing_key_is_named_before_anything_is_sent(tmp_path: Path) -> None:
         build_judge(spec_for("http://127.0.0.1:1/v1", serving), root=tmp_path)
 
 
-@pytest.mark.parametrize("url", ["", "localhost:8000", "http://user:word@host/v1"])
+@pytest.mark.parametrize(
+    "url", ["", "localhost:8000", "http://user:word@host/v1", "http://host/v1?key=1"]
+)
 def test_an_address_that_is_none_is_refused(url: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="needs an endpoint"):
         build_judge(spec_for(url), root=tmp_path)

@@ -6,7 +6,15 @@ from pathlib import Path
 from rich.console import Console
 
 from lox_bench.errors import JudgeFailedError
-from lox_bench.judging.kinds import JudgeSpec, KeywordSpec, PromptedSpec, can_count, described
+from lox_bench.judging.kinds import (
+    HF,
+    JudgeSpec,
+    KeywordSpec,
+    ModelSpec,
+    PromptedSpec,
+    can_count,
+    described,
+)
 from lox_bench.judging.pricing import Account, Estimate, Ledger, estimate, where
 from lox_bench.plan import Plan
 
@@ -33,7 +41,7 @@ class Costs:
             return
         before = f" ({known} are known already)" if known else ""
         self._console.print(
-            f"judge {spec.name}: {where(spec)}; {_expected(estimate(spec, sizes))}{before}",
+            f"judge {spec.name}: {where(spec)}; {_expected(spec, estimate(spec, sizes))}{before}",
             soft_wrap=True,
             highlight=False,
         )
@@ -63,13 +71,13 @@ def _planned_sizes(plan: Plan, spec: PromptedSpec) -> list[int]:
     ]
 
 
-def _expected(value: Estimate) -> str:
+def _expected(spec: ModelSpec, value: Estimate) -> str:
     if not value.requests:
         return "nothing to ask"
-    price = "prices unknown" if value.usd is None else f"at most ${value.usd:.2f}"
+    price = ", prices unknown" if value.usd is None else f", at most ${value.usd:.2f}"
     return (
         f"{value.requests} requests, about {_thousands(value.tokens_in)} tokens in, at most "
-        f"{_thousands(value.tokens_out)} out, {price}"
+        f"{_thousands(value.tokens_out)} out{'' if spec.backend == HF else price}"
     )
 
 

@@ -16,7 +16,7 @@ from lox_bench.judging.pricing import Ledger
 from lox_bench.judging.prompted import PromptedJudge
 from lox_bench.report.rejudge import Sheet, fill, save, sheets
 from lox_bench.rows import Row
-from lox_bench.runs import open_run
+from lox_bench.runs import LEADERBOARD, open_run
 from lox_bench.store import Store, default_root
 from lox_bench.types import Judge
 
@@ -63,7 +63,9 @@ class Rejudging:
                         filled[spec] = fill(judges[spec.name], found, progress)
             rows = save(run, filled, self._ledger)
         if not self._quiet:
-            Console().print(leaderboard_table(rows))
+            console = Console()
+            console.print(leaderboard_table(rows))
+            console.print(f"leaderboard  {self._folder / LEADERBOARD}", soft_wrap=True)
         return rows
 
     def settle(self) -> None:

@@ -9,11 +9,11 @@ so that nothing meant for one endpoint reaches another.
 import asyncio
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import openai
-from openai.types.chat import ChatCompletion
 
 from lox_bench.errors import UsageError
 from lox_bench.judging.assembly import Chat
@@ -27,6 +27,7 @@ from lox_bench.judging.troubles import MalformedReplyError, Trouble, diagnose
 _LONGEST_WAIT_S = 300.0  # a server that asks for more is not waited for
 _LONGEST_BACKOFF_S = 30.0
 _RETRIES_UNHEARD = 2  # of an endpoint that never answered: its address is probably wrong
+_ADDRESS = re.compile(r"https?://[^\s@?#/]+(?:/[^\s@?#]*)?")  # it is written into manifests
 _NO_KEY = "none"  # the library wants some text
 _ANONYMOUS: Any = {"OpenAI-Organization": openai.omit, "OpenAI-Project": openai.omit}
 
@@ -40,10 +41,10 @@ class ServedModel:
         Raises:
             UsageError: the spec names no endpoint, or the variable it names holds no key.
         """
-        if not spec.base_url.startswith(("http://", "https://")) or "@" in spec.base_url:
+        if not _ADDRESS.fullmatch(spec.base_url):
             raise UsageError(
                 f"judge {spec.name} needs an endpoint such as http://localhost:8000/v1 (base_url "
-                f"in its spec, or the base-url option; no password in it), not {spec.base_url!r}"
+                f"in its spec, or the base-url option; no password or query), not {spec.base_url!r}"
             )
         self._spec = spec
         self._key = _key(spec)
@@ -54,9 +55,17 @@ class ServedModel:
         self._heard = False
 
     def answer(self, chats: Sequence[Chat], deliver: Deliver) -> None:
-        """Ask everything, ``concurrency`` requests at a time."""
-        if chats:
+        """Ask everything, ``concurrency`` requests at a time.
+
+        Raises:
+            LoxBenchError: what ``deliver`` raises, such as a full disk.
+        """
+        if not chats:
+            return
+        try:
             asyncio.run(self._answer(chats, deliver))
+        except ExceptionGroup as group:  # the first failure has cancelled the other workers
+            raise group.exceptions[0] from None
 
     async def _answer(self, chats: Sequence[Chat], deliver: Deliver) -> None:
         queue = iter(enumerate(chats))
@@ -159,24 +168,27 @@ def _reply(answer: Any, chat: Chat) -> Reply:
     """The words of a chat completion; servers that count no tokens are counted for.
 
     Raises:
-        MalformedReplyError: it is none.
+        MalformedReplyError: it is none (the library does not check what it is given).
     """
-    if not isinstance(answer, ChatCompletion) or not answer.choices:
-        raise MalformedReplyError
-    choice = answer.choices[0]
-    if choice.message is None:
-        raise MalformedReplyError
-    text = choice.message.content or choice.message.refusal or ""
+    try:
+        choice = answer.choices[0]
+        text = choice.message.content or choice.message.refusal or ""
+    except (AttributeError, LookupError, TypeError) as error:
+        raise MalformedReplyError from error
     if not isinstance(text, str):
         raise MalformedReplyError
-    usage = answer.usage
     return Reply(
         text=text,
         cut=choice.finish_reason == "length",
-        tokens_in=usage.prompt_tokens if usage else tokens_of(chat.size),
-        tokens_out=usage.completion_tokens if usage else tokens_of(len(text.encode())),
+        tokens_in=_count(answer.usage, "prompt_tokens", chat.size),
+        tokens_out=_count(answer.usage, "completion_tokens", len(text.encode("utf-8", "replace"))),
         model=str(answer.model or ""),
     )
+
+
+def _count(usage: object, name: str, size: int) -> int:
+    counted = getattr(usage, name, None)
+    return counted if isinstance(counted, int) else tokens_of(size)
 
 
 def _key(spec: PromptedSpec) -> str:

@@ -14,7 +14,7 @@ from lox_bench.sources.uri import HubSource, PathSource, parse_source
 from lox_bench.specs import TOKENIZER_TEMPLATE, Template
 from lox_bench.types import Finish, Progress
 
-_CHUNK = 64  # chats between two writes to the request cache
+_CHUNK = 32  # chats between two writes to the request cache
 
 
 class LocalModel:

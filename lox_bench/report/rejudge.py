@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lox_bench.errors import UsageError
+from lox_bench.errors import DataError, UsageError
 from lox_bench.judging.kinds import JudgeSpec, can_count, described
 from lox_bench.judging.pricing import Ledger
 from lox_bench.records import write_records
@@ -48,7 +48,13 @@ def sheets(
 
     Raises:
         UsageError: another judge of that name was here, or nothing is there to be completed.
+        DataError: the run's manifest does not say what its tasks count.
     """
+    if any("counts" not in facts for facts in run.manifest["prompts"].values()):
+        raise DataError(
+            f"{run.path} was written by an earlier lox-bench; run its command again (everything is "
+            "cached), then judge it"
+        )
     plain = json.loads(json.dumps(described(spec)))
     held = run.manifest["judges"].get(spec.name)
     if held is not None and held != plain and not replace:
