@@ -22,10 +22,10 @@ SECRET = "sk-test-do-not-write-me-anywhere"  # noqa: S105 - it opens nothing
 HASTY = replace(FAST, timeout_s=0.5)  # where requests hang
 
 
-@pytest.fixture
-def clean(tmp_path: Path) -> list[Verdict]:
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> list[Verdict]:
     with served(Loopback()) as loopback:
-        return judge_through(loopback, tmp_path / "clean")
+        return judge_through(loopback, tmp_path_factory.mktemp("clean"))
 
 
 def test_a_clean_endpoint_judges_every_answer_once(tmp_path: Path) -> None:
@@ -167,7 +167,8 @@ def test_the_rate_limit_spaces_requests(tmp_path: Path) -> None:
 
 
 SHAPES = [
-    "null", "[]", "5", '"text"', "{}", '{"choices": null}', '{"choices": "x"}', '{"choices": [null]}',
+    "null", "[]", "5", '"text"', "{}", '{"choices": null}', '{"choices": "x"}',
+    '{"choices": [null]}',
     '{"choices": [{}]}', '{"choices": [{"message": null}]}', '{"choices": [{"message": {}}]}',
     '{"choices": [{"message": {"content": 5}}]}', '{"choices": [{"message": "x"}]}',
     '{"choices": [{"message": {"content": [{"type": "text"}]}}]}', '{"choices": {"0": {}}}',
@@ -198,8 +199,8 @@ def test_a_full_disk_stops_the_judging_and_is_named(
     def full(_handle: int, _data: bytes) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    monkeypatch.setattr("lox_bench.judging.request_cache.os.write", full)
     with served(Loopback()) as loopback, pytest.raises(StoreError, match="No space left"):
-        monkeypatch.setattr("lox_bench.judging.request_cache.os.write", full)
         judge_through(loopback, tmp_path)
 
 
