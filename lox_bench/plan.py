@@ -11,10 +11,13 @@ from lox_bench import __version__, specs
 from lox_bench.data import PromptSet, RowSet, load_prompts, resolve_rows
 from lox_bench.errors import UnknownNameError, UsageError
 from lox_bench.grammar import Call, parse_calls
+from lox_bench.judging.build import pinned
+from lox_bench.judging.choice import Elsewhere, choose_judges
+from lox_bench.judging.kinds import JudgeSpec, KeywordSpec, described
 from lox_bench.models import MODELS, build_model
 from lox_bench.recipes import FamilyRecipes
 from lox_bench.runs import NO_ATTACK, CellName
-from lox_bench.specs import AttackSpec, FamilySpec, JudgeSpec, TaskSpec, UtilitySpec
+from lox_bench.specs import AttackSpec, FamilySpec, TaskSpec, UtilitySpec
 from lox_bench.variants import Recipe, hash_of, key_of
 
 SPLITS = ("eval", "dev")
@@ -28,6 +31,7 @@ class Request:
     attack: str = "gsm8k"
     family: str = "smollm2-135m"
     judges: str = "keyword-prefix"
+    elsewhere: Elsewhere = field(default_factory=Elsewhere)
     seeds: tuple[int, ...] = (0,)
     limit: int | None = None
     max_steps: int | None = None
@@ -99,7 +103,7 @@ class Plan:
                 "version": __version__,
                 "cells": [[cell.title, cell.seed, key_of(cell.recipe)] for cell in self.cells],
                 "tasks": [[task.spec.name, task.prompts.sha256] for task in self.tasks],
-                "judges": [judge.name for judge in self.judges],
+                "judges": [_judge_key(judge) for judge in self.judges],
                 "utilities": [[item.title, item.rows.sha256] for item in self.utilities],
                 "limit": self.limit,
             }
@@ -120,7 +124,7 @@ def make_plan(request: Request) -> Plan:
     """
     _check_numbers(request)
     family = specs.load_family(request.family)
-    judges = tuple(specs.load_judge(str(call)) for call in parse_calls(request.judges))
+    judges = tuple(map(pinned, choose_judges(request.judges, request.elsewhere)))
     models = [_check_model(call) for call in parse_calls(request.models)]
     attacks = [_load_attack(call) for call in parse_calls(request.attack) if str(call) != NO_ATTACK]
     _check_data_names(request.data, attacks)
@@ -157,6 +161,13 @@ def _cells(
             for attacked in [recipes.attacked(recipe, spec, rows[spec.name])]
         ]
     return cells
+
+
+def _judge_key(judge: JudgeSpec) -> str:
+    """A phrase list is known by its name; a model's name says too little."""
+    if isinstance(judge, KeywordSpec):
+        return judge.name
+    return f"{judge.name}:{hash_of(described(judge))}"
 
 
 def _check_numbers(request: Request) -> None:

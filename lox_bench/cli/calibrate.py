@@ -9,14 +9,17 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from lox_bench.cli import judging as options
 from lox_bench.cli.quiet import hush_libraries
 from lox_bench.errors import UsageError
-from lox_bench.specs import load_judge
+from lox_bench.judging.choice import Elsewhere, choose_judges
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lox_bench.judging.kinds import JudgeSpec
     from lox_bench.judging.labelled import LabelledSet
+    from lox_bench.judging.pricing import Ledger
     from lox_bench.report.calibration import CalibrationRow, Grid
 
 Judges = Annotated[str, typer.Argument(metavar="JUDGE[,JUDGE]", help="Judges, see list judges.")]
@@ -38,10 +41,15 @@ Json = Annotated[bool, typer.Option("--json", help="Print the rows as JSON, noth
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and library warnings.")]
 
 
-def calibrate(
+def calibrate(  # noqa: PLR0913 - one parameter an option
     judges: Judges,
     labels: Labels = "builtin",
     skip_kinds: Skip = "",
+    model: options.Model = "",
+    base_url: options.BaseUrl = "",
+    backend: options.Backend = "",
+    key_env: options.KeyEnv = "",
+    max_cost: options.MaxCost = None,
     out: Out = None,
     json: Json = False,
     debug: Debug = False,
@@ -62,24 +70,36 @@ def calibrate(
 
       lox-bench calibrate keyword-anywhere --labels jailbreakbench
 
-    Exit codes: 0 done, 2 labels or judges that cannot be used (one line says why).
+      lox-bench calibrate policy-rubric --base-url http://gpu-box:8000/v1 --model judge
+
+    Exit codes: 0 done, 2 labels or judges that cannot be used (one line says why), 3 shown, but a
+    judge could not be asked about every answer.
     """
     if not debug:
         hush_libraries()
-    names = _names(judges)
+    specs = choose_judges(judges, Elsewhere(model, base_url, backend, key_env))
     if out is not None and out.suffix not in {".csv", ".json", ".md"}:
         raise UsageError(f"--out {out}: a name ending in .csv, .json or .md was wanted")
+    from lox_bench.judging.pricing import Ledger
     from lox_bench.judging.published import load_labels
-    from lox_bench.report.calibration import kind_grid, metric_grid
     from lox_bench.rows import json_text
 
-    labelled = load_labels(labels).without(_kinds(skip_kinds))
-    rows = [row for name in names for row in _measure(name, labelled, quiet=json)]
+    labelled, ledger = load_labels(labels).without(_kinds(skip_kinds)), Ledger(max_cost)
+    rows = [row for spec in specs for row in _measure(spec, labelled, ledger, quiet=json)]
     if out is not None:
         _write(rows, out)
     if json:
         sys.stdout.write(json_text(rows))
-        return
+    else:
+        _show(rows, labelled, out)
+    from lox_bench.cli.costs import Costs
+
+    Costs(Console(stderr=True), quiet=json).settle(ledger, None)
+
+
+def _show(rows: "Sequence[CalibrationRow]", labelled: "LabelledSet", out: Path | None) -> None:
+    from lox_bench.report.calibration import kind_grid, metric_grid
+
     console = Console()
     console.print(_table(metric_grid(rows), _title(labelled)))
     kinds = kind_grid(rows)
@@ -89,33 +109,30 @@ def calibrate(
         console.print(f"calibration  {out}", soft_wrap=True)
 
 
-def _names(judges: str) -> list[str]:
-    from lox_bench.grammar import parse_calls
-
-    return [str(call) for call in parse_calls(judges)]
-
-
 def _kinds(text: str) -> set[str]:
     from lox_bench.grammar import split_list
 
     return set(split_list(text)) if text else set()
 
 
-def _measure(name: str, labelled: "LabelledSet", *, quiet: bool) -> "list[CalibrationRow]":
-    from dataclasses import asdict
-
-    from lox_bench.cli.progress import BarDisplay, SilentDisplay
+def _measure(
+    spec: "JudgeSpec", labelled: "LabelledSet", ledger: "Ledger", *, quiet: bool
+) -> "list[CalibrationRow]":
+    from lox_bench.cli.progress import choose_display
+    from lox_bench.judging.build import build_judge, pinned
     from lox_bench.judging.calibrate import judge_labelled
-    from lox_bench.judging.keyword import KeywordJudge
+    from lox_bench.judging.kinds import described
     from lox_bench.report.calibration import calibration_rows
     from lox_bench.variants import hash_of
 
-    spec = load_judge(name)
+    spec = pinned(spec)
     console = Console(stderr=True)
-    display = SilentDisplay() if quiet or not console.is_terminal else BarDisplay(console)
-    with display, display.stage(f"judge {labelled.name} by {name}") as progress:
-        outcomes = judge_labelled(KeywordJudge(spec), labelled, progress)
-    return calibration_rows(name, hash_of(asdict(spec)), labelled, outcomes)
+    with (
+        choose_display(console, quiet=quiet or not console.is_terminal) as display,
+        display.stage(f"judge {labelled.name} by {spec.name}") as progress,
+    ):
+        outcomes = judge_labelled(build_judge(spec, ledger=ledger), labelled, progress)
+    return calibration_rows(spec.name, hash_of(described(spec)), labelled, outcomes)
 
 
 def _write(rows: "Sequence[CalibrationRow]", out: Path) -> None:

@@ -15,6 +15,7 @@ from lox_bench.cli import (
     doctor,
     effective_rank,
     harden,
+    judge,
     landscape,
     leaderboard,
     listing,
@@ -43,6 +44,7 @@ app.command("leaderboard")(leaderboard.leaderboard)
 app.command("compare")(compare.compare)
 app.command("check")(check.check)
 app.command("baseline")(check.baseline)
+app.command("judge")(judge.judge)
 app.command("list")(listing.list_names)
 app.command("doctor")(doctor.doctor)
 

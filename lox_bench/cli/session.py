@@ -7,11 +7,14 @@ from pathlib import Path
 from rich.console import Console
 
 from lox_bench.cli.agreement import summary
+from lox_bench.cli.costs import Costs
 from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.cli.notices import announce_data
 from lox_bench.cli.progress import choose_display
 from lox_bench.cli.tables import leaderboard_table
 from lox_bench.cli.writing import rich_table
+from lox_bench.judging.build import build_judge
+from lox_bench.judging.pricing import Ledger
 from lox_bench.plan import Plan
 from lox_bench.report.published import published_table
 from lox_bench.rows import Row
@@ -22,36 +25,50 @@ from lox_bench.store import Store, default_root
 class Session:
     """One invocation of ``run``: how much to say, and in which form."""
 
-    def __init__(self, *, quiet: bool, json: bool) -> None:
-        """Remember the form of the output."""
+    def __init__(self, *, quiet: bool, json: bool, max_cost: float | None = None) -> None:
+        """Remember the form of the output, and what judges may cost."""
         self._quiet = quiet or json
+        self._ledger = Ledger(max_cost)
         self._json = json
         self._console = Console(stderr=True)
 
     def run(self, plan: Plan, out: Path | None) -> None:
-        """Run ``plan`` and write its results to ``out`` (default: a folder named by the plan)."""
+        """Run ``plan`` and write its results to ``out`` (default: a folder named by the plan).
+
+        Raises:
+            JudgeFailedError: all is written, but a judge could not be asked about everything.
+        """
         from lox_bench.report.output import RunFolder
 
+        store, ledger = Store(default_root()), self._ledger
+        judges = {
+            spec.name: build_judge(spec, ledger=ledger, root=store.root) for spec in plan.judges
+        }
         folder = RunFolder.claim(out or Path("runs") / plan.name, plan)
         announce_data(plan.attack_data, self._console, quiet=self._quiet)
+        Costs(self._console, quiet=self._quiet).foresee_run(plan)
         from lox_bench.pipeline import run_plan
 
         with choose_display(self._console, quiet=self._quiet) as display:
-            results = run_plan(plan, Store(default_root()), display)
-        rows = folder.write(plan, results, command=sys.argv)
+            results = run_plan(plan, store, display, judges)
+        rows = folder.write(plan, results, sys.argv, ledger)
+        self._show(rows, folder.path)
+        Costs(self._console, quiet=self._quiet).settle(ledger, folder.path)
+
+    def _show(self, rows: Sequence[Row], folder: Path) -> None:
         if self._json:
             print_json(plain(rows))
         elif not self._quiet:
             console = Console()
             console.print(leaderboard_table(rows))
-            self._conclude(console, folder.path, rows)
-            console.print(f"leaderboard  {folder.path / 'leaderboard.csv'}", soft_wrap=True)
-            if (folder.path / "agreement").is_dir():  # with two judges or more
-                console.print(f"agreement    {folder.path / 'agreement'}", soft_wrap=True)
-                console.print(f"             {summary(folder.path)}", soft_wrap=True)
-            console.print(f"plots        {folder.path / 'plots'}", soft_wrap=True)
-            console.print(f"provenance   {folder.path / 'manifest.json'}", soft_wrap=True)
-            console.print(f"as a page    lox-bench report {folder.path}", soft_wrap=True)
+            self._conclude(console, folder, rows)
+            console.print(f"leaderboard  {folder / 'leaderboard.csv'}", soft_wrap=True)
+            if (folder / "agreement").is_dir():  # with two judges or more
+                console.print(f"agreement    {folder / 'agreement'}", soft_wrap=True)
+                console.print(f"             {summary(folder)}", soft_wrap=True)
+            console.print(f"plots        {folder / 'plots'}", soft_wrap=True)
+            console.print(f"provenance   {folder / 'manifest.json'}", soft_wrap=True)
+            console.print(f"as a page    lox-bench report {folder}", soft_wrap=True)
 
     def _conclude(self, console: Console, path: Path, rows: Sequence[Row]) -> None:
         """Say what the numbers allow to say, and what others have published."""
