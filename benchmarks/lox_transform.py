@@ -63,6 +63,7 @@ def main() -> None:
     parser.add_argument("--layers", type=int, help="of the checkpoint, for a quick look")
     parser.add_argument("--extrapolate", action="store_true", help="from one matrix of each shape")
     parser.add_argument("--scratch", type=Path, default=Path("/tmp/lox-transform"))  # noqa: S108
+    parser.add_argument("--write-only", action="store_true", help="only write the inputs")
     parser.add_argument("--keep", action="store_true", help="keep the inputs for the next time")
     parser.add_argument("--without-full", action="store_true")
     parser.add_argument("--device", default="cpu")
@@ -123,9 +124,10 @@ def whole_checkpoint(model: dict[str, int], options: argparse.Namespace) -> None
     """Write the inputs, copy them as a yardstick, harden them by the command."""
     base, aligned, out = (options.scratch / name for name in ("base", "aligned", "out"))
     if not aligned.is_dir():
-        shutil.rmtree(options.scratch, ignore_errors=True)
         nbytes = write_pair(base, aligned, model, print)
         print(f"inputs: 2 x {nbytes / GIB:.1f} GiB")
+    if options.write_only:
+        return
     try:
         forget([base, aligned])
         copying = timed(lambda: copy(base, aligned, out))

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lox_bench.errors import LoxBenchError, NonFiniteError, TargetError, UsageError
+from lox_bench.errors import LoxBenchError, TargetError, UsageError
 from lox_bench.hardening.adapter import is_adapter, open_adapter
 from lox_bench.hardening.change import Arithmetic, Change
 from lox_bench.hardening.checkpoint import (
@@ -26,7 +26,7 @@ from lox_bench.hardening.checkpoint import (
     Checkpoint,
     copy_other_files,
 )
-from lox_bench.hardening.lox import Certificate, all_finite
+from lox_bench.hardening.lox import Certificate, cast
 from lox_bench.hardening.pairs import Pair, open_checkpoints
 from lox_bench.hardening.ranks import Rank
 from lox_bench.hardening.select import Settings, choose
@@ -126,7 +126,7 @@ class _Job:
         _, dtype, _ = self.plan[name]
         with naming(name):
             if isinstance(source, Tensor):
-                return copied(source, dtype), None
+                return cast(source, dtype), None
             settings = self.settings
             if name in self.ranks:
                 return source.harden(
@@ -171,20 +171,6 @@ def require_space(out: Path, nbytes: int) -> None:
             f"{free / _GIB:.1f} GiB are free there; free some, choose another --out, or write only "
             "the difference with --format delta"
         )
-
-
-def copied(source: Tensor, dtype: torch.dtype) -> Tensor:
-    """An aligned weight in ``dtype``.
-
-    Raises:
-        NonFiniteError: it holds NaN or infinity, or leaves the range of ``dtype``.
-    """
-    if source.is_floating_point() and not all_finite(source):
-        raise NonFiniteError("the weights hold NaN or infinity")
-    made = source.to(dtype)
-    if made is not source and not all_finite(made):
-        raise NonFiniteError(f"the weights leave the range of {dtype}; try bfloat16")
-    return made
 
 
 def _planned(layout: Checkpoint, dtype: str | None) -> dict[str, Planned]:
