@@ -10,10 +10,14 @@ LAYERS = [
     {"lox_bench", "errors", "types"},
     {"specs", "variants", "grammar", "scoring", "judging", "hardening.lox",
      "hardening.lowrank", "hardening.ranks", "hardening.select", "hardening.change",
-     "sources.uri"},
+     "hardening.controls", "diagnostics.directions", "diagnostics.spectrum",
+     "diagnostics.subspace", "diagnostics.naming", "diagnostics.measures", "sources.uri"},
     {"store", "records", "rows", "runs", "data", "devices", "loading", "provenance", "sources",
-     "generation", "hardening", "training", "utility"},
-    {"recipes", "models", "plan", "materialise", "pipeline", "report"},
+     "generation", "hardening", "training", "utility", "outcomes", "validity", "matching",
+     "published", "diagnostics.perturb", "diagnostics.diagnose", "judging.agreement",
+     "judging.calibrate", "judging.labelled", "judging.published"},
+    {"recipes", "models", "plan", "derive", "materialise", "pipeline", "report", "compare",
+     "headline", "gate", "testing", "diagnostics"},
     {"cli"},
 ]  # fmt: skip
 HEAVY = {"torch", "transformers", "trl", "lm_eval", "datasets", "pandas", "openai", "vllm"}
@@ -21,6 +25,10 @@ PURE_TORCH = {
     "hardening.lox",
     "hardening.lowrank",
     "hardening.change",
+    "hardening.controls",
+    "diagnostics.directions",
+    "diagnostics.spectrum",
+    "diagnostics.subspace",
 }  # layer 1, but tensors are its subject
 
 
