@@ -248,9 +248,9 @@ def test_a_killed_run_leaves_no_model_and_the_next_one_cleans_up(
     options = ["--base", pico, "--aligned", pico_aligned, "--out", out, "--k", "2", "--quiet"]
     slow = (
         "import time\n"
-        "from lox_bench.hardening import transform\n"
-        "kept = transform.ShardWriter.write\n"
-        "transform.ShardWriter.write = lambda *a: (time.sleep(0.3), kept(*a))\n"
+        "from lox_bench.hardening import shards\n"
+        "kept = shards.ShardWriter.write\n"
+        "shards.ShardWriter.write = lambda *a: (time.sleep(0.3), kept(*a))\n"
         "from lox_bench.cli.main import entry; entry()"
     )
     child = subprocess.Popen([sys.executable, "-c", slow, "harden", *map(str, options)])

@@ -8,9 +8,8 @@ Memory is bounded by the largest tensor, whatever the size of the model.
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from math import prod
 from pathlib import Path
 
@@ -30,12 +29,10 @@ from lox_bench.hardening.lox import Certificate, cast
 from lox_bench.hardening.pairs import Pair, open_checkpoints
 from lox_bench.hardening.ranks import Rank
 from lox_bench.hardening.select import Settings, choose
-from lox_bench.hardening.shards import Planned, ShardWriter
-from lox_bench.hardening.stream import WriteBehind, read_ahead
+from lox_bench.hardening.shards import Planned, write_shards
 from lox_bench.store import write_json
 from lox_bench.types import Progress
 
-_MIB = 1 << 20
 _GIB = 1 << 30
 
 
@@ -97,21 +94,18 @@ class _Job:
     plan: Mapping[str, Planned]
 
     def run(self, out: Path, progress: Progress) -> list[HardenedTensor]:
-        layout, made = self.pair.layout, list[HardenedTensor]()
-        total, done = layout.nbytes, 0
+        hardened: list[HardenedTensor] = []
+
+        def make(name: str, source: Tensor | Change) -> Tensor:
+            tensor, certificate = self._made(name, source)
+            if certificate is not None:
+                hardened.append(HardenedTensor(name, tuple(tensor.shape), certificate))
+            return tensor
+
         with ExitStack() as stack:
-            load = self._loader(stack)
-            for file, names in layout.shards.items():
-                shard = stack.enter_context(ShardWriter(out / file, [self.plan[n] for n in names]))
-                with WriteBehind() as behind, closing(read_ahead(load, names)) as sources:
-                    for name, source in sources:
-                        tensor, certificate = self._made(name, source)
-                        behind.put(partial(shard.write, name, tensor))
-                        if certificate is not None:
-                            made.append(HardenedTensor(name, tuple(tensor.shape), certificate))
-                        done += layout.tensors[name].nbytes
-                        progress.step(done // _MIB, total // _MIB, f"MiB  {name}")
-        return made
+            work = (self._loader(stack), make)
+            write_shards(self.pair.layout, self.plan, out, work, progress)
+        return hardened
 
     def _loader(self, stack: ExitStack) -> Callable[[str], Tensor | Change]:
         read = self.pair.opened(stack)
