@@ -79,8 +79,8 @@ class TwoCheckpoints:
             if before != after:
                 raise MismatchError(
                     f"tensor {name!r} is {before} in the base model but {after} in the aligned "
-                    "one; LoX needs two models of one architecture (a resized vocabulary can be left as "
-                    'aligned: --exclude "*embed*" --exclude "*head*")'
+                    "one; LoX needs two models of one architecture (a resized vocabulary can stay "
+                    'as aligned: --exclude "*embed*" --exclude "*head*")'
                 )
 
     def opened(self, stack: ExitStack) -> Readers:
