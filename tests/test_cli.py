@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from lox_bench.cli.main import app
+
 LOX_BENCH = [sys.executable, "-c", "from lox_bench.cli.main import entry; entry()"]
 
 
@@ -82,7 +84,7 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["run"], ["list"], ["doctor"], ["diagnose"], ["effective-rank"], ["landscape"]]
+    "command", [[], *([command.name] for command in app.registered_commands)], ids=str
 )
 def test_help_explains_each_command(command: list[str], tmp_path: Path) -> None:
     done = lox_bench(*command, "--help", cwd=tmp_path)

@@ -10,11 +10,13 @@ from lox_bench.pipeline import CellResult
 from lox_bench.plan import Plan
 from lox_bench.provenance import environment
 from lox_bench.records import write_records
+from lox_bench.report.agreement import write_agreement
 from lox_bench.report.folder import claim
 from lox_bench.report.leaderboard import leaderboard
-from lox_bench.rows import Row, to_csv
-from lox_bench.runs import LEADERBOARD, completions_file, utility_file, verdicts_file
-from lox_bench.store import MANIFEST, read_manifest, write_json, write_text
+from lox_bench.report.publish import write_leaderboard
+from lox_bench.rows import Row
+from lox_bench.runs import Run, completions_file, utility_file, verdicts_file
+from lox_bench.store import MANIFEST, read_manifest, write_json
 from lox_bench.variants import Direction, Perturbed, Recipe, describe, key_of
 
 
@@ -49,8 +51,10 @@ class RunFolder:
             self._transcripts(result)
         if plots:
             self._plots(rows, results)
-        write_text(self.path / LEADERBOARD, to_csv(rows))
-        write_json(self.path / MANIFEST, _manifest(plan, results, command))
+        write_leaderboard(self.path, rows)
+        manifest = _manifest(plan, results, command)
+        write_agreement(Run(self.path, manifest))
+        write_json(self.path / MANIFEST, manifest)
         return rows
 
     def _transcripts(self, result: CellResult) -> None:
