@@ -64,6 +64,8 @@ def write_adapter(
     """
     if settings.rank is None or any(rank is None for _, rank in settings.overrides):
         raise UsageError("an adapter cannot hold full rank; give a k, or use --format full")
+    if settings.dtype is not None:
+        raise UsageError("an adapter is written in float32; --dtype is for --format full")
     pair = open_pair(base, aligned)
     chosen = choose(settings, pair.changed)
     if isinstance(pair, BaseAndAdapter):
