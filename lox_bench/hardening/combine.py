@@ -30,8 +30,9 @@ def combine_checkpoints(
 ) -> None:
     """Write ``rule(name, tensors)`` of all ``sources`` into the empty folder ``out``.
 
-    The rule keeps shape and type of the last source's tensor; shards, config, tokenizer and
-    generation files are the last source's too.
+    The rule keeps shape and type of the last source's tensor; what is no floating-point tensor
+    (counters, positions) is the last source's, and so are shards, config, tokenizer and generation
+    files.
 
     Raises:
         MismatchError: architectures, tensor names or shapes differ.
@@ -44,6 +45,8 @@ def combine_checkpoints(
     planned = {name: (name, held.dtype, held.shape) for name, held in layout.tensors.items()}
 
     def make(name: str, held: Sequence[Tensor]) -> Tensor:
+        if not held[-1].is_floating_point():
+            return held[-1]
         with naming(name):
             return rule(name, held)
 
