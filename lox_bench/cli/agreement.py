@@ -105,4 +105,5 @@ def _confusion(pair: "PairAgreement") -> Table:
 def _shown(value: "Rate | Estimate") -> str:
     if not value.n or math.isnan(value.value):
         return "-"
-    return f"{value.value:.2f}\n{value.low:.2f} to {value.high:.2f}"
+    interval = "" if math.isnan(value.low) else f"{value.low:.2f} to {value.high:.2f}"
+    return f"{value.value:.2f}\n{interval}"

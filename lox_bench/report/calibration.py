@@ -140,7 +140,8 @@ def _grid(
 def _cell(row: CalibrationRow) -> str:
     if not row.n or math.isnan(row.value):
         return f"- (n={row.n})"
-    return f"{row.value:.2f} [{row.ci_low:.2f}, {row.ci_high:.2f}] n={row.n}"
+    interval = "" if math.isnan(row.ci_low) else f" [{row.ci_low:.2f}, {row.ci_high:.2f}]"
+    return f"{row.value:.2f}{interval} n={row.n}"
 
 
 def _table(grid: Grid) -> str:
