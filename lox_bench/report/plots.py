@@ -246,4 +246,14 @@ def _finish(
         named = {**dict(zip(labels, handles, strict=True)), **named}
     handles = [*named.values(), *notes]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
-    figure.savefig(out, dpi=_DPI)
+    save_figure(figure, out)
+
+
+def save_figure(figure: Figure, out: Path) -> None:
+    """As PNG and as SVG; equal figures give equal bytes (no date, ids hashed with a fixed salt).
+
+    A title or legend wider than the axes widens the picture rather than being cut.
+    """
+    figure.savefig(out.with_suffix(".png"), dpi=_DPI, bbox_inches="tight")
+    with mpl.rc_context({"svg.hashsalt": "lox-bench"}):
+        figure.savefig(out.with_suffix(".svg"), metadata={"Date": None}, bbox_inches="tight")
