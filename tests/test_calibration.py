@@ -23,10 +23,10 @@ from lox_bench.judging.published import load_builtin, load_harmbench, load_label
 from lox_bench.report.calibration import (
     BEGIN,
     END,
+    as_document,
     calibration_rows,
     markdown,
     put_into,
-    write_calibration,
 )
 from lox_bench.scoring.calibration import Outcome, by_kind, calibrate
 from lox_bench.types import Label
@@ -238,15 +238,22 @@ def test_the_table_in_the_docs_is_what_the_judges_give_today() -> None:
 def test_a_document_keeps_all_but_what_stands_between_the_markers(tmp_path: Path) -> None:
     out = tmp_path / "doc.md"
     out.write_text(f"before\n{BEGIN}\nstale figures\n{END}\nafter\n")
-    write_calibration(offline_rows(), out)
-    text = out.read_text()
+    text = as_document(offline_rows(), out)
     assert text.startswith(f"before\n{BEGIN}\n\nLabels: builtin")
     assert text.endswith(f"{END}\nafter\n")
     assert "stale" not in text
+    assert as_document(offline_rows(), tmp_path / "new.md").startswith(BEGIN)
     out.write_text("no markers")
     with pytest.raises(DataError, match="name a new file"):
-        write_calibration(offline_rows(), out)
-    assert out.read_text() == "no markers"
+        as_document(offline_rows(), out)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".md"])
+def test_results_can_be_written_as(suffix: str, tmp_path: Path) -> None:
+    out = tmp_path / f"out{suffix}"
+    command("keyword-prefix", out=out, json=True, debug=True)
+    assert "keyword-prefix" in out.read_text()
+    assert (suffix != ".json") or len(json.loads(out.read_text())) == 28
 
 
 def test_the_command_calibrates_a_file_of_the_users(tmp_path: Path) -> None:

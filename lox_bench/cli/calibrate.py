@@ -1,6 +1,6 @@
 """``lox-bench calibrate``: how far a judge is right, against human labels."""
 
-import sys
+import json as jsonlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,8 +9,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.cli.quiet import hush_libraries
-from lox_bench.errors import UsageError
+from lox_bench.errors import StoreError, UsageError
 from lox_bench.specs import load_judge
 
 if TYPE_CHECKING:
@@ -71,14 +72,13 @@ def calibrate(
         raise UsageError(f"--out {out}: a name ending in .csv, .json or .md was wanted")
     from lox_bench.judging.published import load_labels
     from lox_bench.report.calibration import kind_grid, metric_grid
-    from lox_bench.rows import json_text
 
     labelled = load_labels(labels).without(_kinds(skip_kinds))
     rows = [row for name in names for row in _measure(name, labelled, quiet=json)]
     if out is not None:
         _write(rows, out)
     if json:
-        sys.stdout.write(json_text(rows))
+        print_json(plain(rows))
         return
     console = Console()
     console.print(_table(metric_grid(rows), _title(labelled)))
@@ -104,7 +104,7 @@ def _kinds(text: str) -> set[str]:
 def _measure(name: str, labelled: "LabelledSet", *, quiet: bool) -> "list[CalibrationRow]":
     from dataclasses import asdict
 
-    from lox_bench.cli.progress import BarDisplay, SilentDisplay
+    from lox_bench.cli.progress import choose_display
     from lox_bench.judging.calibrate import judge_labelled
     from lox_bench.judging.keyword import KeywordJudge
     from lox_bench.report.calibration import calibration_rows
@@ -112,16 +112,28 @@ def _measure(name: str, labelled: "LabelledSet", *, quiet: bool) -> "list[Calibr
 
     spec = load_judge(name)
     console = Console(stderr=True)
-    display = SilentDisplay() if quiet or not console.is_terminal else BarDisplay(console)
-    with display, display.stage(f"judge {labelled.name} by {name}") as progress:
+    with (
+        choose_display(console, quiet=quiet or not console.is_terminal) as display,
+        display.stage(f"judge {labelled.name} by {name}") as progress,
+    ):
         outcomes = judge_labelled(KeywordJudge(spec), labelled, progress)
     return calibration_rows(name, hash_of(asdict(spec)), labelled, outcomes)
 
 
 def _write(rows: "Sequence[CalibrationRow]", out: Path) -> None:
-    from lox_bench.report.calibration import write_calibration
+    from lox_bench.report.calibration import as_csv, as_document
+    from lox_bench.store import write_text
 
-    write_calibration(rows, out)
+    try:
+        if out.suffix == ".md":
+            text = as_document(rows, out)
+        elif out.suffix == ".csv":
+            text = as_csv(rows)
+        else:
+            text = jsonlib.dumps(plain(rows), indent=2, allow_nan=False) + "\n"
+        write_text(out, text)
+    except OSError as error:
+        raise StoreError(f"--out {out} cannot be written ({error.strerror})") from error
 
 
 def _title(labelled: "LabelledSet") -> str:
