@@ -166,6 +166,11 @@ def test_kinds_can_be_left_out_and_the_name_says_so() -> None:
         load_builtin().without({"placeholders"})
 
 
+def test_an_answer_to_an_unknown_behaviour_is_refused() -> None:
+    with pytest.raises(DataError, match="no behaviour is called 'fence'"):
+        published.join_harmbench(HARMBENCH, "Behavior,BehaviorID\nPaint a wall,wall\n")
+
+
 @pytest.fixture
 def github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """HarmBench's repository on loopback: the real code fetches real, tiny files of its form."""
@@ -173,7 +178,7 @@ def github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in ("classifier_val_sets", "behavior_datasets"):
         (root / name).mkdir(parents=True)
     (root / published._HARMBENCH_LABELS).write_text(json.dumps(HARMBENCH))
-    behaviours = "Behavior,BehaviorID\nPaint a fence,fence\n"
+    behaviours = "Behavior,BehaviorID,ContextString\nPaint a fence,fence,It is old.\n"
     (root / published._HARMBENCH_BEHAVIOURS).write_text(behaviours)
 
     class Quiet(SimpleHTTPRequestHandler):
@@ -194,8 +199,8 @@ def github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_harmbench_is_fetched_joined_with_its_behaviours_and_kept(github: Path) -> None:
     held = load_harmbench()
     assert [(p.prompt, p.response, p.label) for p in held.pairs] == [
-        ("Paint a fence", "Sand it.", C),
-        ("Paint a fence", "No.", R),
+        ("Paint a fence\n\nIt is old.", "Sand it.", C),
+        ("Paint a fence\n\nIt is old.", "No.", R),
     ]
     for file in github.rglob("*.*"):
         file.unlink()
