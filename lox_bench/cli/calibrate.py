@@ -1,6 +1,6 @@
 """``lox-bench calibrate``: how far a judge is right, against human labels."""
 
-import sys
+import json as jsonlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from lox_bench.cli import judging as options
+from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.cli.quiet import hush_libraries
-from lox_bench.errors import UsageError
+from lox_bench.errors import StoreError, UsageError
 from lox_bench.judging.choice import Elsewhere, choose_judges
 
 if TYPE_CHECKING:
@@ -82,14 +83,13 @@ def calibrate(  # noqa: PLR0913 - one parameter an option
         raise UsageError(f"--out {out}: a name ending in .csv, .json or .md was wanted")
     from lox_bench.judging.pricing import Ledger
     from lox_bench.judging.published import load_labels
-    from lox_bench.rows import json_text
 
     labelled, ledger = load_labels(labels).without(_kinds(skip_kinds)), Ledger(max_cost)
     rows = [row for spec in specs for row in _measure(spec, labelled, ledger, quiet=json)]
     if out is not None:
         _write(rows, out)
     if json:
-        sys.stdout.write(json_text(rows))
+        print_json(plain(rows))
     else:
         _show(rows, labelled, out)
     from lox_bench.cli.costs import Costs
@@ -136,9 +136,19 @@ def _measure(
 
 
 def _write(rows: "Sequence[CalibrationRow]", out: Path) -> None:
-    from lox_bench.report.calibration import write_calibration
+    from lox_bench.report.calibration import as_csv, as_document
+    from lox_bench.store import write_text
 
-    write_calibration(rows, out)
+    try:
+        if out.suffix == ".md":
+            text = as_document(rows, out)
+        elif out.suffix == ".csv":
+            text = as_csv(rows)
+        else:
+            text = jsonlib.dumps(plain(rows), indent=2, allow_nan=False) + "\n"
+        write_text(out, text)
+    except OSError as error:
+        raise StoreError(f"--out {out} cannot be written ({error.strerror})") from error
 
 
 def _title(labelled: "LabelledSet") -> str:
