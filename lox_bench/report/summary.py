@@ -7,11 +7,11 @@ from typing import TypeVar
 from lox_bench.report.merge import Entry
 from lox_bench.rows import Row
 from lox_bench.runs import NO_ATTACK
+from lox_bench.scoring.rates import MIN_COVERAGE
 
 T = TypeVar("T")
 
 RANKS = ("asr", "accuracy", "over_refusal", "degenerate")  # metrics from left to right
-ENOUGH_JUDGED = 0.95  # below this share of judged answers a rate is marked
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class Summary:
     high: float
     n: int
     unjudged: int
+    coverage: float  # of the seed that was judged least
     seeds: tuple[float, ...]
 
     @property
@@ -47,7 +48,7 @@ class Summary:
     @property
     def is_thin(self) -> bool:
         """Whether too many answers went unjudged for the rate to stand by itself."""
-        return self.n < ENOUGH_JUDGED * (self.n + self.unjudged)
+        return self.coverage < MIN_COVERAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,7 @@ def _summary(rows: Sequence[Row]) -> Summary:
         high=max((row.ci_high for row in held), default=1.0),
         n=sum(row.n for row in rows),
         unjudged=sum(row.unjudged for row in rows),
+        coverage=min(row.coverage for row in rows),
         seeds=values,
     )
 
