@@ -52,6 +52,10 @@ class MismatchError(LoxBenchError):
     """Two checkpoints that do not describe the same architecture."""
 
 
+class IncomparableError(LoxBenchError):
+    """Results whose data, template or judge differ, so that no difference would mean anything."""
+
+
 class ShapeError(LoxBenchError):
     """Tensors whose shapes do not fit the operation."""
 

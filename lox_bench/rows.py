@@ -18,7 +18,8 @@ class Row:
 
     ``model`` is the variant before the attack; ``n`` counts judged answers, ``unjudged`` the rest,
     ``coverage`` is the judged share, in [0, 1]. Losses are of the attack's own training rows,
-    before and after it.
+    before and after it. ``valid`` says whether the attack may be used to compare defences (yes, no;
+    empty without an attack), else ``invalid_reason`` why not.
     """
 
     family: str
@@ -41,6 +42,8 @@ class Row:
     loss_before: float | None
     loss_after: float | None
     coverage: float
+    valid: str
+    invalid_reason: str
     lox_bench: str
 
 

@@ -13,10 +13,11 @@ LAYERS = [
      "hardening.controls", "diagnostics.directions", "diagnostics.spectrum",
      "diagnostics.subspace", "diagnostics.naming", "diagnostics.measures", "sources.uri"},
     {"store", "records", "rows", "runs", "data", "devices", "loading", "provenance", "sources",
-     "generation", "hardening", "training", "utility", "diagnostics.perturb",
-     "diagnostics.diagnose", "judging.agreement", "judging.calibrate", "judging.labelled",
-     "judging.published"},
-    {"recipes", "models", "plan", "derive", "materialise", "pipeline", "report", "diagnostics"},
+     "generation", "hardening", "training", "utility", "outcomes", "validity", "matching",
+     "published", "diagnostics.perturb", "diagnostics.diagnose", "judging.agreement",
+     "judging.calibrate", "judging.labelled", "judging.published"},
+    {"recipes", "models", "plan", "derive", "materialise", "pipeline", "report", "compare",
+     "headline", "gate", "testing", "diagnostics"},
     {"cli"},
 ]  # fmt: skip
 HEAVY = {"torch", "transformers", "trl", "lm_eval", "datasets", "pandas", "openai", "vllm"}

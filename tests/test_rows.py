@@ -30,6 +30,8 @@ ROW = Row(
     loss_before=2.5,
     loss_after=None,
     coverage=0.95,
+    valid="no",
+    invalid_reason="training loss unknown",
     lox_bench="0.1.0",
 )
 

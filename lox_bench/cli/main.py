@@ -9,6 +9,8 @@ from lox_bench import __version__
 from lox_bench.cli import (
     agreement,
     calibrate,
+    check,
+    compare,
     diagnose,
     doctor,
     effective_rank,
@@ -38,6 +40,9 @@ app.command("agreement")(agreement.agreement)
 app.command("calibrate")(calibrate.calibrate)
 app.command("report")(report.report)
 app.command("leaderboard")(leaderboard.leaderboard)
+app.command("compare")(compare.compare)
+app.command("check")(check.check)
+app.command("baseline")(check.baseline)
 app.command("list")(listing.list_names)
 app.command("doctor")(doctor.doctor)
 

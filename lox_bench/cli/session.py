@@ -1,6 +1,7 @@
 """Carry a plan out before the user's eyes: notices, progress, results, where the files are."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -10,7 +11,11 @@ from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.cli.notices import announce_data
 from lox_bench.cli.progress import choose_display
 from lox_bench.cli.tables import leaderboard_table
+from lox_bench.cli.writing import rich_table
 from lox_bench.plan import Plan
+from lox_bench.report.published import published_table
+from lox_bench.rows import Row
+from lox_bench.runs import open_run
 from lox_bench.store import Store, default_root
 
 
@@ -39,6 +44,7 @@ class Session:
         elif not self._quiet:
             console = Console()
             console.print(leaderboard_table(rows))
+            self._conclude(console, folder.path, rows)
             console.print(f"leaderboard  {folder.path / 'leaderboard.csv'}", soft_wrap=True)
             if (folder.path / "agreement").is_dir():  # with two judges or more
                 console.print(f"agreement    {folder.path / 'agreement'}", soft_wrap=True)
@@ -46,3 +52,15 @@ class Session:
             console.print(f"plots        {folder.path / 'plots'}", soft_wrap=True)
             console.print(f"provenance   {folder.path / 'manifest.json'}", soft_wrap=True)
             console.print(f"as a page    lox-bench report {folder.path}", soft_wrap=True)
+
+    def _conclude(self, console: Console, path: Path, rows: Sequence[Row]) -> None:
+        """Say what the numbers allow to say, and what others have published."""
+        from lox_bench.compare import compare_runs
+        from lox_bench.headline import headlines
+
+        found = compare_runs([open_run(path)], metrics=("asr", "over_refusal"))
+        for line in headlines(rows, found):
+            console.print(line, markup=False, soft_wrap=True)
+        published = published_table(rows)
+        if published is not None:
+            console.print(rich_table(published))

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from lox_bench.rows import Row
 from lox_bench.scoring.rates import MIN_COVERAGE, worst_case
+from lox_bench.validity import NO
 
 Metric = tuple[str, str]  # task, metric
 _SHARES = {"asr", "over_refusal"}  # what bounds make sense for; a mean score has its own scale
@@ -40,6 +41,7 @@ def _lines(
 ) -> Iterator[list[str]]:
     model, attack = rows[0].model, rows[0].attack
     name = model if attack == "none" else f"{model}+{attack}"
+    name += "\n[red]invalid attack[/]" if any(row.valid == NO for row in rows) else ""
     for number, judge in enumerate(judges):
         wanted = {judge} if number else {judge, *(r.judge for r in rows if not r.judge_key)}
         held = [row for row in rows if row.judge in wanted]

@@ -6,7 +6,7 @@ from typing import Final
 from lox_bench.scoring.intervals import wilson
 from lox_bench.types import Completion, Label, Rate, Verdict
 
-MIN_COVERAGE: Final = 0.95  # judged share below which a row is marked and should not be compared
+MIN_COVERAGE: Final = 0.95  # judged share below which a row is marked and no gate accepts it
 
 
 def rate(successes: int, n: int, unjudged: int = 0) -> Rate:
