@@ -8,6 +8,7 @@ from lox_bench.report.merge import Entry
 from lox_bench.rows import Row
 from lox_bench.runs import NO_ATTACK
 from lox_bench.scoring.rates import MIN_COVERAGE
+from lox_bench.validity import NO, YES
 
 T = TypeVar("T")
 
@@ -103,7 +104,7 @@ def summarise(entries: Sequence[Entry]) -> Table:
 
 def _line(name: tuple[str, ...], rows: Sequence[Row]) -> Line:
     source, family, model, attack, attack_data = name
-    reasons = _ordered(reason for row in rows if (reason := _reason(row)))
+    reasons = _ordered(row.invalid_reason for row in rows if row.invalid_reason)
     return Line(
         source=source,
         family=family,
@@ -144,12 +145,8 @@ def _rank(measure: Measure) -> int:
 
 def _validity(rows: Sequence[Row]) -> str:
     """``no`` if any seed's attack is not valid: a mean with it in is not either."""
-    marks = {str(getattr(row, "valid", "")) for row in rows}
-    return next((mark for mark in ("no", "yes") if mark in marks), "")
-
-
-def _reason(row: Row) -> str:
-    return str(getattr(row, "invalid_reason", ""))
+    marks = {row.valid for row in rows}
+    return next((mark for mark in (NO, YES) if mark in marks), "")
 
 
 def _ordered(items: Iterable[T]) -> tuple[T, ...]:
