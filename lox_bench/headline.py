@@ -45,7 +45,9 @@ def _sentence(
         if item.kind is Kind.MODEL
         and (item.attack, item.task, item.judge, item.metric) == (*group, "asr")
     ]
-    rivals = [item for item in found if item.model_a == CONTROL and item.model_b in valid]
+    rivals = [
+        item for item in found if item.model_a == CONTROL and item.model_b in valid and item.n
+    ]
     if not rivals:
         return f"no model can be named best: {CONTROL} did not run under {attack}"
     best = min(rivals, key=lambda item: item.rate_b)

@@ -98,6 +98,11 @@ def test_other_weights_under_the_same_name_are_told_apart(make: Maker) -> None:
         "aligned", "lox", "aligned (new)", "lox (new)"}  # fmt: skip
 
 
+def test_other_weights_with_other_seeds_are_not_pooled(make: Maker) -> None:
+    pool = pool_runs([make(name="old"), make(name="new", version="2", seeds=(1,))])
+    assert {len(hits) for hits in pool.series.values()} == {1}
+
+
 DIFFERING = {
     "prompts_sha256": ("other", "data of harmful"),
     "template_sha256": ("other", "template"),
