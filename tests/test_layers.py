@@ -17,7 +17,17 @@ LAYERS = [
      "gate", "testing"},
     {"cli"},
 ]  # fmt: skip
-HEAVY = {"torch", "transformers", "trl", "lm_eval", "datasets", "pandas", "openai", "vllm"}
+HEAVY = {
+    "torch",
+    "transformers",
+    "trl",
+    "lm_eval",
+    "datasets",
+    "pandas",
+    "openai",
+    "vllm",
+    "statsmodels",
+}
 PURE_TORCH = {"hardening.lox", "hardening.lowrank"}  # layer 1, but tensors are its subject
 
 
