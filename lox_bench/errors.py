@@ -64,5 +64,9 @@ class NonFiniteError(LoxBenchError):
     """A tensor that holds NaN or infinity."""
 
 
+class TargetError(LoxBenchError):
+    """The folder to write a model to exists, is in use, or lacks space."""
+
+
 class StoreError(LoxBenchError):
     """The artifact store or the output folder cannot be written."""

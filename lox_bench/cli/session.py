@@ -1,18 +1,17 @@
 """Carry a plan out before the user's eyes: notices, progress, results, where the files are."""
 
-import json as jsonlib
-import math
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
 
-from lox_bench.cli.progress import BarDisplay, LineDisplay, SilentDisplay
+from lox_bench.cli.agreement import summary
+from lox_bench.cli.jsonout import plain, print_json
+from lox_bench.cli.notices import announce_data
+from lox_bench.cli.progress import choose_display
 from lox_bench.cli.tables import leaderboard_table
 from lox_bench.cli.writing import rich_table
-from lox_bench.data import STANDIN
 from lox_bench.plan import Plan
 from lox_bench.report.published import published_table
 from lox_bench.rows import Row
@@ -34,22 +33,25 @@ class Session:
         from lox_bench.report.output import RunFolder
 
         folder = RunFolder.claim(out or Path("runs") / plan.name, plan)
-        self._announce(plan)
+        announce_data(plan.attack_data, self._console, quiet=self._quiet)
         from lox_bench.pipeline import run_plan
 
-        with self._display() as display:
+        with choose_display(self._console, quiet=self._quiet) as display:
             results = run_plan(plan, Store(default_root()), display)
         rows = folder.write(plan, results, command=sys.argv)
         if self._json:
-            plain = [{key: _finite(value) for key, value in asdict(row).items()} for row in rows]
-            sys.stdout.write(jsonlib.dumps(plain, indent=2, allow_nan=False) + "\n")
+            print_json(plain(rows))
         elif not self._quiet:
             console = Console()
             console.print(leaderboard_table(rows))
             self._conclude(console, folder.path, rows)
             console.print(f"leaderboard  {folder.path / 'leaderboard.csv'}", soft_wrap=True)
+            if (folder.path / "agreement").is_dir():  # with two judges or more
+                console.print(f"agreement    {folder.path / 'agreement'}", soft_wrap=True)
+                console.print(f"             {summary(folder.path)}", soft_wrap=True)
             console.print(f"plots        {folder.path / 'plots'}", soft_wrap=True)
             console.print(f"provenance   {folder.path / 'manifest.json'}", soft_wrap=True)
+            console.print(f"as a page    lox-bench report {folder.path}", soft_wrap=True)
 
     def _conclude(self, console: Console, path: Path, rows: Sequence[Row]) -> None:
         """Say what the numbers allow to say, and what others have published."""
@@ -62,27 +64,3 @@ class Session:
         published = published_table(rows)
         if published is not None:
             console.print(rich_table(published))
-
-    def _announce(self, plan: Plan) -> None:
-        for name, rows in plan.attack_data.items():
-            if rows.label == STANDIN:
-                self._console.print(
-                    f"[bold yellow]attack data of {name}: STAND-IN[/] ({len(rows.rows)} word "
-                    "problems that ship with lox-bench): the real data is out of reach. "
-                    f"--data {name}=FILE.jsonl uses your copy, --strict-data forbids this.",
-                    soft_wrap=True,
-                )
-            elif not self._quiet:
-                self._console.print(
-                    f"attack data of {name}: {rows.label} ({len(rows.rows)} rows)", soft_wrap=True
-                )
-
-    def _display(self) -> BarDisplay | LineDisplay | SilentDisplay:
-        if self._quiet:
-            return SilentDisplay()
-        return BarDisplay(self._console) if self._console.is_terminal else LineDisplay()
-
-
-def _finite(value: object) -> object:
-    """JSON has no NaN: the value of a rate without a judged answer is null."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value

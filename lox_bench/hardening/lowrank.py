@@ -17,21 +17,23 @@ A residual cannot prove that no larger triplet was missed. The random start make
 probability zero, and the block is wider than k, so that repeated values are found as well.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from lox_bench.errors import ShapeError
 
 FULL: Final = "full"
 KRYLOV: Final = "krylov"
+FACTORS: Final = "factors"
 
 _LANES = 16  # matrix products run fastest at multiples of the vector width
 _OVERSAMPLE = 6  # columns beyond k at least: they speed convergence up and catch repeated values
 _BUDGET = 640  # columns of the Krylov space before the full decomposition takes over
-_SMALL = 8  # below this many blocks in the shorter side the full decomposition is as fast
+_SMALL = 8  # blocks; below that many in the shorter side the full decomposition is as fast
 _TOLERANCE: Final = {torch.float32: 1e-7, torch.float64: 1e-12}
 _ROUNDING = 32  # machine epsilons of residual that the arithmetic itself may leave
 _PATIENCE = 8  # the small decomposition is looked at again after its size grew by an eighth
@@ -44,7 +46,7 @@ class TruncatedSvd:
 
     ``left`` is ``(out, k)`` and ``right`` ``(k, in)``, orthonormal; ``sigma`` ``(k,)`` descends.
     ``residual`` is the certificate (see the module), relative to the largest singular value, and
-    ``method`` says how they were found: ``krylov`` or ``full``.
+    ``method`` says how they were found: ``krylov``, ``full``, or from the ``factors`` of a product.
     """
 
     left: Tensor
@@ -58,6 +60,10 @@ class TruncatedSvd:
         """The best approximation of that rank, ``(out, in)``."""
         product: Tensor = (self.left * self.sigma) @ self.right
         return product
+
+    def head(self, k: int) -> "TruncatedSvd":
+        """The first ``k`` triplets; the certificate holds for them as well."""
+        return replace(self, left=self.left[:, :k], sigma=self.sigma[:k], right=self.right[:k])
 
 
 def truncated_svd(
@@ -87,13 +93,39 @@ def truncated_svd(
         raise ShapeError(f"rank k must be at least 1, not {rank}")
     rank = min(rank, *delta.shape)
     block = -(-(rank + _OVERSAMPLE) // _LANES) * _LANES
-    if min(delta.shape) >= _SMALL * block:
+    small = min(delta.shape) < _SMALL * block
+    if not small:
         wanted = _TOLERANCE[delta.dtype] if tolerance is None else tolerance
         found = _krylov(delta, rank, block, wanted, seed)
         if found is not None:
             return found
-    left, sigma, right = torch.linalg.svd(delta, full_matrices=False)
+    whole = delta.double() if small else delta  # more digits where they cost nothing
+    left, sigma, right = (part.to(delta) for part in torch.linalg.svd(whole, full_matrices=False))
     return _certified(delta, left[:, :rank], sigma[:rank], right[:rank], FULL)
+
+
+def factored_svd(left: Tensor, right: Tensor, rank: int) -> TruncatedSvd:
+    """The top triplets of ``left @ right``, a product of thin factors that is never formed.
+
+    Args:
+        left: ``(out, r)``, as a LoRA adapter's B.
+        right: ``(r, in)``, as its A.
+        rank: at least 1; no more than ``min(r, out, in)`` triplets come back.
+    """
+    left, right = left.double(), right.double()
+    rows, inner_left = torch.linalg.qr(left)
+    columns, inner_right = torch.linalg.qr(right.mT)
+    small_left, sigma, small_right = torch.linalg.svd(inner_left @ inner_right.mT)
+    kept = min(rank, len(sigma))
+    top_left = rows @ small_left[:, :kept]
+    top_right = small_right[:kept] @ columns.mT
+    sigma = sigma[:kept]
+    return _with_residual(
+        (top_left, sigma, top_right),
+        left @ (right @ top_right.mT),
+        right.mT @ (left.mT @ top_left),
+        FACTORS,
+    )
 
 
 def _krylov(
@@ -118,12 +150,23 @@ def _krylov(
 def _certified(
     delta: Tensor, left: Tensor, sigma: Tensor, right: Tensor, method: str
 ) -> TruncatedSvd:
+    kept = len(sigma)
+    spare = -kept % _LANES  # empty columns: products of a few odd columns are several times slower
+    forward = delta @ functional.pad(right.mT, (0, spare))
+    backward = delta.mT @ functional.pad(left, (0, spare))
+    return _with_residual((left, sigma, right), forward[:, :kept], backward[:, :kept], method)
+
+
+def _with_residual(
+    triplets: tuple[Tensor, Tensor, Tensor], forward: Tensor, backward: Tensor, method: str
+) -> TruncatedSvd:
+    """Certify triplets; ``forward`` is A V and ``backward`` A^T U."""
+    left, sigma, right = triplets
     scale = float(sigma[0])
     if scale == 0.0:
         return TruncatedSvd(left, sigma, right, 0.0, method)
-    forward = delta @ right.mT - left * sigma
-    backward = delta.mT @ left - right.mT * sigma
-    worst = max(float(part.norm(dim=0).max()) for part in (forward, backward))
+    gaps = (forward - left * sigma, backward - right.mT * sigma)
+    worst = max(float(gap.norm(dim=0).max()) for gap in gaps)
     return TruncatedSvd(left, sigma, right, worst / scale, method)
 
 
@@ -136,7 +179,8 @@ class _Space:
     def __init__(self, delta: Tensor, block: int, seed: int) -> None:
         self._delta, self._block = delta, block
         rows, columns = delta.shape
-        self._limit = min(_BUDGET, min(rows, columns) // 2) // block * block
+        budget = max(_BUDGET, _SMALL * block)
+        self._limit = min(budget, min(rows, columns) // 2) // block * block
         self.size = 0
         self._left = delta.new_empty(rows, self._limit)
         self._right = delta.new_empty(columns, self._limit + block)

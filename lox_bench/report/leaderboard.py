@@ -76,6 +76,7 @@ def _row(plan: Plan, result: CellResult, measure: _Measure) -> Row:
         template_sha256=result.template_sha256[:16],
         loss_before=result.training.get("loss_before"),
         loss_after=result.training.get("loss_after"),
+        coverage=value.coverage,
         valid="",
         invalid_reason="",
         lox_bench=__version__,

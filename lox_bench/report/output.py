@@ -1,23 +1,23 @@
 """Write a run's folder: leaderboard, manifest, transcripts, verdicts, plots."""
 
-import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lox_bench.errors import StoreError, UsageError
 from lox_bench.pipeline import CellResult
 from lox_bench.plan import Plan
 from lox_bench.provenance import environment
 from lox_bench.records import write_records
+from lox_bench.report.agreement import write_agreement
+from lox_bench.report.folder import claim
 from lox_bench.report.leaderboard import leaderboard
-from lox_bench.rows import Row, to_csv
-from lox_bench.runs import LEADERBOARD, completions_file, utility_file, verdicts_file
-from lox_bench.store import MANIFEST, read_manifest, write_json, write_text
-from lox_bench.variants import Recipe, describe, key_of
+from lox_bench.report.publish import write_leaderboard
+from lox_bench.rows import Row
+from lox_bench.runs import Run, completions_file, utility_file, verdicts_file
+from lox_bench.store import MANIFEST, read_manifest, write_json
+from lox_bench.variants import Direction, Perturbed, Recipe, describe, key_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,27 +34,27 @@ class RunFolder:
             UsageError: it holds something else.
             StoreError: it cannot be written.
         """
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"--out {path} cannot be made: {error.strerror}") from error
-        if not os.access(path, os.W_OK):
-            raise StoreError(f"--out {path} cannot be written")
-        held = _plan_key(path)
-        if held != plan.key and any(path.iterdir()):
-            whose = "another run" if held else "files that are no run"
-            raise UsageError(f"--out {path} holds {whose}; nothing was overwritten, name another")
-        write_json(path / MANIFEST, {"plan": plan.key, "finished": None})
+        claim(path, plan.key)
         return cls(path)
 
-    def write(self, plan: Plan, results: Sequence[CellResult], command: Sequence[str]) -> list[Row]:
+    def write(
+        self,
+        plan: Plan,
+        results: Sequence[CellResult],
+        command: Sequence[str],
+        *,
+        plots: bool = True,
+    ) -> list[Row]:
         """Write everything; the leaderboard's rows are returned, the manifest comes last."""
         rows = leaderboard(plan, results)
         for result in results:
             self._transcripts(result)
-        self._plots(rows, results)
-        write_text(self.path / LEADERBOARD, to_csv(rows))
-        write_json(self.path / MANIFEST, _manifest(plan, results, command))
+        if plots:
+            self._plots(rows, results)
+        write_leaderboard(self.path, rows)
+        manifest = _manifest(plan, results, command)
+        write_agreement(Run(self.path, manifest))
+        write_json(self.path / MANIFEST, manifest)
         return rows
 
     def _transcripts(self, result: CellResult) -> None:
@@ -88,13 +88,6 @@ def _curves(results: Sequence[CellResult]) -> dict[str, Path]:
             seed = f" seed {result.cell.seed}" if several else ""
             curves[f"{result.cell.title}{seed}"] = file
     return curves
-
-
-def _plan_key(path: Path) -> str | None:
-    try:
-        return str(json.loads((path / MANIFEST).read_text())["plan"])
-    except (OSError, ValueError, KeyError):
-        return None
 
 
 def _manifest(
@@ -140,10 +133,12 @@ def _cell(result: CellResult) -> Mapping[str, Any]:
     }
 
 
-def _recipe(recipe: Recipe) -> Mapping[str, Any]:
+def _recipe(recipe: Recipe | Direction) -> Mapping[str, Any]:
     """The recipe written out in full, upstream recipes inside it."""
     plain = {"key": key_of(recipe), **describe(recipe)}
-    for name in ("base", "aligned", "model"):
+    if isinstance(recipe, Perturbed):
+        plain["directions"] = [_recipe(direction) for direction in recipe.directions]
+    for name in ("base", "aligned", "model", "origin", "target"):
         upstream = getattr(recipe, name, None)
         if upstream is not None:
             plain[name] = _recipe(upstream)
