@@ -76,7 +76,7 @@ def _plan(fake: Fake) -> Plan:
             attack=attack,
             attack_data="" if attack == NO_ATTACK else fake.attack_data,
             seed=seed,
-            recipe=Source("x", f"{model}{attack}{seed}{fake.version}", "float32"),
+            recipe=Source("x", f"{model}{attack}{fake.version}", "float32"),
         )
         for seed in fake.seeds
         for model, attack in fake.asr

@@ -22,7 +22,8 @@ LAYERS = [
      "headline", "gate", "testing", "diagnostics"},
     {"cli"},
 ]  # fmt: skip
-HEAVY = {"torch", "transformers", "trl", "lm_eval", "datasets", "pandas", "openai", "vllm"}
+HEAVY = {"torch", "transformers", "trl", "lm_eval", "datasets", "pandas", "openai", "vllm",
+         "statsmodels"}  # fmt: skip
 PURE_TORCH = {
     "hardening.lox",
     "hardening.lowrank",
