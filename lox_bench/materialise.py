@@ -3,13 +3,14 @@
 This is the one place that knows which code realises which kind of recipe.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from lox_bench.data import PromptSet, RowSet, choose_rows, load_prompts
+from lox_bench.derive import Work, derivation
 from lox_bench.errors import DataError
 from lox_bench.provenance import environment
 from lox_bench.recipes import preference_rows
@@ -19,6 +20,7 @@ from lox_bench.specs import Template
 from lox_bench.store import Store
 from lox_bench.types import Progress
 from lox_bench.variants import (
+    EPHEMERAL,
     Aligned,
     Attacked,
     Hardened,
@@ -28,8 +30,6 @@ from lox_bench.variants import (
     hash_of,
     key_of,
 )
-
-Work = Callable[[Path, Progress], Mapping[str, Any]]
 
 
 class Display(Protocol):
@@ -59,7 +59,22 @@ class Materialiser:
             return self._aligned(recipe)
         if isinstance(recipe, Hardened):
             return self._hardened(recipe, title)
-        return self._attacked(recipe, title)
+        if isinstance(recipe, Attacked):
+            return self._attacked(recipe, title)
+        return self.build(recipe.stage, describe(recipe), f"make {title}", derivation(recipe, self))
+
+    @contextmanager
+    def weights(self, recipe: Recipe, title: str) -> Iterator[Path]:
+        """The recipe's folder while the block lasts; an ephemeral one is not kept after it."""
+        stage, key = recipe.stage, key_of(recipe)
+        if not isinstance(recipe, EPHEMERAL) or self.store.find(stage, key):
+            yield self.checkpoint(recipe, title)
+            return
+        work = derivation(recipe, self)
+        with self.store.scratch(stage, key) as folder:
+            with self.display.stage(f"make {title}") as progress:
+                work(folder, progress)
+            yield folder
 
     def build(self, stage: str, recipe: Mapping[str, Any], title: str, work: Work) -> Path:
         """Build one artifact under a progress display; its manifest tells where it was made."""
@@ -129,12 +144,12 @@ class Materialiser:
         aligned = self.checkpoint(recipe.aligned, "aligned")
 
         def work(out: Path, progress: Progress) -> Mapping[str, Any]:
-            from lox_bench.hardening.checkpoint import harden_checkpoint
+            from lox_bench.hardening.report import facts
+            from lox_bench.hardening.select import Settings
+            from lox_bench.hardening.transform import harden_checkpoint
 
-            harden_checkpoint(
-                base, aligned, out, rank=recipe.k, alpha=recipe.alpha, progress=progress
-            )
-            return {}
+            settings = Settings(rank=recipe.k, alpha=recipe.alpha)
+            return facts(harden_checkpoint(base, aligned, out, settings, progress))
 
         return self.build(recipe.stage, describe(recipe), f"harden {title}", work)
 

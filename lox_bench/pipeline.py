@@ -29,7 +29,7 @@ from lox_bench.types import (
     Prompt,
     Verdict,
 )
-from lox_bench.variants import Attacked, hash_of, key_of
+from lox_bench.variants import EPHEMERAL, Attacked, hash_of, key_of
 
 GENERATE_VERSION = 1
 JUDGE_VERSION = 1
@@ -105,13 +105,15 @@ class _CellRun:
     def generator(self) -> Generator:
         from lox_bench.generation.hf import HFGenerator
 
-        return HFGenerator(self.checkpoint, self.materialiser.template, batch_size=_BATCH)
+        with self.materialiser.weights(self.cell.recipe, self.cell.model) as folder:
+            return HFGenerator(folder, self.materialiser.template, batch_size=_BATCH)
 
     def measure(self) -> CellResult:
-        checkpoint = self.checkpoint
-        completions, verdicts, utility, artifacts = {}, {}, {}, [checkpoint]
+        completions, verdicts, utility = {}, {}, {}
+        artifacts = [] if isinstance(self.cell.recipe, EPHEMERAL) else [self.checkpoint]
         for task in self.plan.tasks:
             key, artifact = self._generate(task)
+            template = str(read_manifest(artifact)["facts"]["template_sha256"])
             artifacts.append(artifact)
             answers = read_records(artifact / "completions.jsonl", Completion)
             completions[task.spec.name] = answers
@@ -128,7 +130,7 @@ class _CellRun:
             verdicts=verdicts,
             utility=utility,
             training=self._training(),
-            template_sha256=str(read_manifest(artifacts[1])["facts"]["template_sha256"]),
+            template_sha256=template,
             artifacts=tuple(artifacts),
         )
 

@@ -146,7 +146,7 @@ class Loopback:
 
 def faults_on(share: float, seed: int, kinds: tuple[str, ...]) -> Callable[[int, str], str]:
     """Faults on a share of the requests, drawn by their order of arrival."""
-    draw = random.Random(seed)  # noqa: S311 - no secret
+    draw = random.Random(seed)
     return lambda _number, _text: draw.choice(kinds) if draw.random() < share else ""
 
 

@@ -1,12 +1,12 @@
 """``lox-bench judge``: label the stored answers of a finished run with more judges."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lox_bench.cli import judging as options
+from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.cli.quiet import hush_libraries
 from lox_bench.judging.choice import Elsewhere, choose_judges
 
@@ -74,7 +74,5 @@ def judge(  # noqa: PLR0913 - one parameter an option
     work = Rejudging(run, quiet=quiet or json, max_cost=max_cost)
     rows = work.judge(specs, only_unjudged=only_unjudged, replace=replace)
     if json:
-        from lox_bench.cli.tables import rows_as_json
-
-        sys.stdout.write(rows_as_json(rows))
+        print_json(plain(rows))
     work.settle()

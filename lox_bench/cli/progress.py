@@ -115,16 +115,16 @@ class SilentDisplay(_Frameless):
         yield _Nothing()
 
 
-class _Nothing:
-    def step(self, done: int, total: int, detail: str = "") -> None:
-        """Say nothing."""
-
-
-def pick_display(console: Console, *, quiet: bool) -> "BarDisplay | LineDisplay | SilentDisplay":
-    """Bars where somebody watches, lines where a log is kept, nothing where it is asked for."""
+def choose_display(console: Console, *, quiet: bool) -> BarDisplay | LineDisplay | SilentDisplay:
+    """Bars on a terminal, lines in a log, nothing when quiet."""
     if quiet:
         return SilentDisplay()
     return BarDisplay(console) if console.is_terminal else LineDisplay()
+
+
+class _Nothing:
+    def step(self, done: int, total: int, detail: str = "") -> None:
+        """Say nothing."""
 
 
 def _say(line: str) -> None:

@@ -6,14 +6,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lox_bench.cli.costs import Costs
-from lox_bench.cli.progress import pick_display
-from lox_bench.cli.tables import leaderboard_table, rows_as_json
-from lox_bench.data import STANDIN
+from lox_bench.cli.agreement import summary
+from lox_bench.cli.costs import Costs, completing
+from lox_bench.cli.jsonout import plain, print_json
+from lox_bench.cli.notices import announce_data
+from lox_bench.cli.progress import choose_display
+from lox_bench.cli.tables import leaderboard_table
+from lox_bench.cli.writing import rich_table
 from lox_bench.judging.build import build_judge
 from lox_bench.judging.pricing import Ledger
 from lox_bench.plan import Plan
+from lox_bench.report.published import published_table
 from lox_bench.rows import Row
+from lox_bench.runs import open_run
 from lox_bench.store import Store, default_root
 
 
@@ -40,36 +45,40 @@ class Session:
             spec.name: build_judge(spec, ledger=ledger, root=store.root) for spec in plan.judges
         }
         folder = RunFolder.claim(out or Path("runs") / plan.name, plan)
-        self._announce(plan)
+        announce_data(plan.attack_data, self._console, quiet=self._quiet)
         from lox_bench.pipeline import run_plan
 
-        with pick_display(self._console, quiet=self._quiet) as display:
+        costs = Costs(self._console, quiet=self._quiet)
+        costs.foresee_run(plan)
+        with choose_display(self._console, quiet=self._quiet) as display:
             results = run_plan(plan, store, display, judges)
-        rows = folder.write(plan, results, sys.argv, ledger)
+        rows = folder.write(plan, results, sys.argv, ledger=ledger)
         self._show(rows, folder.path)
-        Costs(self._console, quiet=self._quiet).settle(ledger, folder.path)
+        costs.settle(ledger, completing(ledger, folder.path))
 
     def _show(self, rows: Sequence[Row], folder: Path) -> None:
         if self._json:
-            sys.stdout.write(rows_as_json(rows))
+            print_json(plain(rows))
         elif not self._quiet:
             console = Console()
             console.print(leaderboard_table(rows))
+            self._conclude(console, folder, rows)
             console.print(f"leaderboard  {folder / 'leaderboard.csv'}", soft_wrap=True)
+            if (folder / "agreement").is_dir():  # with two judges or more
+                console.print(f"agreement    {folder / 'agreement'}", soft_wrap=True)
+                console.print(f"             {summary(folder)}", soft_wrap=True)
             console.print(f"plots        {folder / 'plots'}", soft_wrap=True)
             console.print(f"provenance   {folder / 'manifest.json'}", soft_wrap=True)
+            console.print(f"as a page    lox-bench report {folder}", soft_wrap=True)
 
-    def _announce(self, plan: Plan) -> None:
-        for name, rows in plan.attack_data.items():
-            if rows.label == STANDIN:
-                self._console.print(
-                    f"[bold yellow]attack data of {name}: STAND-IN[/] ({len(rows.rows)} word "
-                    "problems that ship with lox-bench): the real data is out of reach. "
-                    f"--data {name}=FILE.jsonl uses your copy, --strict-data forbids this.",
-                    soft_wrap=True,
-                )
-            elif not self._quiet:
-                self._console.print(
-                    f"attack data of {name}: {rows.label} ({len(rows.rows)} rows)", soft_wrap=True
-                )
-        Costs(self._console, quiet=self._quiet).foresee_run(plan)
+    def _conclude(self, console: Console, path: Path, rows: Sequence[Row]) -> None:
+        """Say what the numbers allow to say, and what others have published."""
+        from lox_bench.compare import compare_runs
+        from lox_bench.headline import headlines
+
+        found = compare_runs([open_run(path)], metrics=("asr", "over_refusal"))
+        for line in headlines(rows, found):
+            console.print(line, markup=False, soft_wrap=True)
+        published = published_table(rows)
+        if published is not None:
+            console.print(rich_table(published))

@@ -20,6 +20,7 @@ from lox_bench.scoring.rates import (
     verdict_rate,
 )
 from lox_bench.types import Label, Rate, Verdict
+from lox_bench.validity import with_validity
 from lox_bench.variants import hash_of
 
 DEGENERATE_JUDGE = "degenerate-rules"
@@ -27,12 +28,12 @@ ACCURACY_JUDGE = "exact-match"
 
 
 def leaderboard(run: Run) -> list[Row]:
-    """All rows of a run, cells in plan order.
+    """All rows of a run, cells in plan order, invalid attacks marked.
 
     Raises:
         DataError: a file that the manifest promises cannot be read.
     """
-    return [row for cell in run.manifest["cells"] for row in _cell_rows(run, cell)]
+    return with_validity([row for cell in run.manifest["cells"] for row in _cell_rows(run, cell)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,5 +105,8 @@ def _row(run: Run, cell: Mapping[str, Any], measure: _Measure) -> Row:
         template_sha256=cell["template_sha256"][:16],
         loss_before=cell["loss_before"],
         loss_after=cell["loss_after"],
+        coverage=value.coverage,
+        valid="",
+        invalid_reason="",
         lox_bench=__version__,
     )

@@ -9,7 +9,7 @@ from lox_bench.pipeline import CellResult
 from lox_bench.plan import Plan
 from lox_bench.provenance import environment
 from lox_bench.store import MANIFEST, read_manifest
-from lox_bench.variants import Recipe, describe, key_of
+from lox_bench.variants import Direction, Perturbed, Recipe, describe, key_of
 
 
 def run_manifest(
@@ -64,10 +64,12 @@ def _cell(result: CellResult) -> Mapping[str, Any]:
     }
 
 
-def _recipe(recipe: Recipe) -> Mapping[str, Any]:
+def _recipe(recipe: Recipe | Direction) -> Mapping[str, Any]:
     """The recipe written out in full, upstream recipes inside it."""
     plain = {"key": key_of(recipe), **describe(recipe)}
-    for name in ("base", "aligned", "model"):
+    if isinstance(recipe, Perturbed):
+        plain["directions"] = [_recipe(direction) for direction in recipe.directions]
+    for name in ("base", "aligned", "model", "origin", "target"):
         upstream = getattr(recipe, name, None)
         if upstream is not None:
             plain[name] = _recipe(upstream)

@@ -1,23 +1,23 @@
 """Write a run's folder: leaderboard, manifest, transcripts, verdicts, plots."""
 
-import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lox_bench.errors import StoreError, UsageError
 from lox_bench.judging.pricing import Ledger
 from lox_bench.pipeline import CellResult
 from lox_bench.plan import Plan
 from lox_bench.records import write_records
+from lox_bench.report.agreement import write_agreement
+from lox_bench.report.folder import claim
 from lox_bench.report.leaderboard import leaderboard
 from lox_bench.report.live import LiveRun, by_cell
 from lox_bench.report.manifest import run_manifest
-from lox_bench.rows import Row, to_csv
-from lox_bench.runs import LEADERBOARD, completions_file, utility_file, verdicts_file
-from lox_bench.store import MANIFEST, write_json, write_text
+from lox_bench.report.publish import write_leaderboard
+from lox_bench.rows import Row
+from lox_bench.runs import completions_file, utility_file, verdicts_file
+from lox_bench.store import MANIFEST, write_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,28 +35,19 @@ class RunFolder:
             UsageError: it holds something else.
             StoreError: it cannot be written.
         """
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"--out {path} cannot be made: {error.strerror}") from error
-        if not os.access(path, os.W_OK):
-            raise StoreError(f"--out {path} cannot be written")
-        held = _held(path)
-        if held.get("plan") != plan.key and any(path.iterdir()):
-            whose = "another run" if held else "files that are no run"
-            raise UsageError(f"--out {path} holds {whose}; nothing was overwritten, name another")
+        held = claim(path, plan.key)
         own = {judge.name for judge in plan.judges}
         added = {name: spec for name, spec in held.get("judges", {}).items() if name not in own}
-        earlier = {"judges": added, "expenses": held.get("expenses", [])}
-        write_json(path / MANIFEST, {"plan": plan.key, "finished": None, **earlier})
-        return cls(path, earlier)
+        return cls(path, {"judges": added, "expenses": held.get("expenses", [])})
 
     def write(
         self,
         plan: Plan,
         results: Sequence[CellResult],
         command: Sequence[str],
+        *,
         ledger: Ledger | None = None,
+        plots: bool = True,
     ) -> list[Row]:
         """Write everything; the leaderboard's rows are returned, the manifest comes last."""
         for result in results:
@@ -65,9 +56,12 @@ class RunFolder:
         manifest["judges"] |= self.earlier.get("judges", {})
         new = ledger.records() if ledger else []
         manifest["expenses"] = [*self.earlier.get("expenses", []), *new]
-        rows = leaderboard(LiveRun(self.path, manifest, by_cell(results)))
-        self._plots(rows, results)
-        write_text(self.path / LEADERBOARD, to_csv(rows))
+        run = LiveRun(self.path, manifest, by_cell(results))
+        rows = leaderboard(run)
+        if plots:
+            self._plots(rows, results)
+        write_leaderboard(self.path, rows)
+        write_agreement(run)
         write_json(self.path / MANIFEST, manifest)
         return rows
 
@@ -102,12 +96,3 @@ def _curves(results: Sequence[CellResult]) -> dict[str, Path]:
             seed = f" seed {result.cell.seed}" if several else ""
             curves[f"{result.cell.title}{seed}"] = file
     return curves
-
-
-def _held(path: Path) -> Mapping[str, Any]:
-    """The manifest of the run in a folder; empty if there is none."""
-    try:
-        held = json.loads((path / MANIFEST).read_text())
-    except (OSError, ValueError):
-        return {}
-    return held if isinstance(held, dict) and "plan" in held else {}
