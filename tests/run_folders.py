@@ -12,7 +12,7 @@ from lox_bench import specs
 from lox_bench.data import PromptSet, RowSet
 from lox_bench.pipeline import CellResult
 from lox_bench.plan import Cell, Plan, PlannedTask, PlannedUtility
-from lox_bench.report.leaderboard import leaderboard
+from lox_bench.report.live import plan_rows
 from lox_bench.report.manifest import run_manifest
 from lox_bench.report.output import RunFolder
 from lox_bench.rows import to_csv
@@ -57,9 +57,8 @@ def write_run(path: Path, fake: Fake) -> Run:
     with patch("lox_bench.store.os.fsync"):  # a test's files need not survive a power cut
         for result in results:
             RunFolder(path)._transcripts(result)
-        manifest = run_manifest(plan, results, ["lox-bench", "run"])
-        write_text(path / LEADERBOARD, to_csv(leaderboard(Run(path, manifest))))
-        write_json(path / MANIFEST, manifest)
+        write_text(path / LEADERBOARD, to_csv(plan_rows(plan, results)))
+        write_json(path / MANIFEST, run_manifest(plan, results, ["lox-bench", "run"]))
     return open_run(path)
 
 

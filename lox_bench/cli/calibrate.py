@@ -10,17 +10,18 @@ from rich.console import Console
 from rich.table import Table
 
 from lox_bench.cli import judging as options
+from lox_bench.cli.costs import Costs
 from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.cli.quiet import hush_libraries
 from lox_bench.errors import StoreError, UsageError
 from lox_bench.judging.choice import Elsewhere, choose_judges
+from lox_bench.judging.kinds import JudgeSpec, described
+from lox_bench.judging.pricing import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lox_bench.judging.kinds import JudgeSpec
     from lox_bench.judging.labelled import LabelledSet
-    from lox_bench.judging.pricing import Ledger
     from lox_bench.report.calibration import CalibrationRow, Grid
 
 Judges = Annotated[str, typer.Argument(metavar="JUDGE[,JUDGE]", help="Judges, see list judges.")]
@@ -71,20 +72,20 @@ def calibrate(  # noqa: PLR0913 - one parameter an option
 
       lox-bench calibrate keyword-anywhere --labels jailbreakbench
 
-      lox-bench calibrate policy-rubric --base-url http://gpu-box:8000/v1 --model judge
+      lox-bench calibrate policy-rubric --base-url http://localhost:8000/v1 --model my-judge
 
-    Exit codes: 0 done, 2 labels or judges that cannot be used (one line says why), 3 shown, but a
-    judge could not be asked about every answer.
+    Exit codes: 0 done, 2 labels or judges that cannot be used (one line says why), 3 a judge could
+    not be asked about every pair.
     """
     if not debug:
         hush_libraries()
     specs = choose_judges(judges, Elsewhere(model, base_url, backend, key_env))
     if out is not None and out.suffix not in {".csv", ".json", ".md"}:
         raise UsageError(f"--out {out}: a name ending in .csv, .json or .md was wanted")
-    from lox_bench.judging.pricing import Ledger
     from lox_bench.judging.published import load_labels
 
-    labelled, ledger = load_labels(labels).without(_kinds(skip_kinds)), Ledger(max_cost)
+    labelled = load_labels(labels).without(_kinds(skip_kinds))
+    ledger = Ledger(max_cost)
     rows = [row for spec in specs for row in _measure(spec, labelled, ledger, quiet=json)]
     if out is not None:
         _write(rows, out)
@@ -92,9 +93,9 @@ def calibrate(  # noqa: PLR0913 - one parameter an option
         print_json(plain(rows))
     else:
         _show(rows, labelled, out)
-    from lox_bench.cli.costs import Costs
-
-    Costs(Console(stderr=True), quiet=json).settle(ledger, None)
+    Costs(Console(stderr=True), quiet=json).settle(
+        ledger, "run the same command again: what was answered is remembered"
+    )
 
 
 def _show(rows: "Sequence[CalibrationRow]", labelled: "LabelledSet", out: Path | None) -> None:
@@ -116,22 +117,22 @@ def _kinds(text: str) -> set[str]:
 
 
 def _measure(
-    spec: "JudgeSpec", labelled: "LabelledSet", ledger: "Ledger", *, quiet: bool
+    spec: JudgeSpec, labelled: "LabelledSet", ledger: Ledger, *, quiet: bool
 ) -> "list[CalibrationRow]":
     from lox_bench.cli.progress import choose_display
     from lox_bench.judging.build import build_judge, pinned
     from lox_bench.judging.calibrate import judge_labelled
-    from lox_bench.judging.kinds import described
     from lox_bench.report.calibration import calibration_rows
     from lox_bench.variants import hash_of
 
     spec = pinned(spec)
+    judge = build_judge(spec, ledger=ledger)
     console = Console(stderr=True)
     with (
         choose_display(console, quiet=quiet or not console.is_terminal) as display,
         display.stage(f"judge {labelled.name} by {spec.name}") as progress,
     ):
-        outcomes = judge_labelled(build_judge(spec, ledger=ledger), labelled, progress)
+        outcomes = judge_labelled(judge, labelled, progress)
     return calibration_rows(spec.name, hash_of(described(spec)), labelled, outcomes)
 
 

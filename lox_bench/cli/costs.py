@@ -46,8 +46,8 @@ class Costs:
             highlight=False,
         )
 
-    def settle(self, ledger: Ledger, run: Path | None) -> None:
-        """Report what was taken; ``run`` is where unjudged answers can be completed later.
+    def settle(self, ledger: Ledger, remedy: str) -> None:
+        """Report what was taken; ``remedy`` says how to complete what is missing.
 
         Raises:
             JudgeFailedError: a judge could not be asked about everything.
@@ -57,7 +57,7 @@ class Costs:
                 self._console.print(_taken(account), soft_wrap=True, highlight=False)
         failed = [account for account in ledger.accounts.values() if account.failures]
         if failed:
-            raise JudgeFailedError(_complaint(failed, run))
+            raise JudgeFailedError(f"{_complaint(failed)}. Those answers are unjudged; {remedy}")
 
 
 def _planned_sizes(plan: Plan, spec: PromptedSpec) -> list[int]:
@@ -91,18 +91,20 @@ def _taken(account: Account) -> str:
     )
 
 
-def _complaint(failed: Sequence[Account], run: Path | None) -> str:
-    said = "; ".join(
+def completing(ledger: Ledger, run: Path) -> str:
+    """How to complete a run's verdicts."""
+    names = [a.judge.split("@")[0] for a in ledger.accounts.values() if a.failures]
+    return (
+        f"complete them later: lox-bench judge {run} --judges {','.join(names)} --only-unjudged "
+        "(with the same model and endpoint options)"
+    )
+
+
+def _complaint(failed: Sequence[Account]) -> str:
+    return "; ".join(
         f"judge {account.judge} got no reply to {account.failures.total()} requests from "
         f"{account.where} ({account.failures.most_common(1)[0][0]})"
         for account in failed
-    )
-    if run is None:
-        return f"{said}. Those answers are unjudged; run the same command again to complete them"
-    names = ",".join(account.judge.split("@")[0] for account in failed)
-    return (
-        f"{said}. Those answers are unjudged; complete them later: lox-bench judge {run} "
-        f"--judges {names} --only-unjudged (with the same model and endpoint options)"
     )
 
 

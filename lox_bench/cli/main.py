@@ -33,6 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("run")(run.run)
+app.command("judge")(judge.judge)
 app.command("harden")(harden.harden)
 app.command("diagnose")(diagnose.diagnose)
 app.command("effective-rank")(effective_rank.effective_rank)
@@ -44,7 +45,6 @@ app.command("leaderboard")(leaderboard.leaderboard)
 app.command("compare")(compare.compare)
 app.command("check")(check.check)
 app.command("baseline")(check.baseline)
-app.command("judge")(judge.judge)
 app.command("list")(listing.list_names)
 app.command("doctor")(doctor.doctor)
 

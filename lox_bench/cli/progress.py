@@ -127,13 +127,6 @@ class _Nothing:
         """Say nothing."""
 
 
-def pick_display(console: Console, *, quiet: bool) -> "BarDisplay | LineDisplay | SilentDisplay":
-    """Bars where somebody watches, lines where a log is kept, nothing where it is asked for."""
-    if quiet:
-        return SilentDisplay()
-    return BarDisplay(console) if console.is_terminal else LineDisplay()
-
-
 def _say(line: str) -> None:
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()

@@ -7,7 +7,7 @@ from pathlib import Path
 from filelock import FileLock
 from rich.console import Console
 
-from lox_bench.cli.costs import Costs
+from lox_bench.cli.costs import Costs, completing
 from lox_bench.cli.progress import choose_display
 from lox_bench.cli.tables import leaderboard_table
 from lox_bench.judging.build import build_judge, pinned
@@ -74,7 +74,7 @@ class Rejudging:
         Raises:
             JudgeFailedError: a judge could not be asked about everything.
         """
-        self._costs.settle(self._ledger, self._folder)
+        self._costs.settle(self._ledger, completing(self._ledger, self._folder))
 
     def _foresee(self, spec: JudgeSpec, judge: Judge, found: Sequence[Sheet]) -> None:
         lacking = [sheet.completions[i] for sheet in found for i in sheet.lacking]

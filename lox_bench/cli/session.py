@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from lox_bench.cli.agreement import summary
-from lox_bench.cli.costs import Costs
+from lox_bench.cli.costs import Costs, completing
 from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.cli.notices import announce_data
 from lox_bench.cli.progress import choose_display
@@ -46,14 +46,15 @@ class Session:
         }
         folder = RunFolder.claim(out or Path("runs") / plan.name, plan)
         announce_data(plan.attack_data, self._console, quiet=self._quiet)
-        Costs(self._console, quiet=self._quiet).foresee_run(plan)
         from lox_bench.pipeline import run_plan
 
+        costs = Costs(self._console, quiet=self._quiet)
+        costs.foresee_run(plan)
         with choose_display(self._console, quiet=self._quiet) as display:
             results = run_plan(plan, store, display, judges)
-        rows = folder.write(plan, results, sys.argv, ledger)
+        rows = folder.write(plan, results, sys.argv, ledger=ledger)
         self._show(rows, folder.path)
-        Costs(self._console, quiet=self._quiet).settle(ledger, folder.path)
+        costs.settle(ledger, completing(ledger, folder.path))
 
     def _show(self, rows: Sequence[Row], folder: Path) -> None:
         if self._json:

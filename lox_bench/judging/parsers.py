@@ -5,7 +5,7 @@ mention one, the judge's own words before words it repeats from the answer.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -170,18 +170,13 @@ PARSERS: Final[Mapping[str, Parser]] = {
 
 
 def _last(said: str, answer: str, label: str, value: str) -> re.Match[str] | None:
-    """The last ``label: value``, those that open a line first, the judge's own words first."""
+    """The last ``label: value``: the judge's own words first, then those that open a line."""
     form = rf"{label}{_SEPARATOR}{value}"
-    for pattern in (rf"^(?:- )?{_MARKUP}(?:\w{{1,20}}{_MARKUP}){{0,2}}{form}", rf"\b{form}"):
-        found = list(re.finditer(pattern, said, re.IGNORECASE | re.MULTILINE))
-        if found:
-            return _own(found, answer)[-1]
-    return None
-
-
-def _own(found: Sequence[re.Match[str]], answer: str) -> Sequence[re.Match[str]]:
-    """Without the words that only repeat the answer, unless nothing else is left."""
-    return [match for match in found if not repeats(match[0], answer)] or found
+    patterns = (rf"^(?:- )?{_MARKUP}(?:\w{{1,20}}{_MARKUP}){{0,2}}{form}", rf"\b{form}")
+    flags = re.IGNORECASE | re.MULTILINE
+    tiers = [list(re.finditer(pattern, said, flags)) for pattern in patterns]
+    own = [[match for match in tier if not repeats(match[0], answer)] for tier in tiers]
+    return next((tier[-1] for tier in [*own, *tiers] if tier), None)
 
 
 def _last_line(said: str, value: str) -> re.Match[str] | None:

@@ -9,11 +9,13 @@ from typing import Any
 from lox_bench.errors import StoreError, UsageError
 from lox_bench.store import MANIFEST, write_json
 
+_KEPT = ("judges", "expenses")
+
 
 def claim(path: Path, key: str) -> Mapping[str, Any]:
     """Make a results folder, or take it over if it holds earlier results of the same ``key``.
 
-    Returns the manifest of those earlier results, empty if there are none.
+    What was judged and paid earlier survives a killed rerun; the earlier manifest is returned.
 
     Raises:
         UsageError: it holds something else.
@@ -29,11 +31,13 @@ def claim(path: Path, key: str) -> Mapping[str, Any]:
     if held.get("plan") != key and any(path.iterdir()):
         whose = "another run" if held else "files that are no run"
         raise UsageError(f"--out {path} holds {whose}; nothing was overwritten, name another")
-    write_json(path / MANIFEST, {"plan": key, "finished": None})
+    kept = {name: held[name] for name in _KEPT if name in held}
+    write_json(path / MANIFEST, {"plan": key, "finished": None, **kept})
     return held
 
 
 def _held(path: Path) -> Mapping[str, Any]:
+    """The manifest of the run in a folder; empty if there is none."""
     try:
         held = json.loads((path / MANIFEST).read_text())
     except (OSError, ValueError):

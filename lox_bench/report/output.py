@@ -38,17 +38,15 @@ class RunFolder:
         held = claim(path, plan.key)
         own = {judge.name for judge in plan.judges}
         added = {name: spec for name, spec in held.get("judges", {}).items() if name not in own}
-        earlier = {"judges": added, "expenses": held.get("expenses", [])}
-        write_json(path / MANIFEST, {"plan": plan.key, "finished": None, **earlier})
-        return cls(path, earlier)
+        return cls(path, {"judges": added, "expenses": held.get("expenses", [])})
 
     def write(
         self,
         plan: Plan,
         results: Sequence[CellResult],
         command: Sequence[str],
-        ledger: Ledger | None = None,
         *,
+        ledger: Ledger | None = None,
         plots: bool = True,
     ) -> list[Row]:
         """Write everything; the leaderboard's rows are returned, the manifest comes last."""

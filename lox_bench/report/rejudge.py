@@ -13,10 +13,12 @@ from lox_bench.errors import DataError, UsageError
 from lox_bench.judging.kinds import JudgeSpec, can_count, described
 from lox_bench.judging.pricing import Ledger
 from lox_bench.records import write_records
+from lox_bench.report.agreement import write_agreement
 from lox_bench.report.leaderboard import leaderboard
-from lox_bench.rows import Row, to_csv
-from lox_bench.runs import LEADERBOARD, CellName, Run, verdicts_file
-from lox_bench.store import MANIFEST, write_json, write_text
+from lox_bench.report.publish import write_leaderboard
+from lox_bench.rows import Row
+from lox_bench.runs import CellName, Run, verdicts_file
+from lox_bench.store import MANIFEST, write_json
 from lox_bench.types import Completion, Judge, Label, Progress, Verdict
 
 
@@ -111,7 +113,7 @@ def fill(judge: Judge, found: Sequence[Sheet], progress: Progress) -> list[Sheet
 
 
 def save(run: Run, judged: Mapping[JudgeSpec, Sequence[Sheet]], ledger: Ledger) -> list[Row]:
-    """Write verdicts, leaderboard and manifest; the rows are returned."""
+    """Write verdicts, leaderboard, agreement and manifest; the rows are returned."""
     (run.path / "verdicts").mkdir(exist_ok=True)
     for spec, filled in judged.items():
         for sheet in filled:
@@ -125,8 +127,10 @@ def save(run: Run, judged: Mapping[JudgeSpec, Sequence[Sheet]], ledger: Ledger) 
         "judges": {**run.manifest["judges"], **judges},
         "expenses": [*run.manifest.get("expenses", []), *ledger.records()],
     }
-    rows = leaderboard(Run(run.path, manifest))
-    write_text(run.path / LEADERBOARD, to_csv(rows))
+    judged_run = Run(run.path, manifest)
+    rows = leaderboard(judged_run)
+    write_leaderboard(run.path, rows)
+    write_agreement(judged_run)
     write_json(run.path / MANIFEST, manifest)
     return rows
 
