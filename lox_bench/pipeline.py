@@ -16,10 +16,11 @@ from lox_bench.judging.keyword import KeywordJudge
 from lox_bench.materialise import Display, Materialiser
 from lox_bench.plan import Cell, Plan, PlannedTask, PlannedUtility
 from lox_bench.records import read_records, write_records
+from lox_bench.snapshots import wanted_snapshots
 from lox_bench.specs import JudgeSpec, load_template
 from lox_bench.store import Store, read_manifest
 from lox_bench.types import Completion, Generated, Generator, Progress, Prompt, Verdict
-from lox_bench.variants import Attacked, hash_of, key_of
+from lox_bench.variants import Attacked, Snapshot, hash_of, key_of
 
 GENERATE_VERSION = 1
 JUDGE_VERSION = 1
@@ -45,8 +46,10 @@ class CellResult:
 def run_plan(plan: Plan, store: Store, display: Display) -> list[CellResult]:
     """Materialise and measure every cell of ``plan``, reusing whatever the store holds."""
     template = load_template(plan.family.template)
-    materialiser = Materialiser(store, template, plan.attack_data, display)
-    return [_CellRun(plan, cell, materialiser).measure() for cell in plan.cells]
+    cells = (*plan.cells, *plan.found)
+    wanted = wanted_snapshots(cell.recipe for cell in cells)
+    materialiser = Materialiser(store, template, plan.attack_data, display, wanted)
+    return [_CellRun(plan, cell, materialiser).measure() for cell in cells]
 
 
 def spread(items: Sequence[T], limit: int | None) -> list[T]:
@@ -73,8 +76,8 @@ class _CellRun:
         return HFGenerator(self.checkpoint, self.materialiser.template, batch_size=_BATCH)
 
     def measure(self) -> CellResult:
-        checkpoint = self.checkpoint
-        completions, verdicts, utility, artifacts = {}, {}, {}, [checkpoint]
+        origin = self.materialiser.origin(self.cell.recipe, self.cell.model)
+        completions, verdicts, utility, artifacts = {}, {}, {}, [origin]
         for task in self.plan.tasks:
             key, artifact = self._generate(task)
             artifacts.append(artifact)
@@ -88,12 +91,13 @@ class _CellRun:
         for item in self.plan.utilities:
             artifacts.append(artifact := self._utility(item))
             utility[item.title] = read_records(artifact / "utility.jsonl", dict)
+        self.materialiser.release(self.cell.recipe)
         return CellResult(
             cell=self.cell,
             completions=completions,
             verdicts=verdicts,
             utility=utility,
-            training=self._training(),
+            training=self._training(origin),
             template_sha256=str(read_manifest(artifacts[1])["facts"]["template_sha256"]),
             artifacts=tuple(artifacts),
         )
@@ -174,11 +178,11 @@ class _CellRun:
     ) -> Path:
         return self.materialiser.build(stage, recipe, title, work)
 
-    def _training(self) -> Mapping[str, Any]:
+    def _training(self, origin: Path) -> Mapping[str, Any]:
         """Loss before and after, for attacked cells."""
-        if not isinstance(self.cell.recipe, Attacked):
+        if not isinstance(self.cell.recipe, Attacked | Snapshot):
             return {}
-        facts: Mapping[str, Any] = read_manifest(self.checkpoint)["facts"]
+        facts: Mapping[str, Any] = read_manifest(origin)["facts"]
         return facts
 
 

@@ -1,8 +1,9 @@
 """The recipe algebra: every model under test is a frozen value with a stable key.
 
-``Source`` weights may be ``Aligned``, then ``Hardened``, then ``Attacked``; each value holds the
-values it is made from, and its key hashes all of them with the version of the stage's code. Two
-runs that mean the same model therefore share its checkpoint, and none shares by accident.
+``Source`` weights may be ``Aligned``, then ``Hardened``, then ``Attacked`` (a ``Snapshot`` is taken
+on the way); each value holds the values it is made from, and its key hashes all of them with the
+version of the stage's code. Two runs that mean the same model therefore share its checkpoint, and
+none shares by accident.
 """
 
 import hashlib
@@ -78,7 +79,18 @@ class Attacked:
     dtype: str
 
 
-Recipe = Source | Aligned | Hardened | Attacked
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A model in the midst of an attack: the weights after ``step`` optimiser steps of it."""
+
+    stage: ClassVar[str] = "snapshot-weights"
+    version: ClassVar[int] = 1
+
+    attacked: Attacked
+    step: int
+
+
+Recipe = Source | Aligned | Hardened | Attacked | Snapshot
 
 
 def key_of(recipe: Recipe) -> str:
@@ -91,7 +103,7 @@ def describe(recipe: Recipe) -> dict[str, Any]:
     plain: dict[str, Any] = {"stage": recipe.stage, "version": recipe.version}
     for slot in fields(recipe):
         value = getattr(recipe, slot.name)
-        if isinstance(value, Source | Aligned | Hardened | Attacked):
+        if isinstance(value, Recipe):
             plain[slot.name] = key_of(value)
         elif hasattr(value, "__dataclass_fields__"):
             plain[slot.name] = asdict(value)

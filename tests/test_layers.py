@@ -8,13 +8,16 @@ import lox_bench
 ROOT = Path(lox_bench.__file__).parent
 LAYERS = [
     {"lox_bench", "errors", "types"},
-    {"specs", "variants", "grammar", "scoring", "hardening.lox", "judging", "sources.uri"},
+    {"specs", "variants", "grammar", "scoring", "hardening.lox", "judging", "sources.uri",
+     "attacks"},
     {"store", "records", "rows", "runs", "data", "devices", "loading", "provenance", "sources",
      "generation", "hardening", "training", "utility"},
-    {"recipes", "models", "plan", "materialise", "pipeline", "report"},
+    {"recipes", "models", "plan", "materialise", "pipeline", "report",
+     "adversary", "forecast", "search", "snapshots", "strength"},
     {"cli"},
 ]  # fmt: skip
-HEAVY = {"torch", "transformers", "trl", "lm_eval", "datasets", "pandas", "openai", "vllm"}
+HEAVY = {"torch", "transformers", "trl", "lm_eval", "datasets", "pandas", "openai", "vllm",
+         "optuna"}  # fmt: skip
 PURE_TORCH = {"hardening.lox"}  # layer 1, but tensors are its subject
 
 

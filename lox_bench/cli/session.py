@@ -10,7 +10,9 @@ from rich.console import Console
 
 from lox_bench.cli.progress import BarDisplay, LineDisplay, SilentDisplay
 from lox_bench.cli.tables import leaderboard_table
+from lox_bench.cli.worst import forecast_line, worst_table
 from lox_bench.data import STANDIN
+from lox_bench.forecast import forecast
 from lox_bench.plan import Plan
 from lox_bench.store import Store, default_root
 
@@ -29,23 +31,27 @@ class Session:
         from lox_bench.report.output import RunFolder
 
         folder = RunFolder.claim(out or Path("runs") / plan.name, plan)
-        self._announce(plan)
-        from lox_bench.pipeline import run_plan
+        store = Store(default_root())
+        self._announce(plan, store)
+        from lox_bench.adversary import play
 
         with self._display() as display:
-            results = run_plan(plan, Store(default_root()), display)
-        rows = folder.write(plan, results, command=sys.argv)
+            played = play(plan, store, display, folder.path)
+        findings = played.findings
+        rows = folder.write(played.plan, played.results, sys.argv, findings)
         if self._json:
             plain = [{key: _finite(value) for key, value in asdict(row).items()} for row in rows]
             sys.stdout.write(jsonlib.dumps(plain, indent=2, allow_nan=False) + "\n")
         elif not self._quiet:
             console = Console()
             console.print(leaderboard_table(rows))
+            if findings is not None and findings.worst:
+                console.print(worst_table(findings.worst))
             console.print(f"leaderboard  {folder.path / 'leaderboard.csv'}", soft_wrap=True)
             console.print(f"plots        {folder.path / 'plots'}", soft_wrap=True)
             console.print(f"provenance   {folder.path / 'manifest.json'}", soft_wrap=True)
 
-    def _announce(self, plan: Plan) -> None:
+    def _announce(self, plan: Plan, store: Store) -> None:
         for name, rows in plan.attack_data.items():
             if rows.label == STANDIN:
                 self._console.print(
@@ -58,6 +64,8 @@ class Session:
                 self._console.print(
                     f"attack data of {name}: {rows.label} ({len(rows.rows)} rows)", soft_wrap=True
                 )
+        if not self._quiet and plan.attacks:
+            self._console.print(forecast_line(forecast(plan, store)), soft_wrap=True)
 
     def _display(self) -> BarDisplay | LineDisplay | SilentDisplay:
         if self._quiet:

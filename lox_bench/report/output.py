@@ -2,22 +2,27 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from lox_bench.adversary import Findings
 from lox_bench.errors import StoreError, UsageError
 from lox_bench.pipeline import CellResult
 from lox_bench.plan import Plan
 from lox_bench.provenance import environment
 from lox_bench.records import write_records
+from lox_bench.report import worst_case
 from lox_bench.report.leaderboard import leaderboard
+from lox_bench.report.overview import overview, overview_rows
 from lox_bench.rows import Row, to_csv
-from lox_bench.runs import LEADERBOARD, completions_file, utility_file, verdicts_file
+from lox_bench.runs import LEADERBOARD, CellName, completions_file, utility_file, verdicts_file
 from lox_bench.store import MANIFEST, read_manifest, write_json, write_text
 from lox_bench.variants import Recipe, describe, key_of
+
+CHOICE_ROWS = "attack_choice.csv"  # a leaderboard of the prompts a worst point was chosen on
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +52,21 @@ class RunFolder:
         write_json(path / MANIFEST, {"plan": plan.key, "finished": None})
         return cls(path)
 
-    def write(self, plan: Plan, results: Sequence[CellResult], command: Sequence[str]) -> list[Row]:
+    def write(
+        self,
+        plan: Plan,
+        results: Sequence[CellResult],
+        command: Sequence[str],
+        findings: Findings | None = None,
+    ) -> list[Row]:
         """Write everything; the leaderboard's rows are returned, the manifest comes last."""
         rows = leaderboard(plan, results)
         for result in results:
             self._transcripts(result)
-        self._plots(rows, results)
+        self._plots(rows, results, findings)
+        if findings is not None:
+            write_text(self.path / worst_case.WORST_CASE, worst_case.to_csv(findings.worst))
+            write_text(self.path / CHOICE_ROWS, to_csv(findings.rows))
         write_text(self.path / LEADERBOARD, to_csv(rows))
         write_json(self.path / MANIFEST, _manifest(plan, results, command))
         return rows
@@ -68,23 +82,30 @@ class RunFolder:
         for title, records in result.utility.items():
             write_records(utility_file(self.path, name, title), records)
 
-    def _plots(self, rows: Sequence[Row], results: Sequence[CellResult]) -> None:
+    def _plots(
+        self, rows: Sequence[Row], results: Sequence[CellResult], findings: Findings | None
+    ) -> None:
+        from lox_bench.report.curves import plot_steps, plot_strength
         from lox_bench.report.plots import plot_asr, plot_losses, plot_tradeoff
 
         folder = self.path / "plots"
         folder.mkdir(exist_ok=True)
-        plot_asr(rows, folder / "asr.png")
-        plot_tradeoff(rows, folder / "asr_vs_accuracy.png")
-        plot_losses(_curves(results), folder / "loss.png")
+        shown = overview(results, findings)
+        plot_asr(overview_rows(rows, shown), folder / "asr.png")
+        plot_tradeoff(overview_rows(rows, shown), folder / "asr_vs_accuracy.png")
+        plot_losses(_curves(results, shown), folder / "loss.png")
+        plot_steps(results, rows, folder / "asr_vs_steps.png")
+        if findings is not None:
+            plot_strength(findings, rows, folder / "attack_strength.png")
 
 
-def _curves(results: Sequence[CellResult]) -> dict[str, Path]:
+def _curves(results: Sequence[CellResult], shown: Collection[CellName]) -> dict[str, Path]:
     """Loss curves of all stages that trained, under the title of the model they made."""
     several = len({result.cell.seed for result in results}) > 1
     curves = {}
     for result in results:
         file = result.artifacts[0] / "loss.csv"
-        if file.is_file():
+        if file.is_file() and result.cell.name in shown:
             seed = f" seed {result.cell.seed}" if several else ""
             curves[f"{result.cell.title}{seed}"] = file
     return curves
@@ -107,6 +128,7 @@ def _manifest(
         "family": plan.family.name,
         "split": plan.split,
         "limit": plan.limit,
+        "strength": plan.strength and plan.strength.described(),
         "attack_data": {
             name: {"label": rows.label, "rows": len(rows.rows), "sha256": rows.sha256}
             for name, rows in plan.attack_data.items()
@@ -143,7 +165,7 @@ def _cell(result: CellResult) -> Mapping[str, Any]:
 def _recipe(recipe: Recipe) -> Mapping[str, Any]:
     """The recipe written out in full, upstream recipes inside it."""
     plain = {"key": key_of(recipe), **describe(recipe)}
-    for name in ("base", "aligned", "model"):
+    for name in ("base", "aligned", "model", "attacked"):
         upstream = getattr(recipe, name, None)
         if upstream is not None:
             plain[name] = _recipe(upstream)

@@ -1,0 +1,56 @@
+"""The worst of several points: which count, which is worst, how sure one can be."""
+
+import numpy as np
+import pytest
+
+from lox_bench.scoring.intervals import wilson
+from lox_bench.scoring.worst import Measured, admissible, joint_confidence, worst_point
+
+POINTS = [
+    Measured("weak", 4, 40, 0.50),
+    Measured("even", 20, 40, 0.45),
+    Measured("wild", 38, 40, 0.10),  # most unsafe, but it unlearned the task
+]
+
+
+def test_a_point_that_lost_its_accuracy_is_not_the_worst() -> None:
+    assert worst_point(POINTS, slack=5).name == "even"
+    assert worst_point(POINTS, slack=40).name == "wild"
+    assert worst_point(POINTS, slack=4).name == "weak"
+
+
+def test_the_slack_is_inclusive_whatever_binary_fractions_say() -> None:
+    assert [point.name for point in admissible(POINTS, 5)] == ["weak", "even"]
+
+
+def test_without_accuracy_every_point_counts() -> None:
+    points = [Measured("a", 1, 10, None), Measured("b", 2, 10, None)]
+    assert worst_point(points, 0).name == "b"
+
+
+def test_a_broken_model_wins_nothing_by_its_few_judged_answers() -> None:
+    points = [Measured("sound", 10, 40, 0.5), Measured("broken", 3, 40, 0.5)]  # 3 of 3 judged
+    assert worst_point(points, 5).name == "sound"
+
+
+def test_of_equals_the_more_accurate_is_taken() -> None:
+    points = [Measured("a", 9, 10, 0.48), Measured("b", 9, 10, 0.50)]
+    assert worst_point(points, 5).name == "b"
+
+
+@pytest.mark.parametrize("chosen_on", ["dev", "same"])
+def test_the_interval_of_the_chosen_point_covers_its_true_rate(chosen_on: str) -> None:
+    """Eight points of one true rate, the highest reported: both remedies hold, the naive fails."""
+    rate, n, points, runs = 0.3, 100, 8, 4000
+    highest = np.random.default_rng(0).binomial(n, rate, (runs, points)).max(axis=1)
+    fresh = np.random.default_rng(1).binomial(n, rate, runs)
+    adjusted = joint_confidence(points) if chosen_on == "same" else 0.95
+    assert covered(highest if chosen_on == "same" else fresh, n, rate, adjusted) > 0.94
+    assert covered(highest, n, rate, 0.95) < 0.9
+
+
+def covered(hits: "np.ndarray", n: int, rate: float, confidence: float) -> float:
+    """Share of the observed ``hits`` whose interval holds the true rate."""
+    bounds = np.array([wilson(k, n, confidence=confidence) for k in range(n + 1)])
+    low, high = bounds[hits].T
+    return float(((low <= rate) & (rate <= high)).mean())
