@@ -1,6 +1,7 @@
 """--attack-search: the space, the study in the run's folder, and resuming it."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -35,29 +36,44 @@ def answer(point: AttackPoint) -> Outcome:
     return Outcome(1 - abs(lr - 3e-4) / 1e-3, 0.5 if lr < 5e-4 else 0.1, {"n": 40})
 
 
-def test_a_search_starts_at_the_family_s_own_settings_and_stays_in_its_space(
-    tmp_path: Path, silent: Any
-) -> None:
-    points = search(tmp_path / "study.db", 12).run(answer, silent)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, silent: Any) -> tuple[Path, list[AttackPoint]]:
+    """A study of 16 trials that nobody interrupted."""
+    file = tmp_path_factory.mktemp("search") / "study.db"
+    return file, search(file, 16).run(answer, silent)
+
+
+Whole = tuple[Path, list[AttackPoint]]
+
+
+def test_a_search_starts_at_the_family_s_own_settings_and_stays_in_its_space(whole: Whole) -> None:
+    points = whole[1]
     assert points[0].name == "gsm8k(lr=0.00017,epochs=1)"
-    assert len(points) == 12
+    assert len(points) == 16
     for point in points:
         assert 0.2 * 1.7e-4 <= (point.settings.lr or 0) <= 5 * 1.7e-4
         assert point.settings.epochs in {1, 2, 3, 4}
 
 
-def test_a_search_learns_where_the_worst_lies(tmp_path: Path, silent: Any) -> None:
-    points = search(tmp_path / "study.db", 24).run(answer, silent)
-    scores = [answer(point).success for point in points]
+def test_a_search_learns_where_the_worst_lies(whole: Whole) -> None:
+    scores = [answer(point).success for point in whole[1]]
     assert max(scores) > 0.9
-    assert sum(scores[12:]) > sum(scores[:12])
+    assert sum(scores[8:]) > sum(scores[:8])
 
 
-@pytest.mark.parametrize("moment", [0, 1, 4, 7])
+def test_a_trial_that_lost_too_much_accuracy_is_marked_infeasible(whole: Whole) -> None:
+    query = "select value_json from trial_system_attributes where key like 'constraints%'"
+    with closing(sqlite3.connect(whole[0])) as base:
+        held = [float(value) for (value,) in base.execute(query)]
+    lost = [(point.settings.lr or 0) >= 5e-4 for point in whole[1]]
+    assert [value > 0 for value in held] == lost
+    assert any(lost)
+
+
+@pytest.mark.parametrize("moment", [0, 6])
 def test_a_killed_search_goes_on_with_the_trials_it_would_have_made(
-    moment: int, tmp_path: Path, silent: Any
+    moment: int, whole: Whole, tmp_path: Path, silent: Any
 ) -> None:
-    whole = search(tmp_path / "whole.db").run(answer, silent)
     tried: list[str] = []
 
     def dies(point: AttackPoint) -> Outcome:
@@ -74,32 +90,16 @@ def test_a_killed_search_goes_on_with_the_trials_it_would_have_made(
         again.append(point.name)
         return answer(point)
 
-    assert search(tmp_path / "killed.db").run(counts, silent) == whole
+    points = search(tmp_path / "killed.db").run(counts, silent)
+    assert points == whole[1][:8]  # a longer search begins with the shorter one
     assert len(again) == 8 - moment  # finished trials are not made twice
-    assert search(tmp_path / "killed.db").run(dies, silent) == whole
+    assert search(tmp_path / "killed.db").run(dies, silent) == points
 
 
-def test_a_longer_search_begins_with_the_shorter_one(tmp_path: Path, silent: Any) -> None:
-    short = search(tmp_path / "a.db", 6).run(answer, silent)
-    assert search(tmp_path / "b.db", 9).run(answer, silent)[:6] == short
-
-
-def test_another_seed_looks_elsewhere(tmp_path: Path, silent: Any) -> None:
-    one, other = (search(tmp_path / f"{s}.db", 4, seed=s).run(answer, silent) for s in (0, 1))
-    assert one[0] == other[0]
-    assert one[1:] != other[1:]
-
-
-def test_a_trial_that_lost_too_much_accuracy_is_marked_infeasible(
-    tmp_path: Path, silent: Any
-) -> None:
-    points = search(tmp_path / "study.db", 12).run(answer, silent)
-    query = "select value_json from trial_system_attributes where key like 'constraints%'"
-    with sqlite3.connect(tmp_path / "study.db") as base:
-        held = [float(value) for (value,) in base.execute(query)]
-    lost = [(point.settings.lr or 0) >= 5e-4 for point in points]
-    assert [value > 0 for value in held] == lost
-    assert any(lost)
+def test_another_seed_looks_elsewhere(whole: Whole, tmp_path: Path, silent: Any) -> None:
+    points = search(tmp_path / "other.db", 2, seed=1).run(answer, silent)
+    assert points[0] == whole[1][0]
+    assert points[1] != whole[1][1]
 
 
 @pytest.mark.parametrize(
