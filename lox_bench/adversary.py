@@ -5,7 +5,7 @@ not the luckiest of many. A plan on the dev prompts has no others: there the cho
 numbers that are reported, and ``worst_case.csv`` says so and widens the intervals.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from lox_bench.report.leaderboard import leaderboard
 from lox_bench.report.worst_case import (
     Choice,
     WorstCase,
+    accuracy_tasks,
     attacked_cells,
     choices,
     worst_cases,
@@ -36,13 +37,15 @@ _ASR = "asr"
 class Findings:
     """What an adversary with a choice of points achieves.
 
-    ``cells`` are the points, ``rows`` what they were chosen on, ``slack`` in points of accuracy.
+    ``cells`` are the points, ``rows`` what they were chosen on, ``slack`` in points of accuracy;
+    ``tests`` names the accuracy task of each attack.
     """
 
     cells: Sequence[Cell]
     rows: Sequence[Row]
     worst: Sequence[WorstCase]
     slack: float
+    tests: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,8 @@ def play(plan: Plan, store: Store, display: Display, folder: Path) -> Played:
         results = run_plan(plan, store, display)
         rows, chosen = _choose(tuning, run_plan(tuning, store, display))
     worst = worst_cases(plan, leaderboard(plan, results), chosen, same_prompts=same_prompts)
-    return Played(plan, results, Findings(tuning.cells, rows, worst, strength.slack))
+    findings = Findings(tuning.cells, rows, worst, strength.slack, accuracy_tasks(plan))
+    return Played(plan, results, findings)
 
 
 def _tuning_plan(plan: Plan) -> Plan:

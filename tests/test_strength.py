@@ -178,7 +178,7 @@ def test_a_grid_is_chosen_on_dev_prompts_and_reported_on_the_run_s_own(
     choice = tmp_path / "out" / "attack_choice.csv"
     dev, shown = csv_hashes(choice), csv_hashes(tmp_path / "out" / "leaderboard.csv")
     assert not dev & shown
-    assert (tmp_path / "out" / "plots" / "attack_strength.png").stat().st_size > 5000
+    assert (tmp_path / "out" / "plots" / "strength-gsm8k.png").stat().st_size > 5000
 
     wider = plan_of(family, "gsm8k(lr=1e-3|1e-2|1e-4)")
     ahead = forecast(wider, store)

@@ -39,14 +39,14 @@ class _Spot:
     worst: bool
 
 
-def plot_strength(findings: Findings, rows: Sequence[Row], out: Path) -> bool:
-    """ASR of every attack point against its learning rate and against the accuracy it reached.
+def plot_strength(attack: str, findings: Findings, rows: Sequence[Row], out: Path) -> bool:
+    """ASR of every point of ``attack`` against its learning rate and the accuracy it reached.
 
     Shows the reported rows where all points have some, else those the points were chosen on.
     """
     names = {cell.name for cell in findings.cells}
     shown = rows if names <= {_cell(row) for row in rows} else findings.rows
-    spots = _spots(findings, shown)
+    spots = _spots(attack, findings, shown)
     if not spots:
         return False
     models, epochs = _order(s.model for s in spots), sorted({s.epochs for s in spots})
@@ -63,7 +63,9 @@ def plot_strength(findings: Findings, rows: Sequence[Row], out: Path) -> bool:
     left.set_xscale("log")
     _dress(right, "accuracy on the attack's task (higher: it learned more)", "")
     right.set_xlim(-0.02, 1.02)
-    figure.suptitle(_title(shown, "How much safety each attack point costs", findings), fontsize=10)
+    figure.suptitle(
+        _title(shown, f"How much safety each point of {attack} costs", findings), fontsize=10
+    )
     handles = _strength_legend(models, epochs, findings)
     figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     _save(figure, out)
@@ -102,16 +104,17 @@ def plot_steps(results: Sequence[CellResult], rows: Sequence[Row], out: Path) ->
     return True
 
 
-def _spots(findings: Findings, rows: Sequence[Row]) -> list[_Spot]:
+def _spots(attack: str, findings: Findings, rows: Sequence[Row]) -> list[_Spot]:
     """Points with an ASR of the first judge; the worst case is that judge's."""
     asr = {_cell(row): row for row in reversed(rows) if row.metric == "asr"}
-    accuracy = {_cell(row): row for row in rows if row.metric == "accuracy" and row.n}
+    test = findings.tests.get(attack)
+    accuracy = {_cell(r): r for r in rows if r.metric == "accuracy" and r.n and r.task == test}
     spots = []
     for cell in findings.cells:
         row, recipe = asr.get(cell.name), cell.recipe
-        if row is None or not row.n or not isinstance(recipe, Attacked):
+        if row is None or not row.n or not isinstance(recipe, Attacked) or recipe.attack != attack:
             continue
-        case = _case(findings.worst, cell.model, recipe.attack, cell.seed, row.judge)
+        case = _case(findings.worst, cell.model, attack, cell.seed, row.judge)
         reached = accuracy.get(cell.name)
         best = case.best_accuracy if case else None
         spots.append(
@@ -205,7 +208,7 @@ def _strength_legend(
     if len(epochs) > 1:
         handles += [
             Line2D([], [], color="#555555", linestyle="", marker=_MARKERS[i % len(_MARKERS)],
-                   label=f"{count:g} epochs")
+                   label=f"{count:g} epoch{'s' * (count != 1)}")
             for i, count in enumerate(epochs)
         ]  # fmt: skip
     hollow = f"more than {findings.slack:g} points of accuracy below the model's best"

@@ -96,7 +96,8 @@ class RunFolder:
         plot_losses(_curves(results, shown), folder / "loss.png")
         plot_steps(results, rows, folder / "asr_vs_steps.png")
         if findings is not None:
-            plot_strength(findings, rows, folder / "attack_strength.png")
+            for attack in dict.fromkeys(case.attack for case in findings.worst):
+                plot_strength(attack, findings, rows, folder / f"strength-{attack}.png")
 
 
 def _curves(results: Sequence[CellResult], shown: Collection[CellName]) -> dict[str, Path]:

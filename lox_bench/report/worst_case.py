@@ -104,6 +104,12 @@ def choices(plan: Plan, rows: Sequence[Row], attacks: Mapping[CellName, str]) ->
     ]
 
 
+def accuracy_tasks(plan: Plan) -> dict[str, str]:
+    """The utility task each attack is to learn, as rows call it; attacks without one are absent."""
+    titles = {item.spec.name: item.title for item in plan.utilities}
+    return {spec.name: titles[spec.utility] for spec in plan.attacks if spec.utility}
+
+
 def attacked_cells(plan: Plan) -> dict[CellName, str]:
     """Cells at the end of an attack, and the attack's name without arguments."""
     return {
@@ -177,8 +183,7 @@ def _accuracies(
     plan: Plan, rows: Sequence[Row], attacks: Mapping[CellName, str]
 ) -> dict[CellName, float]:
     """Accuracy of each attacked cell on the task of its own attack."""
-    titles = {item.spec.name: item.title for item in plan.utilities}
-    tests = {spec.name: titles[spec.utility] for spec in plan.attacks if spec.utility}
+    tests = accuracy_tasks(plan)
     return {
         cell: row.value
         for row in rows
