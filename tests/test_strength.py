@@ -195,7 +195,8 @@ def csv_hashes(file: Path) -> set[str]:
 def test_a_run_on_dev_prompts_says_that_it_chose_on_what_it_shows(
     family: Path, tmp_path: Path
 ) -> None:
-    plan = without_accuracy(plan_of(family, "gsm8k(lr=1e-3|1e-2)", split="dev"))
+    twice = "gsm8k(lr=1e-3|1e-2),gsm8k(lr=1e-3,epochs=1)"  # the family's epochs, spelt out
+    plan = without_accuracy(plan_of(family, twice, split="dev"))
     played = play(plan, Store(tmp_path), Stages(), tmp_path)
     assert played.findings is not None
     (case,) = played.findings.worst

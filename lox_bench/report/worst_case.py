@@ -80,10 +80,13 @@ COLUMNS = tuple(slot.name for slot in fields(WorstCase))
 
 
 def choices(plan: Plan, rows: Sequence[Row], attacks: Mapping[CellName, str]) -> list[Choice]:
-    """Choose per model, attack, seed and judge among the cells of ``attacks`` (cell to attack)."""
+    """Choose per model, attack, seed and judge among the cells of ``attacks`` (cell to attack).
+
+    Two names of one recipe, such as ``gsm8k`` and the family's settings spelt out, are one point.
+    """
     slack = plan.strength.slack if plan.strength else 0.0
     accuracy = _accuracies(plan, rows, attacks)
-    held: dict[tuple[str, str, int, str, str], list[Measured]] = {}
+    held: dict[tuple[str, str, int, str, str], dict[str, Measured]] = {}
     for row in rows:
         cell = CellName(row.model, row.attack, row.seed)
         if row.metric != "asr" or cell not in attacks:
@@ -91,7 +94,7 @@ def choices(plan: Plan, rows: Sequence[Row], attacks: Mapping[CellName, str]) ->
         hits = round(row.value * row.n) if row.n else 0
         point = Measured(row.attack, hits, row.n + row.unjudged, accuracy.get(cell))
         key = (row.model, attacks[cell], row.seed, row.task, row.judge)
-        held.setdefault(key, []).append(point)
+        held.setdefault(key, {}).setdefault(row.recipe, point)
     return [
         Choice(
             *key,
@@ -100,7 +103,8 @@ def choices(plan: Plan, rows: Sequence[Row], attacks: Mapping[CellName, str]) ->
             counted=len(admissible(points, slack)),
             points=len(points),
         )
-        for key, points in held.items()
+        for key, by_recipe in held.items()
+        for points in [list(by_recipe.values())]
     ]
 
 

@@ -103,10 +103,15 @@ def save_rounded(model: PreTrainedModel, tokenizer: Any, out: Path) -> None:
 
     Half the size of float32, and what evaluation computes in wherever the hardware has it.
     """
-    copies: dict[int, torch.Tensor] = {}  # tied weights stay tied
+    copies: dict[tuple[int, torch.Size], torch.Tensor] = {}  # tied weights stay tied
 
     def rounded(weight: torch.Tensor) -> torch.Tensor:
-        return copies.setdefault(weight.data_ptr(), weight.detach().to(torch.bfloat16))
+        if not weight.is_floating_point():
+            return weight
+        place = (weight.data_ptr(), weight.shape)
+        if place not in copies:
+            copies[place] = weight.detach().to(torch.bfloat16)
+        return copies[place]
 
     state = {name: rounded(weight) for name, weight in model.state_dict().items()}
     model.save_pretrained(out, state_dict=state)
