@@ -20,13 +20,15 @@ from lox_bench.variants import Attacked, Recipe, Snapshot, key_of
 class Forecast:
     """Attack trainings of a plan; ``seconds`` of those not ``stored``, from ``basis`` earlier ones.
 
-    ``at_most``: a search may propose one point twice. ``seconds`` is ``None`` without a basis.
+    ``at_most``: a search may propose one point twice. ``seconds``, and ``size`` of the checkpoints
+    in bytes, are ``None`` without a basis.
     """
 
     trainings: int
     stored: int
     at_most: bool
     seconds: float | None
+    size: float | None
     basis: int
 
 
@@ -38,14 +40,18 @@ def forecast(plan: Plan, store: Store) -> Forecast:
     again = _replays(plan, store)
     work = [_rows_trained(plan, recipe) for recipe in (*missing, *again)]
     searched = _searched(plan)
-    paces = list(_paces(plan, store))
-    seconds = median(paces) * (sum(work) + sum(searched)) if paces else None
+    earlier = list(_earlier(plan, store))
+    seconds = size = None
+    if earlier:
+        seconds = median(pace for pace, _ in earlier) * (sum(work) + sum(searched))
+        size = median(size for _, size in earlier) * (len(missing) + len(searched))
     return Forecast(
         trainings=len(attacks) + len(again) + len(searched),
         stored=len(attacks) - len(missing),
         at_most=bool(searched),
         seconds=seconds,
-        basis=len(paces),
+        size=size,
+        basis=len(earlier),
     )
 
 
@@ -76,8 +82,8 @@ def _searched(plan: Plan) -> list[float]:
     return rows
 
 
-def _paces(plan: Plan, store: Store) -> Iterator[float]:
-    """Seconds per training row of the stored attacks on this family's models."""
+def _earlier(plan: Plan, store: Store) -> Iterator[tuple[float, int]]:
+    """Seconds per training row and bytes of the stored attacks on this family's models."""
     bases = {_base(cell.recipe) for cell in plan.cells}
     for path in sorted((store.root / Attacked.stage).glob("*")):
         if store.find(Attacked.stage, path.name) is None:
@@ -85,7 +91,9 @@ def _paces(plan: Plan, store: Store) -> Iterator[float]:
         manifest = read_manifest(path)
         recipe, facts = manifest["recipe"], manifest["facts"]
         if _stored_base(store, recipe["model"]) in bases:
-            yield manifest["seconds"] / (facts["steps"] * recipe["train"]["batch_size"])
+            rows = facts["steps"] * recipe["train"]["batch_size"]
+            size = sum(file.stat().st_size for file in path.glob("*.safetensors"))
+            yield manifest["seconds"] / rows, size
 
 
 def _base(recipe: Recipe) -> str:

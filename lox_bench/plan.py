@@ -138,6 +138,7 @@ def make_plan(request: Request) -> Plan:
     if request.attack_search is not None:
         require_optuna()
     asked = read_attacks(request.attack, search=request.attack_search is not None)
+    strength = asked.strength(request.attack_search, request.accuracy_slack)
     attacks = list({point.spec.name: point.spec for point in asked.points}.values())
     _check_data_names(request.data, attacks)
     rows = {spec.name: _attack_rows(spec, request) for spec in attacks}
@@ -153,7 +154,7 @@ def make_plan(request: Request) -> Plan:
         limit=request.limit,
         split=request.split,
         max_steps=request.max_steps,
-        strength=asked.strength(request.attack_search, request.accuracy_slack),
+        strength=strength,
     )
 
 

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from lox_bench.cli.worst import forecast_line
+from lox_bench.forecast import Forecast
 from lox_bench.scoring.intervals import wilson
 from lox_bench.scoring.worst import Measured, admissible, joint_confidence, worst_point
 
@@ -56,3 +58,20 @@ def covered(hits: "np.ndarray", n: int, rate: float, confidence: float) -> float
     bounds = np.array([wilson(k, n, confidence=confidence) for k in range(n + 1)])
     low, high = bounds[hits].T
     return float(((low <= rate) & (rate <= high)).mean())
+
+
+@pytest.mark.parametrize(
+    ("ahead", "said"),
+    [
+        (Forecast(6, 6, False, 0.0, 0.0, 6), "6 attack trainings, 6 of them stored"),
+        (
+            Forecast(1, 0, False, None, None, 0),
+            "1 attack training; how long one takes is not known yet",
+        ),
+        (Forecast(6, 2, False, 480.0, 2.2e9, 3), "2 of them stored; about 8 min and 2.2 GB for"),
+        (Forecast(40, 0, True, 9000.0, 2e10, 3), "at most 40 attack trainings; about 2.5 h"),
+    ],
+)
+def test_what_lies_ahead_is_said_in_one_line(ahead: Forecast, said: str) -> None:
+    assert said in forecast_line(ahead)
+    assert "\n" not in forecast_line(ahead)

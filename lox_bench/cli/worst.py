@@ -7,7 +7,7 @@ from rich.table import Table
 from lox_bench.forecast import Forecast
 from lox_bench.report.worst_case import WorstCase
 
-_MINUTE, _HOUR = 60, 3600
+_MINUTE, _HOUR, _GIGABYTE = 60, 3600, 1e9
 
 
 def forecast_line(ahead: Forecast) -> str:
@@ -18,11 +18,11 @@ def forecast_line(ahead: Forecast) -> str:
         text += f", {ahead.stored} of them stored"
     if ahead.stored == ahead.trainings:
         return text
-    if ahead.seconds is None:
+    if ahead.seconds is None or ahead.size is None:
         return f"{text}; how long one takes is not known yet (none of this family is stored)"
     return (
-        f"{text}; about {_duration(ahead.seconds)} of training (from {ahead.basis} earlier), "
-        "answers and accuracy on top"
+        f"{text}; about {_duration(ahead.seconds)} and {ahead.size / _GIGABYTE:.1f} GB for the "
+        f"trainings (as {ahead.basis} earlier took), answers and accuracy on top"
     )
 
 
