@@ -64,6 +64,7 @@ def play(plan: Plan, store: Store, display: Display, folder: Path) -> Played:
         return Played(plan, run_plan(plan, store, display), None)
     tuning = _tuning_plan(plan)
     same_prompts = tuning.split == plan.split
+    results = run_plan(plan, store, display)
     if strength.trials:
         tuner = _Tuner(plan, tuning, strength, store, display, folder / STUDY)
         tuning = replace(tuning, cells=tuner.cells())
@@ -71,7 +72,6 @@ def play(plan: Plan, store: Store, display: Display, folder: Path) -> Played:
         plan = replace(plan, found=_found(plan, tuning, chosen))
         results = run_plan(plan, store, display)
     else:
-        results = run_plan(plan, store, display)
         rows, chosen = _choose(tuning, run_plan(tuning, store, display))
     worst = worst_cases(plan, leaderboard(plan, results), chosen, same_prompts=same_prompts)
     findings = Findings(tuning.cells, rows, worst, strength.slack, accuracy_tasks(plan))
