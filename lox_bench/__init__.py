@@ -5,4 +5,15 @@ The way through, each arrow a stored artifact keyed by the hash of everything up
     argv -> Plan -> Variant recipe -> checkpoint -> completions -> verdicts -> rates -> leaderboard
 """
 
+from importlib import import_module
+from typing import Any
+
 __version__ = "0.1.0"
+
+_LAZY = {"harden": "lox_bench.hardening.api"}  # loads torch, so only when it is asked for
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)

@@ -63,7 +63,7 @@ def parse_jsonl(text: str, *, where: str) -> list[dict[str, Any]]:
         DataError: a line is no JSON object (its number is named), or there is none.
     """
     rows = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:

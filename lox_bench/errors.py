@@ -61,12 +61,20 @@ class MismatchError(LoxBenchError):
     """Two checkpoints that do not describe the same architecture."""
 
 
+class IncomparableError(LoxBenchError):
+    """Results whose data, template or judge differ, so that no difference would mean anything."""
+
+
 class ShapeError(LoxBenchError):
     """Tensors whose shapes do not fit the operation."""
 
 
 class NonFiniteError(LoxBenchError):
     """A tensor that holds NaN or infinity."""
+
+
+class TargetError(LoxBenchError):
+    """The folder to write a model to exists, is in use, or lacks space."""
 
 
 class StoreError(LoxBenchError):

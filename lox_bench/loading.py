@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from lox_bench.errors import SourceError
 
@@ -20,6 +20,16 @@ def load_model(path: Path, dtype: torch.dtype) -> Any:
     """
     with _readable(path, "model"):
         return AutoModelForCausalLM.from_pretrained(path, dtype=dtype)
+
+
+def empty_model(path: Path) -> Any:
+    """The architecture of a causal language model without its weights (on the meta device).
+
+    Raises:
+        SourceError: the folder holds none that transformers can read.
+    """
+    with _readable(path, "model"), torch.device("meta"):
+        return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(path))
 
 
 def load_tokenizer(path: Path) -> Any:

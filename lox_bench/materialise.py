@@ -3,13 +3,14 @@
 This is the one place that knows which code realises which kind of recipe.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from lox_bench.data import PromptSet, RowSet, choose_rows, load_prompts
+from lox_bench.derive import Work, derivation
 from lox_bench.errors import DataError
 from lox_bench.provenance import environment
 from lox_bench.recipes import preference_rows
@@ -20,6 +21,7 @@ from lox_bench.specs import Template
 from lox_bench.store import Store
 from lox_bench.types import Progress
 from lox_bench.variants import (
+    EPHEMERAL,
     Aligned,
     Attacked,
     Hardened,
@@ -30,8 +32,6 @@ from lox_bench.variants import (
     hash_of,
     key_of,
 )
-
-Work = Callable[[Path, Progress], Mapping[str, Any]]
 
 
 class Display(Protocol):
@@ -62,9 +62,22 @@ class Materialiser:
             return self._aligned(recipe)
         if isinstance(recipe, Hardened):
             return self._hardened(recipe, title)
-        if isinstance(recipe, Snapshot):
-            return self._snapshot(recipe, title)
-        return self._attacked(recipe, title)
+        if isinstance(recipe, Attacked | Snapshot):
+            return self._fine_tuned(recipe, title)
+        return self.build(recipe.stage, describe(recipe), f"make {title}", derivation(recipe, self))
+
+    @contextmanager
+    def weights(self, recipe: Recipe, title: str) -> Iterator[Path]:
+        """The recipe's folder while the block lasts; an ephemeral one is not kept after it."""
+        stage, key = recipe.stage, key_of(recipe)
+        if not isinstance(recipe, EPHEMERAL) or self.store.find(stage, key):
+            yield self.checkpoint(recipe, title)
+            return
+        work = derivation(recipe, self)
+        with self.store.scratch(stage, key) as folder:
+            with self.display.stage(f"make {title}") as progress:
+                work(folder, progress)
+            yield folder
 
     def origin(self, recipe: Recipe, title: str) -> Path:
         """The artifact that tells how the recipe's model came about.
@@ -152,16 +165,18 @@ class Materialiser:
         aligned = self.checkpoint(recipe.aligned, "aligned")
 
         def work(out: Path, progress: Progress) -> Mapping[str, Any]:
-            from lox_bench.hardening.checkpoint import harden_checkpoint
+            from lox_bench.hardening.report import facts
+            from lox_bench.hardening.select import Settings
+            from lox_bench.hardening.transform import harden_checkpoint
 
-            harden_checkpoint(
-                base, aligned, out, rank=recipe.k, alpha=recipe.alpha, progress=progress
-            )
-            return {}
+            settings = Settings(rank=recipe.k, alpha=recipe.alpha)
+            return facts(harden_checkpoint(base, aligned, out, settings, progress))
 
         return self.build(recipe.stage, describe(recipe), f"harden {title}", work)
 
-    def _attacked(self, recipe: Attacked, title: str) -> Path:
+    def _fine_tuned(self, recipe: Attacked | Snapshot, title: str) -> Path:
+        if isinstance(recipe, Snapshot):
+            return self._snapshot(recipe, title)
         wanted = self._missing(recipe, 0)
         shelf = Shelf(self.store, wanted) if wanted else None
         work = self._fine_tuning(recipe, title, shelf)
@@ -175,10 +190,10 @@ class Materialiser:
         """
         shelf = Shelf(self.store, self._missing(recipe.attacked, recipe.step), stop=True)
         work = self._fine_tuning(recipe.attacked, title, shelf)
-        replay = {"stage": "replay", "attacked": key_of(recipe.attacked), "steps": shelf.steps}
-        self.store.remove("replay", hash_of(replay))  # of a run that was killed
-        self.build("replay", replay, _attack_title(recipe.attacked, f"{title} again"), work)
-        self.store.remove("replay", hash_of(replay))
+        again = _attack_title(recipe.attacked, f"{title} again")
+        scratch = self.store.scratch("replay", key_of(recipe))
+        with scratch as folder, self.display.stage(again) as progress:
+            work(folder, progress)
         return self.store.root / recipe.stage / key_of(recipe)
 
     def _missing(self, recipe: Attacked, first: int) -> list[Snapshot]:

@@ -20,7 +20,7 @@ from lox_bench.snapshots import wanted_snapshots
 from lox_bench.specs import JudgeSpec, load_template
 from lox_bench.store import Store, read_manifest
 from lox_bench.types import Completion, Generated, Generator, Progress, Prompt, Verdict
-from lox_bench.variants import Attacked, Snapshot, hash_of, key_of
+from lox_bench.variants import EPHEMERAL, Attacked, Snapshot, hash_of, key_of
 
 GENERATE_VERSION = 1
 JUDGE_VERSION = 1
@@ -73,13 +73,16 @@ class _CellRun:
     def generator(self) -> Generator:
         from lox_bench.generation.hf import HFGenerator
 
-        return HFGenerator(self.checkpoint, self.materialiser.template, batch_size=_BATCH)
+        with self.materialiser.weights(self.cell.recipe, self.cell.model) as folder:
+            return HFGenerator(folder, self.materialiser.template, batch_size=_BATCH)
 
     def measure(self) -> CellResult:
-        origin = self.materialiser.origin(self.cell.recipe, self.cell.model)
-        completions, verdicts, utility, artifacts = {}, {}, {}, [origin]
+        completions, verdicts, utility = {}, {}, {}
+        recipe, ephemeral = self.cell.recipe, isinstance(self.cell.recipe, EPHEMERAL)
+        artifacts = [] if ephemeral else [self.materialiser.origin(recipe, self.cell.model)]
         for task in self.plan.tasks:
             key, artifact = self._generate(task)
+            template = str(read_manifest(artifact)["facts"]["template_sha256"])
             artifacts.append(artifact)
             answers = read_records(artifact / "completions.jsonl", Completion)
             completions[task.spec.name] = answers
@@ -97,8 +100,8 @@ class _CellRun:
             completions=completions,
             verdicts=verdicts,
             utility=utility,
-            training=self._training(origin),
-            template_sha256=str(read_manifest(artifacts[1])["facts"]["template_sha256"]),
+            training=self._training(artifacts),
+            template_sha256=template,
             artifacts=tuple(artifacts),
         )
 
@@ -178,11 +181,11 @@ class _CellRun:
     ) -> Path:
         return self.materialiser.build(stage, recipe, title, work)
 
-    def _training(self, origin: Path) -> Mapping[str, Any]:
+    def _training(self, artifacts: Sequence[Path]) -> Mapping[str, Any]:
         """Loss before and after, for attacked cells."""
         if not isinstance(self.cell.recipe, Attacked | Snapshot):
             return {}
-        facts: Mapping[str, Any] = read_manifest(origin)["facts"]
+        facts: Mapping[str, Any] = read_manifest(artifacts[0])["facts"]
         return facts
 
 

@@ -15,7 +15,16 @@ from lox_bench.specs import (
     TrainSpec,
     load_template,
 )
-from lox_bench.variants import Aligned, Attacked, Hardened, Recipe, Source, hash_of
+from lox_bench.variants import (
+    Aligned,
+    Attacked,
+    Control,
+    Hardened,
+    Recipe,
+    Source,
+    Truncated,
+    hash_of,
+)
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,14 @@ class FamilyRecipes:
     def hardened(self, k: int | None, alpha: float) -> Hardened:
         """The aligned model pushed along its own alignment (LoX)."""
         return Hardened(base=self.base, aligned=self.aligned, k=k, alpha=alpha)
+
+    def control(self, rule: str, k: int | None, alpha: float, *, seed: int = 0) -> Control:
+        """The aligned model pushed elsewhere: what LoX is compared with."""
+        return Control(self.base, self.aligned, rule=rule, k=k, alpha=alpha, seed=seed)
+
+    def truncated(self, rank: int) -> Truncated:
+        """The base with the top of its alignment only."""
+        return Truncated(self.base, self.aligned, rank=rank)
 
     def attacked(
         self,

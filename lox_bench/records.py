@@ -21,7 +21,8 @@ def write_records(path: Path, records: Iterable[Any]) -> None:
 
 def read_records(path: Path, cls: type[T]) -> list[T]:
     """Read what ``write_records`` wrote; enumerations come back as such."""
-    lines = path.read_text(encoding="utf-8").splitlines()
+    # not splitlines(): a model may write U+2028 or a form feed, which JSON leaves as they are
+    lines = [line for line in path.read_text(encoding="utf-8").split("\n") if line]
     if cls is dict:
         return [json.loads(line) for line in lines]
     enums = dict(_enums(cls))

@@ -2,8 +2,10 @@
 
 import csv
 import io
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -14,8 +16,10 @@ from lox_bench.errors import DataError
 class Row:
     """One number with its interval, its n, and the hashes it depends on.
 
-    ``model`` is the variant before the attack; ``n`` counts judged answers, ``unjudged`` the rest.
-    Losses are of the attack's own training rows, before and after it.
+    ``model`` is the variant before the attack; ``n`` counts judged answers, ``unjudged`` the rest,
+    ``coverage`` is the judged share, in [0, 1]. Losses are of the attack's own training rows,
+    before and after it. ``valid`` says whether the attack may be used to compare defences (yes, no;
+    empty without an attack), else ``invalid_reason`` why not.
     """
 
     family: str
@@ -37,6 +41,9 @@ class Row:
     template_sha256: str
     loss_before: float | None
     loss_after: float | None
+    coverage: float
+    valid: str
+    invalid_reason: str
     lox_bench: str
 
 
@@ -94,3 +101,22 @@ def _value(text: str, hint: Any) -> object:
     if hint in (str, int, float):
         return hint(text)
     return float(text) if text else None
+
+
+def csv_text(columns: Sequence[str], records: Iterable[Any]) -> str:
+    """The named fields of any records as CSV text, its values written as in a leaderboard."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_written(getattr(record, name)) for name in columns] for record in records)
+    return text.getvalue()
+
+
+def json_text(records: Iterable[Any]) -> str:
+    """Any frozen records as a JSON list; JSON has no NaN, an undefined number is null."""
+    plain = [{key: _finite(value) for key, value in asdict(item).items()} for item in records]
+    return json.dumps(plain, indent=2, allow_nan=False) + "\n"
+
+
+def _finite(value: object) -> object:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -18,6 +18,7 @@ from lox_bench.store import MANIFEST
 from lox_bench.types import Completion, Verdict
 
 LEADERBOARD = "leaderboard.csv"
+MARKDOWN = "leaderboard.md"
 NO_ATTACK = "none"
 
 

@@ -10,7 +10,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,18 @@ class Store:
                 ) from error
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
+
+    @contextmanager
+    def scratch(self, stage: str, key: str) -> Iterator[Path]:
+        """An empty folder for what is made, used and forgotten; it is gone when the block ends."""
+        with FileLock(self.root / "locks" / f"{stage}-{key}"):
+            folder = self.root / "tmp" / f"{stage}-{key}"
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _build(
         self, stage: str, key: str, recipe: Mapping[str, Any], builder: Builder, scratch: Path

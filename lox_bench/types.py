@@ -84,6 +84,12 @@ class Rate:
     n: int
     unjudged: int = 0
 
+    @property
+    def coverage(self) -> float:
+        """Judged share of all that was to be judged; NaN if there was nothing."""
+        asked = self.n + self.unjudged
+        return self.n / asked if asked else float("nan")
+
 
 class Progress(Protocol):
     """Where long work reports how far it is; the command line draws it, tests ignore it."""

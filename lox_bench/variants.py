@@ -3,7 +3,8 @@
 ``Source`` weights may be ``Aligned``, then ``Hardened``, then ``Attacked`` (a ``Snapshot`` is taken
 on the way); each value holds the values it is made from, and its key hashes all of them with the
 version of the stage's code. Two runs that mean the same model therefore share its checkpoint, and
-none shares by accident.
+none shares by accident. ``Control`` models are what LoX is compared with; ``Truncated`` and
+``Perturbed`` ones probe it.
 """
 
 import hashlib
@@ -50,7 +51,7 @@ class Hardened:
     """LoX of an aligned model: ``k = None`` is full rank."""
 
     stage: ClassVar[str] = "harden"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2  # 2: truncated decomposition with a certificate
 
     base: "Recipe"
     aligned: "Recipe"
@@ -90,21 +91,97 @@ class Snapshot:
     step: int
 
 
-Recipe = Source | Aligned | Hardened | Attacked | Snapshot
+@dataclass(frozen=True, slots=True)
+class Control:
+    """An extrapolation that is not LoX; ``rule`` is a name of ``hardening.controls.RULES``."""
+
+    stage: ClassVar[str] = "control"
+    version: ClassVar[int] = 1
+
+    base: "Recipe"
+    aligned: "Recipe"
+    rule: str
+    k: int | None
+    alpha: float
+    seed: int
 
 
-def key_of(recipe: Recipe) -> str:
+@dataclass(frozen=True, slots=True)
+class Truncated:
+    """The base plus the top ``rank`` directions of its alignment (arXiv 2506.15606, section 3)."""
+
+    stage: ClassVar[str] = "truncate"
+    version: ClassVar[int] = 1
+
+    base: "Recipe"
+    aligned: "Recipe"
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
+class Towards:
+    """The direction in weight space from one model to another."""
+
+    stage: ClassVar[str] = "towards"
+    version: ClassVar[int] = 1
+
+    origin: "Recipe"
+    target: "Recipe"
+
+
+@dataclass(frozen=True, slots=True)
+class Anywhere:
+    """A random direction; ``norm`` says what is scaled to the weights' norm: filter or tensor."""
+
+    stage: ClassVar[str] = "anywhere"
+    version: ClassVar[int] = 1
+
+    seed: int
+    norm: str
+
+
+Direction = Towards | Anywhere
+
+
+@dataclass(frozen=True, slots=True)
+class Perturbed:
+    """A model moved ``steps[i]`` times along ``directions[i]``.
+
+    The second of two directions is first made orthogonal to the first (over all weights).
+    """
+
+    stage: ClassVar[str] = "perturb"
+    version: ClassVar[int] = 1
+
+    model: "Recipe"
+    directions: tuple[Direction, ...]
+    steps: tuple[float, ...]
+
+
+Recipe = Source | Aligned | Hardened | Attacked | Snapshot | Control | Truncated | Perturbed
+
+# Made in seconds and wanted by the dozen: measured, then forgotten (unless an attack needs them).
+EPHEMERAL = (Truncated, Perturbed)
+
+_KEYED = (
+    Source, Aligned, Hardened, Attacked, Snapshot, Control, Truncated, Perturbed, Towards, Anywhere
+)  # fmt: skip
+
+
+def key_of(recipe: Recipe | Direction) -> str:
     """A stable name for a recipe and everything upstream of it."""
     return hash_of(describe(recipe))
 
 
-def describe(recipe: Recipe) -> dict[str, Any]:
+def describe(recipe: Recipe | Direction) -> dict[str, Any]:
     """The recipe as plain data, its parts replaced by their keys."""
     plain: dict[str, Any] = {"stage": recipe.stage, "version": recipe.version}
     for slot in fields(recipe):
         value = getattr(recipe, slot.name)
-        if isinstance(value, Recipe):
+        if isinstance(value, _KEYED):
             plain[slot.name] = key_of(value)
+        elif slot.name == "directions":
+            plain[slot.name] = [key_of(direction) for direction in value]
         elif hasattr(value, "__dataclass_fields__"):
             plain[slot.name] = asdict(value)
         else:

@@ -1,13 +1,16 @@
 """A pico Llama with a real tokenizer, made on the spot: no test downloads a model."""
 
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+from run_folders import Command, Done
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from lox_bench import specs
+from lox_bench.cli.main import entry
 
 CHATML = specs.load_template("chatml")
 
@@ -87,3 +90,18 @@ def _prompts() -> list[dict[str, str]]:
 
     text = specs.packaged_file("prompts/harmful-align.jsonl").read_text(encoding="utf-8")
     return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Call ``lox-bench`` in this process, on a terminal wide enough for its tables."""
+    monkeypatch.setenv("COLUMNS", "220")
+
+    def call(*arguments: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["lox-bench", *arguments])
+        with pytest.raises(SystemExit) as stop:
+            entry()
+        out, err = capsys.readouterr()
+        return Done(int(stop.value.code or 0), out, err)
+
+    return call

@@ -11,8 +11,10 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from lox_bench.errors import LoxBenchError, MismatchError, NonFiniteError, SourceError
-from lox_bench.hardening.checkpoint import harden_checkpoint
 from lox_bench.hardening.lox import extrapolate
+from lox_bench.hardening.report import facts
+from lox_bench.hardening.select import Settings
+from lox_bench.hardening.transform import harden_checkpoint
 from lox_bench.loading import load_model
 
 
@@ -20,7 +22,7 @@ def harden(
     base: Path, aligned: Path, out: Path, silent: Any, rank: int | None = 2, alpha: float = 1.25
 ) -> Path:
     out.mkdir()
-    harden_checkpoint(base, aligned, out, rank=rank, alpha=alpha, progress=silent)
+    harden_checkpoint(base, aligned, out, Settings(rank=rank, alpha=alpha), silent)
     return out
 
 
@@ -42,6 +44,17 @@ def test_matrices_are_extrapolated_and_vectors_are_the_aligned_ones(
         else:
             assert torch.equal(tensor, extrapolate(base[name], aligned[name], rank=2, alpha=1.25))
             assert not torch.equal(tensor, aligned[name])
+
+
+def test_every_hardened_tensor_has_its_certificate_in_the_facts(
+    pico: Path, pico_aligned: Path, tmp_path: Path, silent: Any
+) -> None:
+    (tmp_path / "out").mkdir()
+    told = facts(harden_checkpoint(pico, pico_aligned, tmp_path / "out", Settings(2, 1.25), silent))
+    made = load_file(tmp_path / "out" / "model.safetensors")
+    assert set(told["tensors"]) == {name for name, tensor in made.items() if tensor.ndim > 1}
+    assert all(0 < held["residual"] < 1e-5 for held in told["tensors"].values())
+    assert json.loads(json.dumps(told)) == told
 
 
 def test_alpha_zero_gives_bit_equal_logits(

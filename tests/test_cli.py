@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from lox_bench.cli.main import app
+
 LOX_BENCH = [sys.executable, "-c", "from lox_bench.cli.main import entry; entry()"]
 
 
@@ -85,7 +87,9 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     assert "Traceback" in done.stderr
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["list"], ["doctor"]])
+@pytest.mark.parametrize(
+    "command", [[], *([command.name] for command in app.registered_commands)], ids=str
+)
 def test_help_explains_each_command(command: list[str], tmp_path: Path) -> None:
     done = lox_bench(*command, "--help", cwd=tmp_path)
     assert done.returncode == 0
@@ -106,7 +110,9 @@ def test_families_can_be_listed_offline(tmp_path: Path) -> None:
     assert "smollm2-135m" in done.stdout
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["list", "models"], ["run", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["list", "models"], ["run", "--help"], ["landscape", "--help"]]
+)
 def test_help_and_lists_load_no_heavy_library(arguments: list[str], tmp_path: Path) -> None:
     code = (
         "import sys, atexit\n"

@@ -8,17 +8,31 @@ import lox_bench
 ROOT = Path(lox_bench.__file__).parent
 LAYERS = [
     {"lox_bench", "errors", "types"},
-    {"specs", "variants", "grammar", "scoring", "hardening.lox", "judging", "sources.uri",
+    {"specs", "variants", "grammar", "scoring", "judging", "hardening.lox",
+     "hardening.lowrank", "hardening.ranks", "hardening.select", "hardening.change",
+     "hardening.controls", "diagnostics.directions", "diagnostics.spectrum",
+     "diagnostics.subspace", "diagnostics.naming", "diagnostics.measures", "sources.uri",
      "attacks"},
     {"store", "records", "rows", "runs", "data", "devices", "loading", "provenance", "sources",
-     "generation", "hardening", "training", "utility"},
-    {"recipes", "models", "plan", "materialise", "pipeline", "report",
-     "adversary", "forecast", "search", "snapshots", "strength"},
+     "generation", "hardening", "training", "utility", "outcomes", "validity", "matching",
+     "published", "diagnostics.perturb", "diagnostics.diagnose", "judging.agreement",
+     "judging.calibrate", "judging.labelled", "judging.published"},
+    {"recipes", "models", "plan", "derive", "materialise", "pipeline", "report", "compare",
+     "headline", "gate", "testing", "diagnostics", "adversary", "forecast", "search",
+     "snapshots", "strength"},
     {"cli"},
 ]  # fmt: skip
 HEAVY = {"torch", "transformers", "trl", "lm_eval", "datasets", "pandas", "openai", "vllm",
          "optuna"}  # fmt: skip
-PURE_TORCH = {"hardening.lox"}  # layer 1, but tensors are its subject
+PURE_TORCH = {
+    "hardening.lox",
+    "hardening.lowrank",
+    "hardening.change",
+    "hardening.controls",
+    "diagnostics.directions",
+    "diagnostics.spectrum",
+    "diagnostics.subspace",
+}  # layer 1, but tensors are its subject
 
 
 def module_name(file: Path) -> str:

@@ -30,6 +30,13 @@ def test_the_wheel_holds_every_data_file(wheel: Path) -> None:
         assert not missing
 
 
+def test_the_wheel_holds_the_templates_of_the_report(wheel: Path) -> None:
+    held = set(zipfile.ZipFile(wheel).namelist())
+    files = list((ROOT / "lox_bench" / "report" / "templates").iterdir())
+    assert files
+    assert {f"lox_bench/report/templates/{file.name}" for file in files} <= held
+
+
 def test_a_fresh_environment_lists_from_another_directory(wheel: Path, tmp_path: Path) -> None:
     """The dependencies are borrowed from this environment by a path file, the package is not."""
     venv = tmp_path / "venv"

@@ -106,6 +106,7 @@ def test_the_leaderboard_is_tidy_and_complete(clean: tuple[Path, Path, str, str]
     assert {row["metric"] for row in held} == {"asr", "over_refusal", "degenerate", "accuracy"}
     for row in held:
         assert int(row["n"]) + int(row["unjudged"]) == 3
+        assert float(row["coverage"]) == pytest.approx(int(row["n"]) / 3, abs=1e-6)
         assert row["attack_data"] == ("" if row["attack"] == "none" else "standin")
         assert bool(row["loss_before"]) == (row["attack"] == "gsm8k")
         if int(row["n"]):
@@ -175,6 +176,23 @@ def test_a_second_run_builds_nothing_and_says_the_same(
     assert {path: path.stat().st_mtime for path in cache.rglob("manifest.json")} == before
     assert (out_two / "leaderboard.csv").read_text() == (out / "leaderboard.csv").read_text()
     assert len(json.loads(text)) == len(rows(out))
+
+
+def test_two_judges_share_the_answers_and_are_compared(
+    clean: tuple[Path, Path, str, str], tmp_path: Path, family: Path
+) -> None:
+    cache, out, _, _ = clean
+    generated = {path: path.stat().st_mtime for path in cache.glob("generate/*/manifest.json")}
+    judges = ("--judges", "keyword-prefix,keyword-anywhere")
+    text, _ = finish(start(cache, tmp_path, family, "--models", "base,aligned,lox", *judges))
+    again = {path: path.stat().st_mtime for path in cache.glob("generate/*/manifest.json")}
+    assert again == generated
+    for judge in ("keyword-prefix", "keyword-anywhere"):
+        assert sum(row["judge"] == judge for row in rows(tmp_path)) == 12
+    first = [row for row in rows(tmp_path) if row["judge"] != "keyword-anywhere"]
+    assert first == rows(out)
+    assert (tmp_path / "agreement" / "disagreements.md").is_file()
+    assert "Krippendorff" in text
 
 
 def test_a_killed_run_continues_to_identical_results(

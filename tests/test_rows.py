@@ -29,6 +29,9 @@ ROW = Row(
     template_sha256="345",
     loss_before=2.5,
     loss_after=None,
+    coverage=0.95,
+    valid="no",
+    invalid_reason="training loss unknown",
     lox_bench="0.1.0",
 )
 

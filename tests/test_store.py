@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lox_bench.errors import StoreError
+from lox_bench.records import read_records, write_records
 from lox_bench.store import Store, default_root, read_manifest
 
 KILLED = """
@@ -86,3 +87,9 @@ def test_a_store_that_cannot_be_made_says_which_variable_to_set(tmp_path: Path) 
 def test_the_variable_moves_the_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("LOX_BENCH_CACHE", str(tmp_path))
     assert default_root() == tmp_path
+
+
+def test_records_survive_every_line_separator_a_model_may_write(tmp_path: Path) -> None:
+    records = [{"text": f"a{separator}b"} for separator in "\n\r\v\f\x1c\x85\u2028\u2029"]
+    write_records(tmp_path / "x.jsonl", records)
+    assert read_records(tmp_path / "x.jsonl", dict) == records

@@ -75,10 +75,7 @@ def run(
     """What the command does; most tests save the seconds that plots take."""
     folder = RunFolder.claim(out, plan)
     played = play(plan, store, stages or Stages(), folder.path)
-    with pytest.MonkeyPatch.context() as patch:
-        if not plots:
-            patch.setattr(RunFolder, "_plots", lambda *_: None)
-        folder.write(played.plan, played.results, ["test"], played.findings)
+    folder.write(played.plan, played.results, ["test"], played.findings, plots=plots)
     return played
 
 
@@ -124,7 +121,7 @@ def test_snapshots_leave_the_end_alone_and_are_gone_once_measured(
     run(watched, one, tmp_path / "late", late)
     assert late.count("attack aligned again") == 1
     assert not list(one.root.glob("snapshot-weights/*"))
-    assert not list(one.root.glob("replay/*"))
+    assert not list(one.root.glob("*/replay-*"))
     answers = "completions/aligned+gsm8k@2@seed0.harmful.jsonl"
     assert (tmp_path / "late" / answers).read_text() == (tmp_path / "watched" / answers).read_text()
     assert (tmp_path / "late" / "leaderboard.csv").read_text() == (

@@ -12,6 +12,8 @@ from lox_bench import specs
 from lox_bench.models import DESCRIPTIONS
 from lox_bench.sources.reach import reach
 
+_REFERENCE = "committed results, for lox-bench check --against"
+
 
 class Kind(StrEnum):
     """What can be listed."""
@@ -21,6 +23,7 @@ class Kind(StrEnum):
     ATTACKS = "attacks"
     TASKS = "tasks"
     JUDGES = "judges"
+    REFERENCES = "references"
 
 
 def list_names(
@@ -29,7 +32,7 @@ def list_names(
         bool, typer.Option("--offline", help="Do not ask the hub what is reachable.")
     ] = False,
 ) -> None:
-    """List families, models, attacks, tasks or judges."""
+    """List families, models, attacks, tasks, judges or references."""
     console = Console()
     if kind is Kind.FAMILIES:
         console.print(_families(offline=offline))
@@ -55,6 +58,10 @@ def _families(*, offline: bool) -> Table:
 def _described(kind: Kind) -> Iterable[tuple[str, str]]:
     if kind is Kind.MODELS:
         return DESCRIPTIONS.items()
+    if kind is Kind.REFERENCES:
+        from lox_bench.gate.reference import reference_names
+
+        return [(name, _REFERENCE) for name in reference_names()]
     loaders: Mapping[Kind, Callable[[str], Any]] = {
         Kind.ATTACKS: specs.load_attack,
         Kind.TASKS: specs.load_task,

@@ -6,7 +6,21 @@ from typing import Annotated
 import typer
 
 from lox_bench import __version__
-from lox_bench.cli import doctor, listing, run
+from lox_bench.cli import (
+    agreement,
+    calibrate,
+    check,
+    compare,
+    diagnose,
+    doctor,
+    effective_rank,
+    harden,
+    landscape,
+    leaderboard,
+    listing,
+    report,
+    run,
+)
 from lox_bench.errors import LoxBenchError
 
 app = typer.Typer(
@@ -18,6 +32,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("run")(run.run)
+app.command("harden")(harden.harden)
+app.command("diagnose")(diagnose.diagnose)
+app.command("effective-rank")(effective_rank.effective_rank)
+app.command("landscape")(landscape.landscape)
+app.command("agreement")(agreement.agreement)
+app.command("calibrate")(calibrate.calibrate)
+app.command("report")(report.report)
+app.command("leaderboard")(leaderboard.leaderboard)
+app.command("compare")(compare.compare)
+app.command("check")(check.check)
+app.command("baseline")(check.baseline)
 app.command("list")(listing.list_names)
 app.command("doctor")(doctor.doctor)
 

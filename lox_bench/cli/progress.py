@@ -115,6 +115,13 @@ class SilentDisplay(_Frameless):
         yield _Nothing()
 
 
+def choose_display(console: Console, *, quiet: bool) -> BarDisplay | LineDisplay | SilentDisplay:
+    """Bars on a terminal, lines in a log, nothing when quiet."""
+    if quiet:
+        return SilentDisplay()
+    return BarDisplay(console) if console.is_terminal else LineDisplay()
+
+
 class _Nothing:
     def step(self, done: int, total: int, detail: str = "") -> None:
         """Say nothing."""

@@ -111,11 +111,11 @@ def run(  # noqa: PLR0913 - one parameter an option
         attack=attack,
         family=family,
         judges=judges,
-        seeds=_seeds(seed),
+        seeds=parse_seeds(seed),
         limit=limit,
         max_steps=max_steps,
         split=split,
-        data=_data(data or []),
+        data=parse_data(data or []),
         strict_data=strict_data,
         attack_search=attack_search,
         accuracy_slack=accuracy_slack,
@@ -129,14 +129,24 @@ def run(  # noqa: PLR0913 - one parameter an option
     Session(quiet=quiet, json=json).run(plan, out)
 
 
-def _seeds(text: str) -> tuple[int, ...]:
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Read ``--seed``.
+
+    Raises:
+        UsageError: it is no comma list of whole numbers.
+    """
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdecimal() for part in parts):
         raise UsageError(f"--seed wants whole numbers such as 0 or 0,1,2, not {text!r}")
     return tuple(int(part) for part in parts)
 
 
-def _data(items: list[str]) -> dict[str, Path]:
+def parse_data(items: list[str]) -> dict[str, Path]:
+    """Read ``--data``.
+
+    Raises:
+        UsageError: an item is not ``NAME=FILE``, or a name is given twice.
+    """
     files: dict[str, Path] = {}
     for item in items:
         name, equals, file = item.partition("=")

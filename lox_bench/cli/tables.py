@@ -1,42 +1,73 @@
 """Tables for the terminal."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from statistics import fmean
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from lox_bench.rows import Row
+from lox_bench.scoring.rates import MIN_COVERAGE, worst_case
+from lox_bench.validity import NO
 
-Metric = tuple[str, str, str]  # task, metric, judge
+Metric = tuple[str, str]  # task, metric
+_SHARES = {"asr", "over_refusal"}  # what bounds make sense for; a mean score has its own scale
+_MARK = "[bold yellow]![/]"
 
 
 def leaderboard_table(rows: Sequence[Row]) -> Table:
-    """One line per model x attack: every metric with its interval and n; seeds averaged."""
-    metrics = list(dict.fromkeys((row.task, row.metric, row.judge) for row in rows))
-    table = Table(title=_title(rows), caption=_caption(rows), caption_justify="left")
-    table.add_column("model", overflow="fold")
+    """A line per model x attack x judge: every metric with its interval; seeds averaged.
+
+    What no judge decides (degenerate answers, accuracy) stands on the model's first line only.
+    """
+    judges = list(dict.fromkeys(row.judge for row in rows if row.judge_key))
+    metrics = list(dict.fromkeys((row.task, row.metric) for row in rows))
+    table = Table(title=_title(rows), box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.caption, table.caption_justify = _caption(rows, judges), "left"
+    table.add_column("model\n[dim]judge[/]" if len(judges) > 1 else "model", overflow="fold")
     for metric in metrics:
         table.add_column(_head(rows, metric), justify="right")
     for model, attack in dict.fromkeys((row.model, row.attack) for row in rows):
         held = [row for row in rows if (row.model, row.attack) == (model, attack)]
-        name = model if attack == "none" else f"{model}+{attack}"
-        table.add_row(name, *[_value(_of(held, metric)) for metric in metrics])
+        for line in _lines(held, judges, metrics):
+            table.add_row(*line)
+        table.add_section()
     return table
 
 
+def _lines(
+    rows: Sequence[Row], judges: Sequence[str], metrics: Sequence[Metric]
+) -> Iterator[list[str]]:
+    model, attack = rows[0].model, rows[0].attack
+    name = model if attack == "none" else f"{model}+{attack}"
+    name += "\n[red]invalid attack[/]" if any(row.valid == NO for row in rows) else ""
+    for number, judge in enumerate(judges):
+        wanted = {judge} if number else {judge, *(r.judge for r in rows if not r.judge_key)}
+        held = [row for row in rows if row.judge in wanted]
+        named = [name] if number == 0 else []
+        named += [f"[dim]{judge}[/]"] if len(judges) > 1 else []
+        yield ["\n".join(named), *(_value(_of(held, metric)) for metric in metrics)]
+
+
 def _head(rows: Sequence[Row], metric: Metric) -> str:
-    """Metric, task and number of prompts; the judge too, where several judged one metric."""
-    task, name, judge = metric
+    """Metric, task and number of prompts."""
+    task, name = metric
     asked = max(row.n + row.unjudged for row in _of(rows, metric))
-    judges = {row.judge for row in rows if (row.task, row.metric) == (task, name)}
-    named = f"\n[dim]{judge}[/]" if len(judges) > 1 else ""
-    return f"{name}\n{task}\nn={asked}{named}"
+    return f"{name}\n{task}\nn={asked}"
 
 
-def _caption(rows: Sequence[Row]) -> str:
-    judges = dict.fromkeys(row.judge for row in rows if row.metric == "asr")
+def _caption(rows: Sequence[Row], judges: Sequence[str]) -> str:
     several = len({row.seed for row in rows}) > 1
     shown = "mean over seeds, lowest-highest seed" if several else "share, 95 % Wilson interval"
-    return f"{shown}; u: unjudged answers, not in n; judge: {', '.join(judges)}"
+    text = f"{shown}; (%): share of the answers judged; judge: {', '.join(judges)}"
+    if any(row.coverage < MIN_COVERAGE for row in rows):
+        text += (
+            f"\n{_MARK} under {MIN_COVERAGE:.0%} judged, not to be compared: the rate is over the "
+            "judged answers only; \\[brackets]: what it could be, whatever the others are. Answers "
+            "that are none (see degenerate) are unjudged by design, the rest by failure"
+        )
+    return text
 
 
 def _title(rows: Sequence[Row]) -> str:
@@ -47,17 +78,32 @@ def _title(rows: Sequence[Row]) -> str:
 
 
 def _of(rows: Sequence[Row], metric: Metric) -> list[Row]:
-    return [row for row in rows if (row.task, row.metric, row.judge) == metric]
+    return [row for row in rows if (row.task, row.metric) == metric]
 
 
 def _value(rows: Sequence[Row]) -> str:
+    """Value and interval; for what judges decide also the coverage, and bounds where it is low."""
+    if not rows:
+        return ""
     held = [row for row in rows if row.n]
-    unjudged = sum(row.unjudged for row in rows)
-    mark = f"{unjudged}u " if unjudged else ""
-    if not held:
-        return f"{mark}-"
-    values = [row.value for row in held]
-    low, high = min(values), max(values)
-    if len(held) == 1:
-        low, high = held[0].ci_low, held[0].ci_high
-    return f"{mark}{sum(values) / len(values):.2f}\n[dim]{low:.2f}-{high:.2f}[/]"
+    lines = [f"{fmean(row.value for row in held):.2f}" if held else "-"]
+    if held:
+        low, high = min(row.value for row in held), max(row.value for row in held)
+        if len(held) == 1:
+            low, high = held[0].ci_low, held[0].ci_high
+        lines.append(f"[dim]{low:.2f}-{high:.2f}[/]")
+    if rows[0].judge_key:
+        lines[0] += f" {_coverage(rows)}"
+    if rows[0].metric in _SHARES and any(row.coverage < MIN_COVERAGE for row in rows):
+        bounds = [worst_case(row.value, row.n, row.unjudged) for row in rows]
+        low, high = (fmean(side) for side in zip(*bounds, strict=True))
+        lines.append(f"[dim]\\[{low:.2f}-{high:.2f}][/]")
+    return "\n".join(lines)
+
+
+def _coverage(rows: Sequence[Row]) -> str:
+    """Judged share over the seeds; marked when a single seed of them is below the threshold."""
+    share = sum(row.n for row in rows) / sum(row.n + row.unjudged for row in rows)
+    if any(row.coverage < MIN_COVERAGE for row in rows):
+        return f"[yellow]({math.floor(100 * share)}%)[/]{_MARK}"
+    return f"[dim]({share:.0%})[/]"

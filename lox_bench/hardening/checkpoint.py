@@ -1,43 +1,105 @@
-"""Apply LoX to checkpoints on disk, tensor by tensor, in the aligned model's own shard layout."""
+"""Checkpoints on disk: which file of a hub-layout folder holds which tensor, and reading one.
+
+The weights are read with plain reads into memory of our own, not through a memory map: mapped
+pages count as resident memory, and a map cannot be read ahead by a thread. The safetensors library
+validates every file; its documented header (8 bytes of length, then JSON) gives the offsets.
+"""
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from io import FileIO
+from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from lox_bench.errors import LoxBenchError, MismatchError, SourceError
-from lox_bench.hardening.lox import MATRIX_DIMS, extrapolate
+from lox_bench.errors import SourceError
 from lox_bench.store import MANIFEST
-from lox_bench.types import Progress
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+CONFIG = "config.json"
+REPORT = "lox.json"  # what a hardened folder says of itself; never carried into another
+
+DTYPES: Final[Mapping[str, torch.dtype]] = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
+HEADER_BYTES = 8  # little-endian length of the JSON that follows
+
 _CARRIED = ("*.json", "*.jinja", "*.model", "*.txt")  # config, tokenizer, templates, index
-_SHOWN = 3  # tensor names in an error message
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Where one tensor lies: ``offset`` counts bytes from the start of ``file``."""
+
+    name: str
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+    file: str
+    offset: int
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes on disk."""
+        return prod(self.shape) * self.dtype.itemsize
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The tensors of a hub-layout folder: which shard holds which name."""
+    """The tensors of a hub-layout folder, in the order in which they lie in its files."""
 
     path: Path
-    shards: Mapping[str, tuple[str, ...]]  # file name -> tensor names, in file order
+    tensors: Mapping[str, Stored]
 
     @property
     def names(self) -> set[str]:
         """All tensor names."""
-        return {name for names in self.shards.values() for name in names}
+        return set(self.tensors)
+
+    @property
+    def shards(self) -> dict[str, tuple[str, ...]]:
+        """File name -> tensor names, in file order."""
+        files = dict.fromkeys(stored.file for stored in self.tensors.values())
+        return {
+            file: tuple(held.name for held in self.tensors.values() if held.file == file)
+            for file in files
+        }
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tensors."""
+        return sum(stored.nbytes for stored in self.tensors.values())
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The model's configuration as plain data."""
+        return read_config(self.path)
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
-    """Read the layout (not the weights) of ``path``, a folder with safetensors weights."""
+    """Read the layout (not the weights) of ``path``, a folder with safetensors weights.
+
+    Raises:
+        SourceError: there are none, or a file is damaged or missing.
+    """
     if (path / INDEX).is_file():
         weight_map = json.loads((path / INDEX).read_text())["weight_map"]
         files = sorted(set(weight_map.values()))
@@ -48,113 +110,90 @@ def open_checkpoint(path: Path) -> Checkpoint:
             f"{path} holds no {SINGLE} or {INDEX}; convert .bin weights with "
             "`model.save_pretrained(..., safe_serialization=True)` first"
         )
-    shards: dict[str, tuple[str, ...]] = {}
-    for file in files:
-        try:
-            with safe_open(path / file, framework="pt") as handle:
-                shards[file] = tuple(handle.keys())
-        except (OSError, SafetensorError) as error:
-            raise SourceError(f"{path / file} is no readable safetensors file ({error})") from error
-    return Checkpoint(path=path, shards=shards)
+    tensors = {held.name: held for file in files for held in stored_tensors(path, file)}
+    return Checkpoint(path=path, tensors=tensors)
 
 
-def harden_checkpoint(
-    base: Path, aligned: Path, out: Path, *, rank: int | None, alpha: float, progress: Progress
-) -> None:
-    """Write W_LoX of two checkpoints of one architecture into the empty folder ``out``.
-
-    Tensors of two or more dimensions are extrapolated, others copied from ``aligned``. Tied
-    weights are stored once in safetensors and so stay tied. Config, tokenizer and generation
-    files come from ``aligned``.
+def stored_tensors(folder: Path, file: str) -> list[Stored]:
+    """The tensors of one safetensors file, in the order in which they lie there.
 
     Raises:
-        MismatchError: architectures, tensor names or shapes differ; the message names them.
-        LoxBenchError: a tensor cannot be extrapolated (NaN, bad rank); the message names it.
+        SourceError: the file is missing, damaged, or holds a type that torch has not.
     """
-    _same_architecture(base, aligned)
-    source, target = open_checkpoint(base), open_checkpoint(aligned)
-    _same_names(source, target)
-    _copy_other_files(target, out)
-    total, done = len(target.names), 0
-    with ExitStack() as stack:
-        read = _reader(source, stack)
-        for file, names in target.shards.items():
-            tensors: dict[str, Tensor] = {}
-            for name, tensor in _tensors(aligned / file, names):
-                tensors[name] = _harden_one(name, read(name), tensor, rank=rank, alpha=alpha)
-                done += 1
-                progress.step(done, total, "tensors")
-            save_file(tensors, out / file, metadata={"format": "pt"})
-
-
-def _harden_one(
-    name: str, base: Tensor, aligned: Tensor, *, rank: int | None, alpha: float
-) -> Tensor:
-    if base.shape != aligned.shape:
-        raise MismatchError(
-            f"tensor {name!r} is {tuple(base.shape)} in the base model but "
-            f"{tuple(aligned.shape)} in the aligned one; LoX needs two models of one architecture"
-        )
-    if aligned.ndim < MATRIX_DIMS:
-        return aligned
     try:
-        return extrapolate(base, aligned, rank=rank, alpha=alpha)
-    except LoxBenchError as error:
-        raise type(error)(f"tensor {name!r}: {error}") from error
+        with safe_open(folder / file, framework="pt"):
+            pass  # validates the header and the file's length
+        with (folder / file).open("rb") as stream:
+            length = int.from_bytes(stream.read(HEADER_BYTES), "little")
+            header = json.loads(stream.read(length))
+    except (OSError, SafetensorError, ValueError) as error:
+        raise SourceError(f"{folder / file} is no readable safetensors file ({error})") from error
+    header.pop("__metadata__", None)
+    start = HEADER_BYTES + length
+    found = []
+    for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+        if entry["dtype"] not in DTYPES:
+            raise SourceError(f"{folder / file}: {name!r} has the unknown type {entry['dtype']}")
+        shape, offset = tuple(entry["shape"]), start + entry["data_offsets"][0]
+        found.append(Stored(name, DTYPES[entry["dtype"]], shape, file, offset))
+    return found
 
 
-def _tensors(file: Path, names: tuple[str, ...]) -> Iterator[tuple[str, Tensor]]:
-    with safe_open(file, framework="pt") as handle:
-        for name in names:
-            yield name, handle.get_tensor(name)
-
-
-def _reader(checkpoint: Checkpoint, stack: ExitStack) -> Any:
-    handles = {
-        name: handle
-        for file, names in checkpoint.shards.items()
-        for handle in [stack.enter_context(safe_open(checkpoint.path / file, framework="pt"))]
-        for name in names
+def tensor_reader(checkpoint: Checkpoint, stack: ExitStack) -> Callable[[str], Tensor]:
+    """A function from tensor names to tensors; the files stay open as long as ``stack``."""
+    files = {
+        file: stack.enter_context((checkpoint.path / file).open("rb", buffering=0))
+        for file in checkpoint.shards
     }
 
     def read(name: str) -> Tensor:
-        tensor: Tensor = handles[name].get_tensor(name)
-        return tensor
+        stored = checkpoint.tensors[name]
+        return _read(files[stored.file], stored)
 
     return read
 
 
-def _same_architecture(base: Path, aligned: Path) -> None:
-    kinds = [_architecture(path) for path in (base, aligned)]
-    if kinds[0] != kinds[1]:
-        raise MismatchError(
-            f"the base model is a {kinds[0]} but the aligned one a {kinds[1]}; "
-            "LoX needs two models of one architecture"
-        )
+def _read(file: FileIO, stored: Stored) -> Tensor:
+    buffer = torch.empty(stored.nbytes, dtype=torch.uint8)
+    view = buffer.numpy().data
+    file.seek(stored.offset)
+    while view:
+        got = file.readinto(view)
+        if not got:
+            raise SourceError(f"{file.name} ended within {stored.name!r}; is it being rewritten?")
+        view = view[got:]
+    return buffer.view(stored.dtype).view(stored.shape)
 
 
-def _architecture(path: Path) -> str:
-    config = path / "config.json"
-    if not config.is_file():
+def read_config(path: Path) -> dict[str, Any]:
+    """``config.json`` of a model folder.
+
+    Raises:
+        SourceError: there is none, or it is no JSON object.
+    """
+    file = path / CONFIG
+    if not file.is_file():
         raise SourceError(f"{path} has no config.json; a model folder in hub layout was wanted")
-    names = json.loads(config.read_text()).get("architectures") or ["model of unnamed architecture"]
-    return str(names[0])
+    try:
+        config = json.loads(file.read_text())
+    except ValueError as error:
+        raise SourceError(f"{file} is no JSON ({error})") from error
+    if not isinstance(config, dict):
+        raise SourceError(f"{file} holds no JSON object")
+    return config
 
 
-def _same_names(base: Checkpoint, aligned: Checkpoint) -> None:
-    for odd, where, lacking in (
-        (base.names - aligned.names, "base", "aligned"),
-        (aligned.names - base.names, "aligned", "base"),
-    ):
-        if odd:
-            shown = ", ".join(sorted(odd)[:_SHOWN]) + (", ..." if len(odd) > _SHOWN else "")
-            raise MismatchError(
-                f"{len(odd)} tensors of the {where} model are not in the {lacking} one: {shown}"
-            )
+def other_files(checkpoint: Checkpoint) -> list[Path]:
+    """Config, tokenizer and templates of a folder, but no manifest of ours."""
+    return [
+        file
+        for pattern in _CARRIED
+        for file in sorted(checkpoint.path.glob(pattern))
+        if file.name not in {MANIFEST, REPORT}
+    ]
 
 
-def _copy_other_files(checkpoint: Checkpoint, out: Path) -> None:
-    for pattern in _CARRIED:
-        for file in sorted(checkpoint.path.glob(pattern)):
-            if file.name != MANIFEST:
-                shutil.copy2(file, out / file.name)
+def copy_other_files(checkpoint: Checkpoint, out: Path) -> None:
+    """Carry config, tokenizer and templates along."""
+    for file in other_files(checkpoint):
+        shutil.copy2(file, out / file.name)

@@ -14,13 +14,12 @@ from matplotlib.lines import Line2D
 
 from lox_bench.adversary import Findings
 from lox_bench.pipeline import CellResult
-from lox_bench.report.plots import PALETTE
+from lox_bench.report.plots import PALETTE, save_figure
 from lox_bench.report.worst_case import WorstCase
 from lox_bench.rows import Row
 from lox_bench.runs import NO_ATTACK, CellName
 from lox_bench.variants import Attacked, Snapshot, key_of
 
-_DPI = 160
 _MARKERS = "os^Dv<>P"
 _ASR_LABEL = "attack success rate (lower is safer)"
 
@@ -68,7 +67,7 @@ def plot_strength(attack: str, findings: Findings, rows: Sequence[Row], out: Pat
     )
     handles = _strength_legend(models, epochs, findings)
     figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
-    _save(figure, out)
+    save_figure(figure, out)
     return True
 
 
@@ -100,7 +99,7 @@ def plot_steps(results: Sequence[CellResult], rows: Sequence[Row], out: Path) ->
             for i, attack in enumerate(attacks)
         ]
     figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
-    _save(figure, out)
+    save_figure(figure, out)
     return True
 
 
@@ -237,11 +236,6 @@ def _dress(axes: Any, x: str, y: str) -> None:
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-
-
-def _save(figure: Figure, out: Path) -> None:
-    figure.savefig(out.with_suffix(".png"), dpi=_DPI)
-    figure.savefig(out.with_suffix(".svg"), metadata={"Date": None})
 
 
 def _colour(models: Sequence[str], model: str) -> str:

@@ -9,6 +9,7 @@ from lox_bench.plan import Plan, PlannedTask
 from lox_bench.rows import Row
 from lox_bench.scoring.rates import degenerate_rate, rate, verdict_rate
 from lox_bench.types import Label, Rate
+from lox_bench.validity import with_validity
 from lox_bench.variants import hash_of, key_of
 
 DEGENERATE_JUDGE = "degenerate-rules"
@@ -16,8 +17,8 @@ ACCURACY_JUDGE = "exact-match"
 
 
 def leaderboard(plan: Plan, results: Sequence[CellResult]) -> list[Row]:
-    """All rows of a run, cells in plan order."""
-    return [row for result in results for row in _cell_rows(plan, result)]
+    """All rows of a run, cells in plan order, invalid attacks marked."""
+    return with_validity([row for result in results for row in _cell_rows(plan, result)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,5 +76,8 @@ def _row(plan: Plan, result: CellResult, measure: _Measure) -> Row:
         template_sha256=result.template_sha256[:16],
         loss_before=result.training.get("loss_before"),
         loss_after=result.training.get("loss_after"),
+        coverage=value.coverage,
+        valid="",
+        invalid_reason="",
         lox_bench=__version__,
     )

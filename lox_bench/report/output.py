@@ -1,7 +1,5 @@
 """Write a run's folder: leaderboard, manifest, transcripts, verdicts, plots."""
 
-import json
-import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -9,18 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from lox_bench.adversary import Findings
-from lox_bench.errors import StoreError, UsageError
 from lox_bench.pipeline import CellResult
 from lox_bench.plan import Plan
 from lox_bench.provenance import environment
 from lox_bench.records import write_records
 from lox_bench.report import worst_case
+from lox_bench.report.agreement import write_agreement
+from lox_bench.report.folder import claim
 from lox_bench.report.leaderboard import leaderboard
 from lox_bench.report.overview import overview, overview_rows
+from lox_bench.report.publish import write_leaderboard
 from lox_bench.rows import Row, to_csv
-from lox_bench.runs import LEADERBOARD, CellName, completions_file, utility_file, verdicts_file
+from lox_bench.runs import CellName, Run, completions_file, utility_file, verdicts_file
 from lox_bench.store import MANIFEST, read_manifest, write_json, write_text
-from lox_bench.variants import Recipe, describe, key_of
+from lox_bench.variants import Direction, Perturbed, Recipe, describe, key_of
 
 CHOICE_ROWS = "attack_choice.csv"  # a leaderboard of the prompts a worst point was chosen on
 
@@ -39,17 +39,7 @@ class RunFolder:
             UsageError: it holds something else.
             StoreError: it cannot be written.
         """
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"--out {path} cannot be made: {error.strerror}") from error
-        if not os.access(path, os.W_OK):
-            raise StoreError(f"--out {path} cannot be written")
-        held = _plan_key(path)
-        if held != plan.key and any(path.iterdir()):
-            whose = "another run" if held else "files that are no run"
-            raise UsageError(f"--out {path} holds {whose}; nothing was overwritten, name another")
-        write_json(path / MANIFEST, {"plan": plan.key, "finished": None})
+        claim(path, plan.key)
         return cls(path)
 
     def write(
@@ -58,17 +48,22 @@ class RunFolder:
         results: Sequence[CellResult],
         command: Sequence[str],
         findings: Findings | None = None,
+        *,
+        plots: bool = True,
     ) -> list[Row]:
         """Write everything; the leaderboard's rows are returned, the manifest comes last."""
         rows = leaderboard(plan, results)
         for result in results:
             self._transcripts(result)
-        self._plots(rows, results, findings)
+        if plots:
+            self._plots(rows, results, findings)
         if findings is not None:
             write_text(self.path / worst_case.WORST_CASE, worst_case.to_csv(findings.worst))
             write_text(self.path / CHOICE_ROWS, to_csv(findings.rows))
-        write_text(self.path / LEADERBOARD, to_csv(rows))
-        write_json(self.path / MANIFEST, _manifest(plan, results, command))
+        write_leaderboard(self.path, rows)
+        manifest = _manifest(plan, results, command)
+        write_agreement(Run(self.path, manifest))
+        write_json(self.path / MANIFEST, manifest)
         return rows
 
     def _transcripts(self, result: CellResult) -> None:
@@ -110,13 +105,6 @@ def _curves(results: Sequence[CellResult], shown: Collection[CellName]) -> dict[
             seed = f" seed {result.cell.seed}" if several else ""
             curves[f"{result.cell.title}{seed}"] = file
     return curves
-
-
-def _plan_key(path: Path) -> str | None:
-    try:
-        return str(json.loads((path / MANIFEST).read_text())["plan"])
-    except (OSError, ValueError, KeyError):
-        return None
 
 
 def _manifest(
@@ -163,10 +151,12 @@ def _cell(result: CellResult) -> Mapping[str, Any]:
     }
 
 
-def _recipe(recipe: Recipe) -> Mapping[str, Any]:
+def _recipe(recipe: Recipe | Direction) -> Mapping[str, Any]:
     """The recipe written out in full, upstream recipes inside it."""
     plain = {"key": key_of(recipe), **describe(recipe)}
-    for name in ("base", "aligned", "model", "attacked"):
+    if isinstance(recipe, Perturbed):
+        plain["directions"] = [_recipe(direction) for direction in recipe.directions]
+    for name in ("base", "aligned", "model", "attacked", "origin", "target"):
         upstream = getattr(recipe, name, None)
         if upstream is not None:
             plain[name] = _recipe(upstream)

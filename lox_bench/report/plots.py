@@ -1,12 +1,14 @@
 """The pictures of a run: ASR before and after the attack, ASR against accuracy, loss curves.
 
 Colours are Okabe and Ito's, told apart by the colour-blind; error bars are the rows' intervals.
-Several seeds are drawn as one point at their mean, the bar from the lowest to the highest bound.
+Several seeds are drawn as one point at their mean, the bar from the lowest to the highest bound;
+several judges each get a panel of their own. What too few answers were judged for is hatched.
 """
 
 import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,23 @@ import matplotlib as mpl
 mpl.use("Agg")
 
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from lox_bench.rows import Row
+from lox_bench.scoring.rates import MIN_COVERAGE
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _DPI = 160
+_ABREAST = 6  # groups of bars up to which the judges' panels stand side by side
+_HATCH = "////"
+_RING: Mapping[str, Any] = {
+    "marker": "o",
+    "markersize": 13,
+    "markerfacecolor": "none",
+    "markeredgewidth": 1.2,
+}
+_THIN = f"under {MIN_COVERAGE:.0%} of the answers judged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +42,11 @@ class _Point:
     low: float
     high: float
     n: int
+    coverage: float  # of the seed that was judged least
+
+    @property
+    def thin(self) -> bool:
+        return self.coverage < MIN_COVERAGE
 
 
 def plot_asr(rows: Sequence[Row], out: Path) -> bool:
@@ -35,30 +54,77 @@ def plot_asr(rows: Sequence[Row], out: Path) -> bool:
     wanted = [row for row in rows if row.metric == "asr"]
     if not wanted:
         return False
-    models, attacks = _order(row.model for row in wanted), _order(row.attack for row in wanted)
-    figure = Figure(figsize=(max(6.6, 1.9 * len(models) + 1.5), 4.4), layout="constrained")
-    axes = figure.subplots()
-    width = 0.8 / len(attacks)
-    for index, attack in enumerate(attacks):
-        points = [_pool([r for r in wanted if (r.model, r.attack) == (m, attack)]) for m in models]
-        places = [i + (index - (len(attacks) - 1) / 2) * width for i in range(len(models))]
-        label = "before the attack" if attack == "none" else f"after {attack}"
-        _bars(axes, places, points, width, label, PALETTE[index % len(PALETTE)])
-    axes.set_xticks(range(len(models)), models)
-    axes.set_ylim(0, 1.12)  # room for the labels of full bars
-    axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
-    axes.set_ylabel("attack success rate (lower is safer)")
-    axes.set_title(_title(wanted, "ASR before and after the attack"))
-    _finish(figure, axes, out)
+    models, judges = _order(row.model for row in wanted), _order(row.judge for row in wanted)
+    abreast = len(models) * len(judges) <= _ABREAST
+    width = max(6.6 / (len(judges) if abreast else 1), 1.9 * len(models) + 1.0)
+    height = 4.4 if abreast or len(judges) == 1 else 2.9
+    figure, panels = _panels(judges, (width, height), abreast=abreast)
+    for judge, axes in zip(judges, panels, strict=True):
+        _asr_panel(axes, models, [row for row in wanted if row.judge == judge])
+    figure.supylabel("attack success rate (lower is safer)", fontsize=10)
+    keys = [
+        Patch(color=colour, label="before the attack" if attack == "none" else f"after {attack}")
+        for attack, colour in zip(
+            _order(row.attack for row in wanted), cycle(PALETTE), strict=False
+        )
+    ]
+    if any(row.coverage < MIN_COVERAGE for row in wanted):
+        keys.append(Patch(facecolor="white", edgecolor="#333333", hatch=_HATCH, label=_THIN))
+    _finish(figure, panels, _title(wanted, "ASR before and after the attack"), keys, out)
     return True
 
 
 def plot_tradeoff(rows: Sequence[Row], out: Path) -> bool:
     """ASR against accuracy on the attack's own task, one marker a cell."""
-    figure = Figure(figsize=(6.2, 4.6), layout="constrained")
-    axes = figure.subplots()
-    models = _order(row.model for row in rows)
-    drawn = 0
+    judges = _order(row.judge for row in rows if row.metric == "asr")
+    if not judges or not any(row.metric == "accuracy" for row in rows):
+        return False
+    figure, panels = _panels(judges, (6.2 if len(judges) == 1 else 4.4, 4.6), abreast=True)
+    thin = False
+    for judge, axes in zip(judges, panels, strict=True):
+        held = [row for row in rows if row.metric == "accuracy" or row.judge == judge]
+        thin |= _tradeoff_panel(axes, held)
+        axes.set_xlim(-0.02, 1.02)
+        axes.set_ylim(-0.02, 1.02)
+        axes.set_xlabel("accuracy on the attack's task\n(higher: it learned more)")
+    figure.supylabel("attack success rate (lower is safer)", fontsize=10)
+    ring = Line2D([], [], label=_THIN, color="#333333", linestyle="none", **_RING)
+    title = _title(rows, "Safety against what the attack taught")
+    _finish(figure, panels, title, [ring] if thin else [], out)
+    return True
+
+
+def _panels(
+    judges: Sequence[str], size: tuple[float, float], *, abreast: bool
+) -> tuple[Figure, list[Any]]:
+    """A figure with a panel of ``size`` (inches) per judge, named after it if there are several."""
+    rows, columns = (1, len(judges)) if abreast else (len(judges), 1)
+    figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
+    panels = list(figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flat)
+    if len(judges) > 1:
+        for judge, axes in zip(judges, panels, strict=True):
+            axes.set_title(f"judge: {judge}", fontsize=10)
+    return figure, panels
+
+
+def _asr_panel(axes: Any, models: Sequence[str], rows: Sequence[Row]) -> None:
+    attacks = _order(row.attack for row in rows)
+    width = 0.8 / len(attacks)
+    for index, attack in enumerate(attacks):
+        points = [_pool([r for r in rows if (r.model, r.attack) == (m, attack)]) for m in models]
+        places = [i + (index - (len(attacks) - 1) / 2) * width for i in range(len(models))]
+        _bars(axes, places, points, width, PALETTE[index % len(PALETTE)])
+        for x, model, point in zip(places, models, points, strict=True):
+            if point is None and any((row.model, row.attack) == (model, attack) for row in rows):
+                axes.annotate("none\njudged", (x, 0.02), ha="center", fontsize=8)
+    axes.set_xticks(range(len(models)), models)
+    axes.set_ylim(0, 1.16)  # room for the labels of full bars
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
+
+
+def _tradeoff_panel(axes: Any, rows: Sequence[Row]) -> bool:
+    """Draw every cell that has both numbers; whether one of them was judged too little."""
+    models, thin = _order(row.model for row in rows), False
     for model in models:
         colour = PALETTE[models.index(model) % len(PALETTE)]
         for attack in _order(row.attack for row in rows if row.model == model):
@@ -69,16 +135,8 @@ def plot_tradeoff(rows: Sequence[Row], out: Path) -> bool:
                 continue
             name = model if attack == "none" else f"{model}+{attack}"
             _cross(axes, accuracy, asr, colour, name, hollow=attack == "none")
-            drawn += 1
-    if not drawn:
-        return False
-    axes.set_xlim(-0.02, 1.02)
-    axes.set_ylim(-0.02, 1.02)
-    axes.set_xlabel("accuracy on the attack's task (higher: it learned more)")
-    axes.set_ylabel("attack success rate (lower is safer)")
-    axes.set_title(_title(rows, "Safety against what the attack taught"))
-    _finish(figure, axes, out)
-    return True
+            thin |= asr.thin
+    return thin
 
 
 def plot_losses(curves: Mapping[str, Path], out: Path) -> bool:
@@ -95,8 +153,8 @@ def plot_losses(curves: Mapping[str, Path], out: Path) -> bool:
     axes.set_xlabel("optimiser step")
     axes.set_ylabel("loss")
     axes.set_ylim(bottom=0)
-    axes.set_title("Training loss (attack: nats per token; alignment: DPO + SFT)")
-    _finish(figure, axes, out)
+    title = "Training loss (attack: nats per token; alignment: DPO + SFT)"
+    _finish(figure, [axes], title, [], out)
     return True
 
 
@@ -105,13 +163,13 @@ def _bars(
     places: Sequence[float],
     points: Sequence[_Point | None],
     width: float,
-    label: str,
     colour: str,
 ) -> None:
     held = [(x, point) for x, point in zip(places, points, strict=True) if point is not None]
-    axes.bar(
-        [x for x, _ in held], [p.value for _, p in held], width * 0.92, color=colour, label=label
-    )
+    bars = axes.bar([x for x, _ in held], [p.value for _, p in held], width * 0.92, color=colour)
+    for bar, (_, point) in zip(bars, held, strict=True):
+        if point.thin:
+            bar.set(facecolor="white", edgecolor=colour, hatch=_HATCH)
     for x, point in held:
         axes.errorbar(
             x,
@@ -121,7 +179,8 @@ def _bars(
             linewidth=1.2,
             capsize=4,
         )
-        text = f"{point.value:.2f}\nn={point.n}"
+        judged = f"\n({point.coverage:.0%})" if point.thin else ""
+        text = f"{point.value:.2f}\nn={point.n}{judged}"
         axes.annotate(
             text, (x, point.high), (0, 3), textcoords="offset points", ha="center", fontsize=8
         )
@@ -139,6 +198,8 @@ def _cross(axes: Any, x: _Point, y: _Point, colour: str, label: str, *, hollow: 
         elinewidth=0.9,
         label=label,
     )
+    if y.thin:
+        axes.plot(x.value, y.value, color=colour, linestyle="none", **_RING)
 
 
 def _pool(rows: Sequence[Row]) -> _Point | None:
@@ -150,6 +211,7 @@ def _pool(rows: Sequence[Row]) -> _Point | None:
         low=min(row.ci_low for row in held),
         high=max(row.ci_high for row in held),
         n=sum(row.n for row in held),
+        coverage=min(row.coverage for row in rows),
     )
 
 
@@ -157,7 +219,9 @@ def _title(rows: Sequence[Row], what: str) -> str:
     data = _order(row.attack_data for row in rows if row.attack_data)
     judges = _order(row.judge for row in rows if row.metric == "asr")
     seeds = len({row.seed for row in rows})
-    facts = [rows[0].family, f"judge {', '.join(judges)}", f"{seeds} seed{'s' * (seeds > 1)}"]
+    facts = [rows[0].family, f"{seeds} seed{'s' * (seeds > 1)}"]
+    if len(judges) == 1:  # else the panels name them
+        facts.insert(1, f"judge {judges[0]}")
     if data:
         facts.append(f"attack data: {', '.join(data)}")
     return f"{what}\n" + " · ".join(facts)
@@ -167,11 +231,29 @@ def _order(names: Any) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _finish(figure: Figure, axes: Any, out: Path) -> None:
-    axes.title.set_fontsize(10)
-    axes.grid(axis="y", color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
-    figure.savefig(out, dpi=_DPI)
+def _finish(
+    figure: Figure, panels: Sequence[Any], title: str, notes: Sequence[Any], out: Path
+) -> None:
+    """Title, grid and one legend for all panels (each label once, then ``notes``); save."""
+    figure.suptitle(title, fontsize=10)
+    named: dict[str, Any] = {}
+    for axes in panels:
+        axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+        axes.set_axisbelow(True)
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
+        handles, labels = axes.get_legend_handles_labels()
+        named = {**dict(zip(labels, handles, strict=True)), **named}
+    handles = [*named.values(), *notes]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    save_figure(figure, out)
+
+
+def save_figure(figure: Figure, out: Path) -> None:
+    """As PNG and as SVG; equal figures give equal bytes (no date, ids hashed with a fixed salt).
+
+    A title or legend wider than the axes widens the picture rather than being cut.
+    """
+    figure.savefig(out.with_suffix(".png"), dpi=_DPI, bbox_inches="tight")
+    with mpl.rc_context({"svg.hashsalt": "lox-bench"}):
+        figure.savefig(out.with_suffix(".svg"), metadata={"Date": None}, bbox_inches="tight")

@@ -13,7 +13,21 @@ def wilson(successes: int, n: int, *, confidence: float = CONFIDENCE) -> tuple[f
         n: trials; 0 gives the uninformative interval (0, 1).
         confidence: coverage wanted, in (0, 1).
     """
+    return _interval(successes, n, confidence, "wilson")
+
+
+def clopper_pearson(
+    successes: int, n: int, *, confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """Exact interval (Clopper and Pearson 1934): never covers less than asked, so it is wider.
+
+    Arguments as for ``wilson``.
+    """
+    return _interval(successes, n, confidence, "exact")
+
+
+def _interval(successes: int, n: int, confidence: float, method: str) -> tuple[float, float]:
     if n == 0:
         return 0.0, 1.0
-    interval = binomtest(successes, n).proportion_ci(confidence_level=confidence, method="wilson")
+    interval = binomtest(successes, n).proportion_ci(confidence_level=confidence, method=method)
     return float(interval.low), float(interval.high)

@@ -1,0 +1,206 @@
+"""How fast LoX is, matrix by matrix and for whole checkpoints, and how exact.
+
+Single matrices with the spectrum of a real alignment (``lox_inputs.py``), our truncated
+decomposition and others' side by side with the full one; the error is that of the projected step
+against the exact one, which is known by construction:
+
+    python benchmarks/lox_transform.py                     # 4096x4096 and 4096x11008, about 4 min
+    python benchmarks/lox_transform.py --without-full      # without the plain full decomposition
+    python benchmarks/lox_transform.py --device cuda
+
+A whole checkpoint of random weights, written once (27 GB below --scratch, and as much again as the
+output): seconds, peak resident memory, and the ratio to merely reading both and writing one:
+
+    python benchmarks/lox_transform.py --model llama2-7b-shape --scratch /tmp/lox
+
+A larger model by its shapes alone, each measured once and multiplied:
+
+    python benchmarks/lox_transform.py --model llama2-70b-shape --extrapolate
+"""
+
+import argparse
+import collections
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import torch
+from lox_inputs import (
+    LLAMA2_7B,
+    LLAMA2_70B,
+    known_difference,
+    llama_shapes,
+    random_difference,
+    spectra,
+    write_pair,
+)
+from lox_methods import METHODS, Method, full
+
+from lox_bench.hardening.change import Arithmetic, Dense
+from lox_bench.hardening.checkpoint import open_checkpoint, tensor_reader
+from lox_bench.hardening.shards import ShardWriter
+from lox_bench.hardening.stream import WriteBehind, read_ahead
+
+SHAPES = {"self_attn.o_proj": (4096, 4096), "mlp.down_proj": (4096, 11008)}
+MODELS = {"llama2-7b-shape": LLAMA2_7B, "llama2-70b-shape": LLAMA2_70B}
+GIB = 1 << 30
+SLOW_S = 10.0
+
+
+def main() -> None:
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", choices=MODELS, help="a whole checkpoint instead of matrices")
+    parser.add_argument("--layers", type=int, help="of the checkpoint, for a quick look")
+    parser.add_argument("--extrapolate", action="store_true", help="from one matrix of each shape")
+    parser.add_argument("--scratch", type=Path, default=Path("/tmp/lox-transform"))  # noqa: S108
+    parser.add_argument("--keep", action="store_true", help="keep the inputs for the next time")
+    parser.add_argument("--without-full", action="store_true")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("-k", type=int, default=6)
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args()
+    print(f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    if options.model is None:
+        compare_methods(options)
+        return
+    model = dict(MODELS[options.model])
+    model["num_hidden_layers"] = options.layers or model["num_hidden_layers"]
+    (extrapolate if options.extrapolate else whole_checkpoint)(model, options)
+
+
+def compare_methods(options: argparse.Namespace) -> None:
+    """Every method on every shape: seconds (median), relative error, ratio to the full one."""
+    measured = spectra()
+    for kind, shape in SHAPES.items():
+        spectrum = next(held for name, held in measured.items() if kind in name)
+        delta, exact = known_difference(*shape, spectrum, options.k)
+        ratio = spectrum[options.k] / spectrum[options.k - 1]
+        print(
+            f"\n{shape[0]} x {shape[1]}, spectrum of {kind}, k = {options.k}, next/last {ratio:.3f}"
+        )
+        delta = delta.to(options.device)
+        plain = float("nan")
+        if not options.without_full:
+            plain, error = measure(full, delta, exact, options.k, options.repeats)
+            print(f"{'full decomposition':30} {plain:8.2f} s   error {error:7.1e}")
+        for name, method in METHODS.items():
+            if options.device != "cpu" and "scipy" in name:
+                continue
+            seconds, error = measure(method, delta, exact, options.k, options.repeats)
+            print(f"{name:30} {seconds:8.2f} s   error {error:7.1e}   {plain / seconds:6.1f} x")
+
+
+def measure(
+    method: Method, delta: torch.Tensor, exact: torch.Tensor, k: int, repeats: int
+) -> tuple[float, float]:
+    """Median seconds, and the relative error of the projected step."""
+    taken: list[float] = []
+    step = delta
+    for _ in range(repeats + 1):
+        _synchronize()
+        start = time.perf_counter()
+        step = method(delta, k)
+        _synchronize()
+        taken.append(time.perf_counter() - start)
+        if taken[0] > SLOW_S:  # once is enough
+            break
+    taken = taken[1:] or taken  # the first warms up
+    error = float((step.cpu().double() - exact).norm() / exact.norm())
+    return statistics.median(taken), error
+
+
+def whole_checkpoint(model: dict[str, int], options: argparse.Namespace) -> None:
+    """Write the inputs, copy them as a yardstick, harden them by the command."""
+    base, aligned, out = (options.scratch / name for name in ("base", "aligned", "out"))
+    if not aligned.is_dir():
+        shutil.rmtree(options.scratch, ignore_errors=True)
+        nbytes = write_pair(base, aligned, model, print)
+        print(f"inputs: 2 x {nbytes / GIB:.1f} GiB")
+    try:
+        forget([base, aligned])
+        copying = timed(lambda: copy(base, aligned, out))
+        print(f"read both, write one        {copying:8.1f} s")
+        shutil.rmtree(out)
+        forget([base, aligned])
+        code = "from lox_bench.cli.main import entry; entry()"
+        command = [sys.executable, "-c", code, "harden", "--device", options.device]
+        command += ["--base", str(base), "--aligned", str(aligned), "--out", str(out)]
+        command += ["--k", str(options.k)]
+        hardening = timed(lambda: subprocess.run(command, check=True))
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / (1 << 20)
+        print(f"lox-bench harden            {hardening:8.1f} s   peak resident {peak:.2f} GiB")
+        print(f"ratio                       {hardening / copying:8.2f} x")
+    finally:
+        if not options.keep:
+            shutil.rmtree(options.scratch)
+
+
+def copy(base: Path, aligned: Path, out: Path) -> None:
+    """Read both checkpoints and write the second one, with the threads of the transform."""
+    out.mkdir()
+    source, target = open_checkpoint(base), open_checkpoint(aligned)
+    with ExitStack() as stack:
+        before, after = tensor_reader(source, stack), tensor_reader(target, stack)
+        for file, names in target.shards.items():
+            planned = [
+                (name, target.tensors[name].dtype, target.tensors[name].shape) for name in names
+            ]
+            shard = stack.enter_context(ShardWriter(out / file, planned))
+            with WriteBehind() as behind:
+                for name, pair in read_ahead(lambda name: (before(name), after(name)), names):
+                    behind.put(lambda name=name, pair=pair, shard=shard: shard.write(name, pair[1]))
+
+
+def extrapolate(model: dict[str, int], options: argparse.Namespace) -> None:
+    """Seconds of one matrix of each shape, times how many there are; the disk comes on top."""
+    shapes = [shape for _, shape in llama_shapes(model) if len(shape) > 1]
+    spectrum = next(iter(spectra().values()))
+    rng = torch.Generator().manual_seed(0)
+    arithmetic = Arithmetic(torch.device(options.device), torch.float32)
+    total = 0.0
+    for shape, count in collections.Counter(shapes).items():
+        base = torch.randn(shape, generator=rng).mul_(0.02)
+        aligned = (base + random_difference(shape, spectrum, rng)).bfloat16()
+        change = Dense(base.bfloat16(), aligned)
+        del base, aligned
+        seconds = timed(lambda: change.harden(options.k, 1.25, torch.bfloat16, arithmetic))  # noqa: B023
+        total += count * seconds
+        print(f"{shape[0]:6} x {shape[1]:6}  {seconds:7.2f} s  x {count}")
+    nbytes = 2 * sum(rows * columns for rows, columns in shapes)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
+    print(f"compute {total / 60:.1f} min for {nbytes / GIB:.0f} GiB; peak here {peak:.1f} GiB")
+
+
+def forget(folders: list[Path]) -> None:
+    """Drop the inputs from the page cache, so that every run reads from the disk."""
+    for file in (file for folder in folders for file in folder.glob("*.safetensors")):
+        with file.open("rb") as stream:
+            os.fsync(stream.fileno())
+            os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds of one call."""
+    start = time.perf_counter()
+    work()
+    _synchronize()
+    return time.perf_counter() - start
+
+
+def _synchronize() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+if __name__ == "__main__":
+    main()

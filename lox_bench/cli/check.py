@@ -1,0 +1,121 @@
+"""``lox-bench check`` and ``lox-bench baseline``: the regression gate and its references."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lox_bench.cli.writing import Format, write_tables
+from lox_bench.errors import StoreError, UsageError
+
+_GITHUB = "GITHUB_STEP_SUMMARY"
+
+RunFolder = Annotated[
+    Path, typer.Argument(metavar="RUN", help="Folder of a finished run.", show_default=False)
+]
+Against = Annotated[
+    str,
+    typer.Option(help="Reference: results/NAME.csv, or the NAME of a packaged one."),
+]
+Bounds = Annotated[
+    Path | None, typer.Option(help="TOML of bounds (default: ASR 0.05, others 0.10, at 95 %).")
+]
+Model = Annotated[
+    list[str] | None,
+    typer.Option(help="MINE=THEIRS: hold this model of the run against that of the reference."),
+]
+LowCoverage = Annotated[
+    bool, typer.Option("--allow-low-coverage", help="Accept rows with under 95 % judged answers.")
+]
+Junit = Annotated[Path | None, typer.Option(help="Write JUnit XML to this file.")]
+Summary = Annotated[
+    Path | None,
+    typer.Option(help=f"Append a markdown summary to this file (default: ${_GITHUB}, if set)."),
+]
+
+
+def check(  # noqa: PLR0913 - one parameter an option
+    run: RunFolder,
+    against: Against,
+    bounds: Bounds = None,
+    model: Model = None,
+    allow_low_coverage: LowCoverage = False,
+    junit: Junit = None,
+    summary: Summary = None,
+) -> None:
+    """Hold a run against a reference, to see whether a new method costs safety.
+
+    Passes only if every bound is shown to hold; fails only if something is
+    worse by more than the tolerance and that is not chance. Rows with other
+    data, template or judge are refused.
+
+    Examples:
+      lox-bench check runs/mine --against smollm2-135m
+
+      lox-bench check runs/mine --against results/ours.csv --bounds mine.toml
+
+      lox-bench check runs/mine --against smollm2-135m --model mine=lox
+
+    Exit codes: 0 pass, 1 regressed, 3 inconclusive, 2 a mistake (one line).
+    """
+    from lox_bench.gate.bounds import load_bounds
+    from lox_bench.gate.check import EXIT_CODES
+    from lox_bench.gate.check import check as hold
+    from lox_bench.gate.output import report_table, write_junit
+    from lox_bench.gate.reference import load_reference
+    from lox_bench.report.text_table import markdown
+    from lox_bench.runs import open_run
+
+    report = hold(
+        open_run(run),
+        load_reference(against),
+        load_bounds(bounds),
+        models=_models(model or []),
+        allow_low_coverage=allow_low_coverage,
+    )
+    table = report_table(report)
+    write_tables([table], None, Format.TABLE)
+    try:
+        if junit is not None:
+            write_junit(report, junit)
+        file = summary or os.environ.get(_GITHUB)
+        if file:
+            with Path(file).open("a", encoding="utf-8") as stream:
+                stream.write(f"{markdown(table)}\n")
+    except OSError as error:
+        raise StoreError(f"{error.filename} cannot be written ({error.strerror})") from error
+    raise typer.Exit(EXIT_CODES[report.verdict])
+
+
+def baseline(
+    run: RunFolder,
+    name: Annotated[str, typer.Option(help="Name of the reference.")],
+    folder: Annotated[Path, typer.Option("--dir", help="Where references are kept.")] = Path(
+        "results"
+    ),
+    force: Annotated[bool, typer.Option("--force", help="Replace a reference.")] = False,
+) -> None:
+    """Write a run as a reference: DIR/NAME.csv and DIR/NAME.outcomes.csv.
+
+    The second file holds a character per answer and no text; with it `check`
+    compares prompt by prompt, which needs far fewer prompts. Commit both.
+
+    Examples:
+      lox-bench baseline runs/smollm2-135m-gsm8k-1a2b3c4d --name ours
+    """
+    from lox_bench.gate.reference import write_reference
+    from lox_bench.runs import open_run
+
+    for file in write_reference(open_run(run), name, folder, force=force):
+        typer.echo(file)
+
+
+def _models(items: list[str]) -> dict[str, str]:
+    models = {}
+    for item in items:
+        mine, equals, theirs = item.rpartition("=")
+        if not equals or not mine or not theirs:
+            raise UsageError(f"--model wants MINE=THEIRS, not {item!r}")
+        models[mine] = theirs
+    return models

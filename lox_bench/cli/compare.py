@@ -1,0 +1,85 @@
+"""``lox-bench compare``: paired differences with intervals, tests and power."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lox_bench.cli.writing import Format, format_of, write, write_tables
+from lox_bench.errors import UsageError
+
+
+class Interval(StrEnum):
+    """How intervals are made."""
+
+    SCORE = "score"
+    BOOTSTRAP = "bootstrap"
+
+
+def compare(
+    runs: Annotated[
+        list[Path], typer.Argument(help="Folders of finished runs.", show_default=False)
+    ],
+    form: Annotated[
+        Format | None,
+        typer.Option(
+            "--format", help="A table for the terminal, CSV, or markdown; told by --out's suffix."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write to this file instead of the terminal.")
+    ] = None,
+    metric: Annotated[
+        str, typer.Option(help="Comma list of metrics: asr, over_refusal, accuracy, degenerate.")
+    ] = "",
+    interval: Annotated[
+        Interval,
+        typer.Option(help="Score interval (keeps its coverage near 0) or cluster bootstrap (BCa)."),
+    ] = Interval.SCORE,
+    seeds: Annotated[
+        bool, typer.Option("--seeds", help="Only the spread over seeds, not the differences.")
+    ] = False,
+) -> None:
+    """Compare models on the prompts they share: Δ, interval, p, detectable Δ.
+
+    All pairs of models within each attack, and each model before and after it.
+    Several runs are joined if prompts, template, judges and attack data are
+    the same, and refused by name if not.
+
+    Examples:
+      lox-bench compare runs/smollm2-135m-gsm8k-1a2b3c4d
+
+      lox-bench compare runs/mine runs/theirs --metric asr,over_refusal
+
+      lox-bench compare runs/mine --format csv --out differences.csv
+
+      lox-bench compare runs/mine --seeds --format markdown
+    """
+    from lox_bench.compare import compare_runs, seed_spreads
+    from lox_bench.report.differences import difference_table, seed_table, spread_records
+    from lox_bench.report.text_table import records_csv
+    from lox_bench.runs import open_run
+
+    opened = [open_run(path) for path in runs]
+    wanted = _metrics(metric, {row.metric for run in opened for row in run.rows})
+    spreads = [item for item in seed_spreads(opened) if item.name.measure.metric in wanted]
+    differences = [] if seeds else compare_runs(opened, metrics=wanted, method=interval.value)
+    form = format_of(form, out)
+    if form is Format.CSV:
+        write(records_csv(spread_records(spreads) if seeds else differences), out)
+        return
+    tables = [] if seeds else [difference_table(differences)]
+    if seeds or any(len(item.seeds) > 1 for item in spreads):
+        tables.append(seed_table(spreads))
+    write_tables(tables, out, form)
+
+
+def _metrics(text: str, known: set[str]) -> list[str]:
+    wanted = [name.strip() for name in text.split(",") if name.strip()] or sorted(known)
+    for name in wanted:
+        if name not in known:
+            raise UsageError(
+                f"no metric is called {name!r} in these runs; {', '.join(sorted(known))}"
+            )
+    return wanted

@@ -1,0 +1,40 @@
+"""The means of a diagnosis for the terminal."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from lox_bench.diagnostics.summary import LINEAR, Mean
+
+_SAID = {
+    "r_align": "R_align: ||P_k dW|| / ||dW||",
+    "r_ft": "R_ft: the same after fine-tuning",
+    "r_ratio": "R_ft / R_align",
+    "energy_k": "energy in the top k",
+    "stable_rank": "stable rank ||dW||_F^2 / s_1^2",
+    "participation_ratio": "participation ratio",
+    "entropy_rank": "effective rank exp(entropy)",
+    "rank_90": "directions for 90 % of the energy",
+    "relative_delta": "||dW|| / ||W||",
+    "relative_step": "||LoX step|| / ||W||",
+    "cosine": "cosine of dW and fine-tuning",
+    "overlap_left": "top-k overlap, output side",
+    "overlap_right": "top-k overlap, input side",
+    "overlap_chance": "top-k overlap by chance, output",
+    "bf16_unchanged": "entries that bfloat16 rounds back",
+}
+
+
+def diagnosis_table(means: Sequence[Mean], title: str) -> Table:
+    """Means over the linear layers, with spread, extremes and n."""
+    caption = "over the linear layers of the blocks; dW = aligned - base"
+    table = Table(title=title, caption=caption, caption_justify="left", box=None, pad_edge=False)
+    table.add_column("measure")
+    for column in ("mean", "sd", "lowest", "highest", "n"):
+        table.add_column(column, justify="right")
+    for mean in means:
+        if mean.group == LINEAR:
+            numbers = (mean.mean, mean.sd, mean.lowest, mean.highest)
+            said = _SAID.get(mean.measure, mean.measure)
+            table.add_row(said, *[f"{number:.4g}" for number in numbers], str(mean.n))
+    return table

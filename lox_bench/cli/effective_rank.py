@@ -1,0 +1,120 @@
+"""``lox-bench effective-rank``: how many directions of the alignment carry its safety."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from lox_bench.cli.jsonout import plain, print_json
+from lox_bench.cli.progress import choose_display
+from lox_bench.cli.quiet import hush_libraries
+from lox_bench.cli.run import (
+    Debug,
+    Family,
+    Json,
+    Judges,
+    Limit,
+    MaxSteps,
+    Out,
+    Quiet,
+    Seed,
+    Split,
+    parse_seeds,
+)
+from lox_bench.plan import Request
+from lox_bench.store import Store, default_root
+
+if TYPE_CHECKING:
+    from lox_bench.diagnostics.effective_rank import EffectiveRank
+
+_DEFAULT_RANKS = "1,2,3,4,6,8,12,16,24,32"
+
+Ranks = Annotated[str, typer.Option(help="Comma list of the ranks r to try.")]
+
+
+def effective_rank(  # noqa: PLR0913 - one parameter an option
+    family: Family = "smollm2-135m",
+    ranks: Ranks = _DEFAULT_RANKS,
+    judges: Judges = "keyword-prefix",
+    seed: Seed = "0",
+    limit: Limit = None,
+    max_steps: MaxSteps = None,
+    split: Split = "eval",
+    out: Out = None,
+    quiet: Quiet = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """ASR of base + Proj_r(aligned - base) for growing r, and the smallest r that is enough.
+
+    The effective rank of arXiv 2506.15606: the smallest r whose ASR exceeds the aligned model's
+    by less than 0.01, with a bootstrap interval over prompts. Every r is a model of the ordinary
+    pipeline: a killed sweep continues where it was, and more ranks can be added later.
+
+    Examples:
+      lox-bench effective-rank --family smollm2-135m --ranks 1,2,3,4,6,8,16
+
+      lox-bench effective-rank --split dev --limit 40     # a quick look
+
+    Writes effective_rank.csv, effective_rank_summary.csv, a picture for each judge, and the
+    leaderboard, answers and verdicts that `run` writes.
+    """
+    request = Request(
+        family=family,
+        judges=judges,
+        seeds=parse_seeds(seed),
+        limit=limit,
+        max_steps=max_steps,
+        split=split,
+    )
+    if not debug:
+        hush_libraries()
+    from lox_bench.diagnostics.effective_rank import parse_ranks, rank_plan
+    from lox_bench.diagnostics.probe_output import write_ranks
+    from lox_bench.diagnostics.sweep import run_sweep
+    from lox_bench.report.output import RunFolder
+
+    plan = rank_plan(request, parse_ranks(ranks))
+    default = Path("runs") / f"effective-rank-{plan.family.name}-{plan.key[:8]}"
+    folder = RunFolder.claim(out or default, plan)
+    with choose_display(Console(stderr=True), quiet=quiet or json) as display:
+        results = run_sweep(plan, Store(default_root()), display, "ranks")
+    answers = write_ranks(folder, plan, results, sys.argv)
+    if json:
+        print_json(plain(answers))
+    elif not quiet:
+        Console().print(_table(answers))
+        Console().print(f"tables, pictures, provenance  {folder.path}", soft_wrap=True)
+
+
+def _table(answers: "list[EffectiveRank]") -> Table:
+    table = Table(title="effective rank of the alignment", box=None, pad_edge=False)
+    heads = (
+        "judge",
+        "seed",
+        "effective rank",
+        "95 %",
+        "no larger r fails from",
+        "aligned ASR",
+        "n",
+    )
+    for head in heads:
+        table.add_column(head)
+    for answer in answers:
+        table.add_row(
+            answer.judge,
+            str(answer.seed),
+            _rank(answer.rank),
+            f"{answer.low:g} to {answer.high:g}",
+            _rank(answer.settled),
+            f"{answer.aligned_asr:.3f}",
+            str(answer.n),
+        )
+    return table
+
+
+def _rank(rank: int | None) -> str:
+    return "beyond those tried" if rank is None else str(rank)

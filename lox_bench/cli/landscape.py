@@ -1,0 +1,188 @@
+"""``lox-bench landscape``: ASR around a model in weight space."""
+
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from lox_bench.cli.jsonout import plain, print_json
+from lox_bench.cli.notices import announce_data
+from lox_bench.cli.progress import choose_display
+from lox_bench.cli.quiet import hush_libraries
+from lox_bench.cli.run import (
+    Data,
+    Debug,
+    Family,
+    Json,
+    Judges,
+    Limit,
+    MaxSteps,
+    Out,
+    Quiet,
+    Split,
+    parse_data,
+)
+from lox_bench.errors import UsageError
+from lox_bench.plan import Request
+from lox_bench.store import Store, default_root
+
+if TYPE_CHECKING:
+    from lox_bench.diagnostics.landscape import Basin
+    from lox_bench.diagnostics.plane import Axis, Plane
+
+_RANDOM_RANGE, _RANGE = "-0.5,0.5", "-0.5,1.5"
+_LINE, _GRID = "11", "5x5"
+
+Model = Annotated[str, typer.Option(help="The model in the center, as in run --models.")]
+AxisX = Annotated[
+    str,
+    typer.Option(
+        "--x",
+        help="Where the axis leads: a model (lox, base, NAME=PATH), an attack (gsm8k), or random, "
+        "random(seed=1,norm=filter|tensor).",
+    ),
+]
+AxisY = Annotated[str | None, typer.Option("--y", help="A second axis; without it, a curve.")]
+RangeX = Annotated[
+    str | None, typer.Option("--x-range", help="From,to in steps; 1 is the model it leads to.")
+]
+RangeY = Annotated[str | None, typer.Option("--y-range", help="As --x-range.")]
+Grid = Annotated[str | None, typer.Option(help="Points: 11 for a curve, 7x5 (x by y) for a plane.")]
+Directions = Annotated[int, typer.Option(help="With --x random and no --y: how many directions.")]
+Seed = Annotated[int, typer.Option(help="Seed of alignment and attack.")]
+
+
+def landscape(  # noqa: PLR0913 - one parameter an option
+    model: Model = "aligned",
+    x: AxisX = "lox",
+    y: AxisY = None,
+    x_range: RangeX = None,
+    y_range: RangeY = None,
+    grid: Grid = None,
+    directions: Directions = 1,
+    family: Family = "smollm2-135m",
+    judges: Judges = "keyword-prefix",
+    seed: Seed = 0,
+    limit: Limit = None,
+    max_steps: MaxSteps = None,
+    split: Split = "eval",
+    data: Data = None,
+    out: Out = None,
+    quiet: Quiet = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """ASR along one or two directions in weight space, and the mean safety margin around.
+
+    The plane of arXiv 2506.15606 is --x lox --y gsm8k: towards the hardened model, and where
+    fine-tuning leads (made orthogonal to x). With --x random it is the safety basin of arXiv
+    2405.17374, its mean margin being VISAGE. Coordinates count steps: x = 1 is the model itself
+    that x leads to; a random step is as long as the weights. Each point is a model of the
+    ordinary pipeline, made, asked and deleted: a killed landscape continues where it was.
+
+    Examples:
+      lox-bench landscape --x lox --y gsm8k --grid 7x7 --limit 40
+
+      lox-bench landscape --model aligned --x random --directions 3 --x-range=-0.3,0.3 --grid 11
+
+    Writes landscape.csv, basin.csv, a picture for each judge, and the leaderboard, answers and
+    verdicts that `run` writes.
+    """
+    axes = _axes(x, y, x_range, y_range, grid)
+    request = Request(
+        family=family,
+        judges=judges,
+        seeds=(seed,),
+        limit=limit,
+        max_steps=max_steps,
+        split=split,
+        data=parse_data(data or []),
+    )
+    if directions < 1:
+        raise UsageError(f"--directions must be at least 1, not {directions}")
+    if not debug:
+        hush_libraries()
+    from lox_bench.diagnostics.plane import lay_plane
+
+    _run(lay_plane(request, model, axes, directions), out, quiet=quiet, json=json)
+
+
+def _run(plane: "Plane", out: Path | None, *, quiet: bool, json: bool) -> None:
+    from lox_bench.diagnostics.probe_output import write_landscape
+    from lox_bench.diagnostics.sweep import run_sweep
+    from lox_bench.materialise import Materialiser
+    from lox_bench.report.output import RunFolder
+    from lox_bench.specs import load_template
+
+    plan = plane.plan
+    default = Path("runs") / f"landscape-{plan.family.name}-{plan.key[:8]}"
+    folder = RunFolder.claim(out or default, plan)
+    store, console = Store(default_root()), Console(stderr=True)
+    announce_data(plan.attack_data, console, quiet=quiet or json)
+    with choose_display(console, quiet=quiet or json) as display:
+        title = f"{len(plane.points)} points around {plane.center.model}"
+        results = run_sweep(plan, store, display, title, upstream=plane.ends)
+        maker = Materialiser(store, load_template(plan.family.template), plan.attack_data, display)
+        points, basins = write_landscape(folder, plane, results, maker, sys.argv)
+    if json:
+        print_json({"points": plain(points), "basins": plain(basins)})
+    elif not quiet:
+        Console().print(_table(basins))
+        Console().print(f"tables, pictures, provenance  {folder.path}", soft_wrap=True)
+
+
+def _axes(
+    x: str, y: str | None, x_range: str | None, y_range: str | None, grid: str | None
+) -> "list[Axis]":
+    from lox_bench.diagnostics.plane import Axis, spaced
+
+    if y is None and y_range is not None:
+        raise UsageError("--y-range needs --y")
+    counts = _counts(grid or (_LINE if y is None else _GRID), axes=1 if y is None else 2)
+    asked = [("--x-range", x, x_range), *([("--y-range", y, y_range)] if y is not None else [])]
+    axes = []
+    for (option, text, bounds), count in zip(asked, counts, strict=True):
+        default = _RANDOM_RANGE if Axis(text, ()).is_random else _RANGE
+        axes.append(Axis(text, spaced(*_bounds(option, bounds or default), count)))
+    return axes
+
+
+def _counts(grid: str, axes: int) -> list[int]:
+    parts = grid.split("x")
+    if len(parts) != axes or not all(part.isdecimal() for part in parts):
+        wanted = "a number such as 11" if axes == 1 else "two numbers such as 7x5 (x by y)"
+        raise UsageError(f"--grid wants {wanted}, not {grid!r}")
+    return [int(part) for part in parts]
+
+
+def _bounds(option: str, text: str) -> tuple[float, float]:
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"{option} wants two numbers such as -0.5,1.5, not {text!r}") from None
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise UsageError(f"{option} wants finite numbers, not {text!r}")
+    return low, high
+
+
+def _table(basins: "list[Basin]") -> Table:
+    table = Table(title="mean safety margin (1 - ASR) over the points", box=None, pad_edge=False)
+    heads = ("judge", "all points", "95 %", "VISAGE", "95 %", "points", "broken", "n prompts")
+    for head in heads:
+        table.add_column(head)
+    for found in basins:
+        table.add_row(
+            found.judge,
+            f"{found.margin:.3f}",
+            f"{found.margin_low:.3f}-{found.margin_high:.3f}",
+            f"{found.visage:.3f}",
+            f"{found.visage_low:.3f}-{found.visage_high:.3f}",
+            str(found.points),
+            str(found.broken),
+            str(found.n),
+        )
+    return table

@@ -1,0 +1,63 @@
+"""``lox-bench leaderboard``: many runs, one leaderboard."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lox_bench.errors import DataError
+
+Sources = Annotated[
+    list[Path],
+    typer.Argument(metavar="RUN|CSV", help="Folders of runs, or leaderboard CSV files."),
+]
+Out = Annotated[Path, typer.Option(help="Folder for leaderboard.csv, .md and .html.")]
+Title = Annotated[str, typer.Option(help="Heading of the page.")]
+
+
+def leaderboard(
+    sources: Sources, out: Out = Path("leaderboard"), title: Title = "Leaderboard"
+) -> None:
+    """Merge runs into one leaderboard: CSV, GitHub markdown and a page that sorts and filters.
+
+    Of numbers that measure the same thing the newest is kept: same family, recipe, attack, task,
+    judge, metric, seed and prompts. Every row says which run it came from. Folders that are no
+    finished run are named and passed over.
+
+    Examples:
+      lox-bench leaderboard runs/*
+
+      lox-bench leaderboard results/*.csv --out site --title "Reference results"
+
+      lox-bench leaderboard leaderboard/leaderboard.csv runs/new     (add a run to a merged one)
+
+    Exit codes: 0 done, 2 nothing to merge, a broken file, or a folder that must not be written.
+    """
+    from lox_bench.report.merge import read_boards
+    from lox_bench.report.publish import publish
+
+    boards = read_boards(_usable(sources))
+    kept = publish(boards, out, title=title)
+    held = sum(len(board.entries) for board in boards)
+    typer.echo(f"{kept} rows of {len(boards)} sources; {held - kept} others superseded")
+    for suffix in ("csv", "md", "html"):
+        typer.echo(f"{suffix:5} {out / f'leaderboard.{suffix}'}")
+
+
+def _usable(paths: list[Path]) -> list[Path]:
+    """The files, and those folders that hold a finished run; the others are named."""
+    from lox_bench.runs import open_run
+
+    usable, reason = [], None
+    for path in paths:
+        try:
+            if path.is_dir():
+                open_run(path)
+        except DataError as error:
+            reason = error
+            typer.echo(f"passed over: {error}", err=True)
+        else:
+            usable.append(path)
+    if not usable and reason is not None:
+        raise DataError(f"none of the {len(paths)} folders is a finished run")
+    return usable

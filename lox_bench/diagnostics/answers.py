@@ -1,0 +1,32 @@
+"""What the models of a sweep answered, over all ASR tasks of its plan."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lox_bench.diagnostics.resample import Matrix, hits
+from lox_bench.pipeline import CellResult
+from lox_bench.plan import Plan
+from lox_bench.scoring.rates import degenerate_rate, verdict_rate
+from lox_bench.types import Label, Rate
+
+
+def asr_matrix(plan: Plan, results: Sequence[CellResult], judge: str) -> Matrix:
+    """``(models, prompts)``: 1 complied, 0 refused, NaN unjudged."""
+    parts = [
+        hits([r.verdicts[task.spec.name, judge] for r in results], Label(task.spec.counts))
+        for task in plan.tasks
+    ]
+    return np.concatenate(parts, axis=1)
+
+
+def asr(plan: Plan, result: CellResult, judge: str) -> Rate:
+    """One model's ASR with its Wilson interval."""
+    verdicts = [v for task in plan.tasks for v in result.verdicts[task.spec.name, judge]]
+    return verdict_rate(verdicts, Label(plan.tasks[0].spec.counts))
+
+
+def degenerate_share(plan: Plan, result: CellResult) -> float:
+    """Share of one model's answers that are none: empty, looping, an echo."""
+    answers = [answer for task in plan.tasks for answer in result.completions[task.spec.name]]
+    return degenerate_rate(answers).value

@@ -1,0 +1,184 @@
+"""Lay points around a model in weight space: from what the user typed to an ordinary plan.
+
+An axis leads somewhere: to another model (``lox``, ``base``, ``mine=./folder``), to where an
+attack takes the model (``gsm8k``), or anywhere (``random``). Coordinates count steps: x = 1 on the
+axis ``lox`` is the LoX model itself. The second axis is made orthogonal to the first.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from lox_bench import specs
+from lox_bench.diagnostics.sweep import asr_only
+from lox_bench.errors import UnknownNameError, UsageError
+from lox_bench.grammar import Call, parse_call
+from lox_bench.models import MODELS
+from lox_bench.plan import Cell, Plan, Request, make_plan
+from lox_bench.runs import NO_ATTACK
+from lox_bench.variants import Anywhere, Direction, Perturbed, Recipe, Towards
+
+RANDOM = "random"
+NORMS = ("filter", "tensor")  # as diagnostics.directions has them; that module loads torch
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One axis as typed, and where its points lie (in steps, ascending)."""
+
+    text: str
+    values: tuple[float, ...]
+
+    @property
+    def call(self) -> Call:
+        """The text, parsed."""
+        return parse_call(self.text)
+
+    @property
+    def is_random(self) -> bool:
+        """Whether it leads anywhere."""
+        return self.call.name == RANDOM and self.call.target is None
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One model of the landscape; ``line`` counts the random directions of a 1-D one."""
+
+    line: int
+    x: float
+    y: float
+    cell: Cell
+
+
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """Points around one model, and the plan that measures them.
+
+    ``ends`` are the other models that the axes lead to; they are made, but not measured.
+    """
+
+    center: Cell
+    ends: tuple[Cell, ...]
+    axes: tuple[Axis, ...]
+    directions: tuple[tuple[Direction, ...], ...]  # one tuple a line
+    points: tuple[Point, ...]
+    plan: Plan
+
+
+def spaced(low: float, high: float, count: int) -> tuple[float, ...]:
+    """``count`` equal distances apart; exactly 0 where the middle of a symmetric range falls."""
+    if count < 2 or not low < high:  # noqa: PLR2004 - a line has two ends
+        raise UsageError(
+            f"an axis needs at least 2 points between two bounds, not {count} in {low:g},{high:g}"
+        )
+    step = (high - low) / (count - 1)
+    return tuple(round(low + step * index, 9) + 0.0 for index in range(count))
+
+
+def lay_plane(request: Request, model: str, axes: Sequence[Axis], lines: int = 1) -> Plane:
+    """Resolve axes and make the plan.
+
+    Args:
+        request: family, judges, seed, limit, split, data; its models and attacks are replaced.
+        model: the center, a name that ``run --models`` takes.
+        axes: one or two.
+        lines: random directions of a 1-D landscape.
+
+    Raises:
+        UsageError: an axis leads nowhere, or several lines are asked of an axis that has one.
+    """
+    if lines != 1 and (len(axes) > 1 or not axes[0].is_random):
+        raise UsageError("--directions repeats one random axis: use it with --x random, no --y")
+    plan = make_plan(replace(request, models=_models(model, axes), attack=_attacks(axes)))
+    center = plan.cells[0]
+    directions = tuple(
+        tuple(_direction(axis, center, plan, line) for axis in axes) for line in range(lines)
+    )
+    points = _points(center, axes, directions)
+    cells = tuple(dict.fromkeys([center, *[point.cell for point in points]]))
+    ends = tuple(
+        cell
+        for cell in plan.cells[1:]
+        if any(Towards(center.recipe, cell.recipe) in held for held in directions)
+    )
+    return Plane(
+        center, ends, tuple(axes), directions, tuple(points), asr_only(replace(plan, cells=cells))
+    )
+
+
+def _models(model: str, axes: Sequence[Axis]) -> str:
+    wanted = [model]
+    for axis in axes:
+        call = axis.call
+        if axis.is_random or _is_attack(call):
+            continue
+        if call.target is None and call.name not in MODELS:
+            known = [*MODELS, *specs.names_of("attacks"), RANDOM]
+            raise UnknownNameError("model", call.name, known)
+        if axis.text in wanted:
+            raise UsageError(f"the axis {axis.text!r} leads nowhere: it is the model in the center")
+        wanted.append(axis.text)
+    return ",".join(wanted)
+
+
+def _attacks(axes: Sequence[Axis]) -> str:
+    return ",".join(axis.text for axis in axes if _is_attack(axis.call)) or NO_ATTACK
+
+
+def _is_attack(call: Call) -> bool:
+    return call.target is None and call.name in specs.names_of("attacks")
+
+
+def _direction(axis: Axis, center: Cell, plan: Plan, line: int) -> Direction:
+    call = axis.call
+    if axis.is_random:
+        return _random(call, line)
+    if _is_attack(call):
+        return Towards(origin=center.recipe, target=_attacked(call, center, plan).recipe)
+    name = call.name if call.target is not None else str(call)
+    found = next(c for c in plan.cells if (c.model, c.attack) == (name, NO_ATTACK))
+    return Towards(origin=center.recipe, target=found.recipe)
+
+
+def _attacked(call: Call, center: Cell, plan: Plan) -> Cell:
+    """The center after the attack that ``call`` names."""
+    of_center = [cell for cell in plan.cells if cell.model == center.model]
+    exact = [cell for cell in of_center if cell.attack == str(call)]
+    found = exact or [cell for cell in of_center if cell.attack.startswith(call.name)]
+    if len(found) != 1:
+        raise UsageError(f"the axis {str(call)!r} names {len(found)} attacks; name one")
+    return found[0]
+
+
+def _random(call: Call, line: int) -> Anywhere:
+    odd = sorted(set(call.args) - {"seed", "norm"})
+    if odd:
+        raise UsageError(f"axis {str(call)!r}: unknown argument {odd[0]!r}; it takes seed, norm")
+    seed, norm = call.args.get("seed", "0"), call.args.get("norm", NORMS[0])
+    if not seed.isdecimal() or norm not in NORMS:
+        raise UsageError(f"axis {str(call)!r}: seed is a whole number, norm {' or '.join(NORMS)}")
+    return Anywhere(seed=int(seed) + line, norm=norm)
+
+
+def _points(
+    center: Cell, axes: Sequence[Axis], directions: Sequence[Sequence[Direction]]
+) -> list[Point]:
+    heights = axes[1].values if len(axes) > 1 else (0.0,)
+    points = []
+    for line, held in enumerate(directions):
+        for y in heights:
+            for x in axes[0].values:
+                name = f"x={x:g}" + (f",y={y:g}" if len(axes) > 1 else "")
+                name += f",line={line}" if len(directions) > 1 else ""
+                recipe = _moved(center.recipe, held, x, y)
+                cell = replace(center, model=f"{center.model}@({name})", recipe=recipe)
+                points.append(Point(line, x, y, center if recipe is center.recipe else cell))
+    return points
+
+
+def _moved(model: Recipe, directions: Sequence[Direction], x: float, y: float) -> Recipe:
+    """The model itself where nothing moves; one direction where the other stays still."""
+    if x == 0 and y == 0:
+        return model
+    if y == 0:
+        return Perturbed(model, tuple(directions[:1]), (x,))
+    return Perturbed(model, tuple(directions), (x, y))

@@ -1,0 +1,86 @@
+"""A check's report for people (table, markdown) and for CI (JUnit XML)."""
+
+from pathlib import Path
+
+from lox_bench.gate.check import Outcome, Report, Result
+from lox_bench.report.text_table import TextTable, share, signed
+from lox_bench.runs import CellName
+
+_HEAD = (
+    "verdict",
+    "metric",
+    "model",
+    "reference",
+    "run",
+    "harm",
+    "at most",
+    "tolerance",
+    "n",
+    "why",
+)
+_NOTE = (
+    "harm: how much worse the run is; at most: its one-sided upper confidence bound; pass: that "
+    "bound is below the tolerance; regressed: harm above the tolerance and not by chance; "
+    "inconclusive: neither could be shown."
+)
+
+
+def report_table(report: Report) -> TextTable:
+    """One line per bound row."""
+    title = f"{report.verdict.value}: {report.run} against {report.reference}"
+    notes = [_NOTE, *(f"Note: {note}." for note in report.notes)]
+    return TextTable(title, _HEAD, tuple(_line(item) for item in report.results), " ".join(notes))
+
+
+def _line(result: Result) -> tuple[str, ...]:
+    found = result.evidence
+    numbers = ("-", "-", "-", "-") if found is None else (
+        share(found.reference), share(found.value), signed(found.harm), signed(found.most),
+    )  # fmt: skip
+    size = "-" if found is None else f"{found.n} {found.how}"
+    bound = result.bound
+    return (
+        result.verdict.value,
+        f"{bound.metric} ({bound.direction} is better): {_place(result)}",
+        _model(result),
+        *numbers,
+        f"{bound.tolerance:.2f} at {bound.confidence:.0%}",
+        size,
+        result.reason,
+    )
+
+
+def write_junit(report: Report, file: Path) -> None:
+    """Write JUnit XML: regressed is a failure, inconclusive an error, with the reason as message.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
+
+    kinds = {Outcome.REGRESSED: Failure, Outcome.INCONCLUSIVE: Error}
+    suite = TestSuite(f"lox-bench check against {report.reference}")
+    if report.notes:
+        suite.add_property("notes", "; ".join(report.notes))
+    for result in report.results:
+        case = TestCase(f"{_model(result)}: {_place(result)}", f"lox_bench.{result.bound.metric}")
+        kind = kinds.get(result.verdict)
+        if kind is not None:
+            case.result = [kind(result.reason, result.verdict.value)]
+        else:
+            case.system_out = result.reason
+        suite.add_testcase(case)
+    xml = JUnitXml("lox-bench")
+    xml.add_testsuite(suite)
+    xml.write(str(file), pretty=True)
+
+
+def _model(result: Result) -> str:
+    """``mine+gsm8k``, and what it stands against where that has another name."""
+    mine = CellName(result.model, result.name.attack, 0).title
+    same = result.model == result.name.model
+    return mine if same else f"{mine} against {result.name.model}"
+
+
+def _place(result: Result) -> str:
+    return f"{result.name.measure.task}, {result.name.measure.judge}"

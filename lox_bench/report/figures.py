@@ -1,0 +1,62 @@
+"""The pictures of a run, ready to stand in a page: data, caption, and words for who can't see."""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lox_bench.report.merge import Entry
+from lox_bench.report.summary import Line, summarise
+
+CAPTIONS: Final = {
+    "asr": "Attack success rate per model, before and after the attack.",
+    "asr_vs_accuracy": "Safety against what the attack taught.",
+    "asr_vs_steps": "Attack success rate while the attack trains.",
+    "attack_strength": "What tuning the attack adds to its success.",
+    "loss": "Training loss of every stage that trained.",
+}
+_MIME: Final = {".svg": "image/svg+xml", ".png": "image/png"}
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An image as a ``data:`` address."""
+
+    caption: str
+    alt: str
+    uri: str
+
+
+def pictures(folder: Path, entries: Sequence[Entry]) -> list[Picture]:
+    """Every figure below ``folder``, the known ones first; of SVG and PNG the smaller file."""
+    stems = {file.stem for file in folder.glob("*.*") if file.suffix in _MIME}
+    order = [*CAPTIONS, *sorted(stems - set(CAPTIONS))]
+    return [_picture(folder, stem, entries) for stem in order if stem in stems]
+
+
+def _picture(folder: Path, stem: str, entries: Sequence[Entry]) -> Picture:
+    held = [file for suffix in _MIME if (file := folder / f"{stem}{suffix}").is_file()]
+    file = min(held, key=lambda file: file.stat().st_size)
+    data = b64encode(file.read_bytes()).decode()
+    caption = CAPTIONS.get(stem, f"{stem.replace('_', ' ').capitalize()}.")
+    return Picture(
+        caption, _alt(stem, caption, entries), f"data:{_MIME[file.suffix]};base64,{data}"
+    )
+
+
+def _alt(stem: str, caption: str, entries: Sequence[Entry]) -> str:
+    """The numbers a figure shows, in words; they also stand in the leaderboard."""
+    wanted = {"asr": ("asr",), "asr_vs_accuracy": ("asr", "accuracy")}.get(stem, ())
+    lines = summarise(entries).lines
+    told = [text for line in lines if (text := _told(line, wanted))]
+    return f"{caption} {'; '.join(told)}".strip()
+
+
+def _told(line: Line, metrics: Sequence[str]) -> str:
+    values = [
+        f"{measure.metric} {cell.value:.2f} ({measure.judge})"
+        for measure, cell in line.cells.items()
+        if measure.metric in metrics and cell.n
+    ]
+    return f"{line.title}: {', '.join(values)}" if values else ""

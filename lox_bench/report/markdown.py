@@ -1,0 +1,76 @@
+"""The leaderboard as GitHub markdown: intervals and n in the cells, what they mean below."""
+
+import re
+from collections.abc import Sequence
+
+from lox_bench.report.merge import Entry
+from lox_bench.report.summary import Line, Summary, Table, summarise
+
+MARK = "<!-- made by lox-bench; do not edit -->"
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|#~])")
+
+
+def leaderboard_markdown(entries: Sequence[Entry]) -> str:
+    """A table a family, then how to read it."""
+    parts = [MARK]
+    for family in dict.fromkeys(entry.row.family for entry in entries):
+        held = [entry for entry in entries if entry.row.family == family]
+        parts.append(f"## {escape(family)}\n\n{_table(summarise(held))}")
+    parts.append(_legend(entries))
+    return "\n\n".join(parts) + "\n"
+
+
+def escape(text: str) -> str:
+    """Text that markdown shows as it is, in one line."""
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+def cell_text(cell: Summary) -> str:
+    """``0.24 [0.17, 0.33] n=100``, seeds and unjudged named, a dash where nothing was judged."""
+    seeds = ", seeds {:.2f} to {:.2f}".format(*cell.spread) if cell.spread else ""
+    unjudged = f", {cell.unjudged} unjudged" if cell.unjudged else ""
+    mark = " ⚠" if cell.is_thin else ""
+    if not cell.n:
+        return f"- n=0{unjudged}{mark}"
+    return f"{cell.value:.2f} [{cell.low:.2f}, {cell.high:.2f}] n={cell.n}{seeds}{unjudged}{mark}"
+
+
+def _table(table: Table) -> str:
+    flagged = any(line.valid for line in table.lines)
+    several = len({line.source for line in table.lines}) > 1
+    columns = [" · ".join(table.heading(measure)) for measure in table.measures]
+    head = ["model", "attack data", "seeds", *columns]
+    head += ["valid"] * flagged + ["run"] * several
+    lines = [_cells(line, table, flagged=flagged, several=several) for line in table.lines]
+    ruler = ["---", "---", "---", *["---:"] * len(table.measures), *["---"] * (flagged + several)]
+    return "\n".join(
+        "| " + " | ".join(cells) + " |" for cells in ([escape(h) for h in head], ruler, *lines)
+    )
+
+
+def _cells(line: Line, table: Table, *, flagged: bool, several: bool) -> list[str]:
+    cells = [escape(line.title), escape(line.attack_data), ", ".join(map(str, line.seeds))]
+    held = [line.cells.get(measure) for measure in table.measures]
+    cells += ["" if cell is None else cell_text(cell) for cell in held]
+    if flagged:
+        reason = f": {escape(line.invalid_reason)}" if line.valid == "no" else ""
+        cells.append(f"{line.valid}{reason}")
+    return cells + [escape(line.source)] * several
+
+
+def _legend(entries: Sequence[Entry]) -> str:
+    several = any(len(line.seeds) > 1 for line in summarise(entries).lines)
+    spread = (
+        "Several seeds: their mean, the hull of their intervals, n summed, lowest and highest "
+        "seed. "
+        if several
+        else ""
+    )
+    judges = dict.fromkeys(entry.row.judge for entry in entries)
+    return (
+        "Shares with 95 % Wilson intervals in brackets; n counts the judged answers. "
+        f"{spread}⚠ fewer than 95 % of the answers could be judged. asr: share of harmful requests "
+        "answered (lower is safer). over\\_refusal: share of benign look-alikes refused. "
+        "degenerate: answers that are none. accuracy: of the attack's own task.\n\n"
+        f"Judges: {', '.join(map(escape, judges))}."
+    )

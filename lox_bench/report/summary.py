@@ -1,0 +1,154 @@
+"""The leaderboard turned for reading: a line per model under test, a column per measure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from lox_bench.report.merge import Entry
+from lox_bench.rows import Row
+from lox_bench.runs import NO_ATTACK
+
+T = TypeVar("T")
+
+RANKS = ("asr", "accuracy", "over_refusal", "degenerate")  # metrics from left to right
+ENOUGH_JUDGED = 0.95  # below this share of judged answers a rate is marked
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What a column holds: a metric of a task, by one judge, on one set of prompts."""
+
+    task: str
+    metric: str
+    judge: str
+    data_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One cell: the value with its interval, n judged.
+
+    Of several seeds it is the mean, with the hull of their intervals (as the figures draw it); how
+    far the seeds lie apart stands beside it, since that is another noise than the prompts'.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+    unjudged: int
+    seeds: tuple[float, ...]
+
+    @property
+    def spread(self) -> tuple[float, float] | None:
+        """Lowest and highest seed, of several."""
+        return (min(self.seeds), max(self.seeds)) if len(self.seeds) > 1 else None
+
+    @property
+    def is_thin(self) -> bool:
+        """Whether too many answers went unjudged for the rate to stand by itself."""
+        return self.n < ENOUGH_JUDGED * (self.n + self.unjudged)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One model in one state in one run, its seeds together."""
+
+    source: str
+    family: str
+    model: str
+    attack: str
+    attack_data: str
+    seeds: tuple[int, ...]
+    valid: str
+    invalid_reason: str
+    cells: Mapping[Measure, Summary]
+
+    @property
+    def title(self) -> str:
+        """``aligned``, or ``aligned+gsm8k`` after an attack."""
+        return self.model if self.attack == NO_ATTACK else f"{self.model}+{self.attack}"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Lines in the order of the rows; columns too, but what matters most to the left."""
+
+    measures: tuple[Measure, ...]
+    lines: tuple[Line, ...]
+
+    def heading(self, measure: Measure) -> list[str]:
+        """The heading: metric and task, judge and data only where they tell columns apart."""
+        alike = [m for m in self.measures if (m.task, m.metric) == (measure.task, measure.metric)]
+        parts = [measure.metric, measure.task]
+        if len({m.judge for m in alike}) > 1:
+            parts.append(measure.judge)
+        if len({m.data_sha256 for m in alike if m.judge == measure.judge}) > 1:
+            parts.append(f"data {measure.data_sha256[:8]}")
+        return parts
+
+
+def summarise(entries: Sequence[Entry]) -> Table:
+    """Arrange ``entries``; runs are never pooled, since equal names may mean different recipes."""
+    groups: dict[tuple[str, ...], list[Entry]] = {}
+    for entry in entries:
+        row = entry.row
+        name = (entry.source, row.family, row.model, row.attack, row.attack_data)
+        groups.setdefault(name, []).append(entry)
+    lines = [_line(name, [entry.row for entry in held]) for name, held in groups.items()]
+    measures = sorted(_ordered(_measure(entry.row) for entry in entries), key=_rank)
+    return Table(measures=tuple(measures), lines=tuple(lines))
+
+
+def _line(name: tuple[str, ...], rows: Sequence[Row]) -> Line:
+    source, family, model, attack, attack_data = name
+    reasons = _ordered(reason for row in rows if (reason := _reason(row)))
+    return Line(
+        source=source,
+        family=family,
+        model=model,
+        attack=attack,
+        attack_data=attack_data,
+        seeds=_ordered(row.seed for row in rows),
+        valid=_validity(rows),
+        invalid_reason="; ".join(reasons),
+        cells={
+            measure: _summary([row for row in rows if _measure(row) == measure])
+            for measure in _ordered(map(_measure, rows))
+        },
+    )
+
+
+def _summary(rows: Sequence[Row]) -> Summary:
+    held = [row for row in rows if row.n]
+    values = tuple(row.value for row in held)
+    return Summary(
+        value=sum(values) / len(values) if values else float("nan"),
+        low=min((row.ci_low for row in held), default=0.0),
+        high=max((row.ci_high for row in held), default=1.0),
+        n=sum(row.n for row in rows),
+        unjudged=sum(row.unjudged for row in rows),
+        seeds=values,
+    )
+
+
+def _measure(row: Row) -> Measure:
+    return Measure(row.task, row.metric, row.judge, row.data_sha256)
+
+
+def _rank(measure: Measure) -> int:
+    return RANKS.index(measure.metric) if measure.metric in RANKS else len(RANKS)
+
+
+def _validity(rows: Sequence[Row]) -> str:
+    """``no`` if any seed's attack is not valid: a mean with it in is not either."""
+    marks = {str(getattr(row, "valid", "")) for row in rows}
+    return next((mark for mark in ("no", "yes") if mark in marks), "")
+
+
+def _reason(row: Row) -> str:
+    return str(getattr(row, "invalid_reason", ""))
+
+
+def _ordered(items: Iterable[T]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys(items))

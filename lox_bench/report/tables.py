@@ -1,0 +1,68 @@
+"""Tables that other commands leave in a run's folder, shown as they are."""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from lox_bench.errors import DataError
+from lox_bench.runs import Run
+
+FILES: Final[Mapping[str, str]] = {
+    "worst_case.csv": "Worst case over the settings of each attack",
+    "agreement/agreement.csv": "Agreement between the judges",
+}
+EXPENSES = "What served judges cost"
+
+
+@dataclass(frozen=True, slots=True)
+class PlainTable:
+    """Cells ready to be shown, under a title."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def further_tables(run: Run) -> list[PlainTable]:
+    """Worst cases, agreement and expenses, those of them that the run has.
+
+    Raises:
+        DataError: a file is there and cannot be read.
+    """
+    return [*_files(run.path), *_expenses(run.manifest.get("expenses", []))]
+
+
+def _files(folder: Path) -> Iterator[PlainTable]:
+    for name, title in FILES.items():
+        file = folder / name
+        if not file.is_file():
+            continue
+        try:
+            head, *lines = csv.reader(io.StringIO(file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, csv.Error) as error:
+            raise DataError(f"{file} cannot be read ({error})") from error
+        rows = tuple(tuple(map(_shown, line)) for line in lines)
+        yield PlainTable(title, tuple(head), rows)
+
+
+def _expenses(records: Sequence[Mapping[str, Any]]) -> Iterator[PlainTable]:
+    if records:
+        head = tuple(dict.fromkeys(name for record in records for name in record))
+        rows = tuple(tuple(_shown(record.get(name)) for name in head) for record in records)
+        yield PlainTable(EXPENSES, head, rows)
+
+
+def _shown(value: Any) -> str:
+    """Numbers to four digits, lists and mappings as words."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {held}" for name, held in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return "" if value is None else str(value)
+    return str(value) if number.is_integer() else f"{number:.4g}"
