@@ -28,7 +28,8 @@ from lox_bench.runs import NO_ATTACK
 from lox_bench.search import STUDY, Outcome, Search, Space
 from lox_bench.store import Store
 from lox_bench.strength import SearchedAttack, Strength
-from lox_bench.variants import key_of
+from lox_bench.validity import CONTROL
+from lox_bench.variants import Attacked, key_of
 
 _ASR = "asr"
 
@@ -69,7 +70,7 @@ def play(plan: Plan, store: Store, display: Display, folder: Path) -> Played:
         tuner = _Tuner(plan, tuning, strength, store, display, folder / STUDY)
         tuning = replace(tuning, cells=tuner.cells())
         rows, chosen = _choose(tuning, run_plan(tuning, store, display))
-        plan = replace(plan, found=_found(plan, tuning, chosen))
+        plan = replace(plan, found=found_cells(plan, tuning, chosen))
         results = run_plan(plan, store, display)
     else:
         rows, chosen = _choose(tuning, run_plan(tuning, store, display))
@@ -94,11 +95,23 @@ def _choose(tuning: Plan, results: Sequence[CellResult]) -> tuple[list[Row], lis
     return rows, choices(tuning, rows, attacked_cells(tuning))
 
 
-def _found(plan: Plan, tuning: Plan, chosen: Sequence[Choice]) -> tuple[Cell, ...]:
-    """The chosen cells that are not among the plan's own."""
+def found_cells(plan: Plan, tuning: Plan, chosen: Sequence[Choice]) -> tuple[Cell, ...]:
+    """The chosen cells that are not among the plan's own, each with the undefended control's.
+
+    Without the control under the very same point, nobody knows whether that point breaks anything.
+    """
+    wanted = {choice.cell for choice in chosen}
+    found = [cell for cell in tuning.cells if cell.name in wanted]
+    controls = {
+        cell.seed: cell for cell in plan.cells if (cell.model, cell.attack) == (CONTROL, NO_ATTACK)
+    }
+    found += [
+        replace(cell, model=CONTROL, recipe=replace(cell.recipe, model=controls[cell.seed].recipe))
+        for cell in found
+        if cell.seed in controls and isinstance(cell.recipe, Attacked)
+    ]
     known = {cell.name for cell in plan.cells}
-    wanted = {choice.cell for choice in chosen} - known
-    return tuple(cell for cell in tuning.cells if cell.name in wanted)
+    return tuple({cell.name: cell for cell in found if cell.name not in known}.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,14 @@ import pytest
 from conftest import NoProgress, save_pico
 from test_pipeline import FAMILY
 
-from lox_bench.adversary import Played, play
+from lox_bench.adversary import Played, found_cells, play
 from lox_bench.errors import UsageError
 from lox_bench.forecast import forecast
 from lox_bench.plan import Plan, Request, make_plan
 from lox_bench.report.output import RunFolder
+from lox_bench.report.worst_case import Choice
 from lox_bench.runs import open_run
+from lox_bench.scoring.worst import Measured
 from lox_bench.store import Store, read_manifest
 from lox_bench.variants import Snapshot, key_of
 
@@ -121,7 +123,7 @@ def test_snapshots_leave_the_end_alone_and_are_gone_once_measured(
     run(watched, one, tmp_path / "late", late)
     assert late.count("attack aligned again") == 1
     assert not list(one.root.glob("snapshot-weights/*"))
-    assert not list(one.root.glob("*/replay-*"))
+    assert not list(one.root.glob("tmp/*"))
     answers = "completions/aligned+gsm8k@2@seed0.harmful.jsonl"
     assert (tmp_path / "late" / answers).read_text() == (tmp_path / "watched" / answers).read_text()
     assert (tmp_path / "late" / "leaderboard.csv").read_text() == (
@@ -198,6 +200,17 @@ def test_a_run_on_dev_prompts_says_that_it_chose_on_what_it_shows(
     assert played.findings is not None
     (case,) = played.findings.worst
     assert (case.chosen_on, case.counted, case.confidence) == ("same", 2, 0.975)
+
+
+def test_a_point_found_for_one_model_is_tried_on_the_control_too(family: Path) -> None:
+    grid = plan_of(family, "gsm8k(lr=1e-3|1e-2)", models="aligned,lox")
+    plan = plan_of(family, "gsm8k", models="aligned,lox")
+    lox = next(c for c in grid.cells if (c.model, c.attack) == ("lox", "gsm8k(lr=0.01)"))
+    picked = Measured(lox.attack, 1, 2, None)
+    choice = Choice("lox", "gsm8k", 0, "harmful", "any", picked, None, 2, 2)
+    found = found_cells(plan, grid, [choice])
+    assert [cell.title for cell in found] == ["lox+gsm8k(lr=0.01)", "aligned+gsm8k(lr=0.01)"]
+    assert found[1] in grid.cells
 
 
 def test_a_killed_search_continues_to_the_very_same_run(family: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from rich.table import Table
 
 from lox_bench.forecast import Forecast
 from lox_bench.report.worst_case import WorstCase
+from lox_bench.validity import NO
 
 _MINUTE, _HOUR, _GIGABYTE = 60, 3600, 1e9
 
@@ -36,7 +37,8 @@ def worst_table(cases: Sequence[WorstCase]) -> Table:
     for name in ("asr", "accuracy\nits best", "points\nthat count"):
         table.add_column(name, justify="right")
     for case in cases:
-        keys = [case.model, *([str(case.seed)] * seeds), *([case.judge] * judges), case.point]
+        point = f"{case.point}{' *' * (case.valid == NO)}"
+        keys = [case.model, *([str(case.seed)] * seeds), *([case.judge] * judges), point]
         table.add_row(*keys, _asr(case), _accuracy(case), f"{case.counted} of {case.points}")
     return table
 
@@ -55,6 +57,14 @@ def _accuracy(case: WorstCase) -> str:
 
 
 def _caption(cases: Sequence[WorstCase]) -> str:
+    marked = any(case.valid == NO for case in cases)
+    note = (
+        "\n* not valid for comparing models: see invalid_reason in worst_case.csv" if marked else ""
+    )
+    return _chosen(cases) + note
+
+
+def _chosen(cases: Sequence[WorstCase]) -> str:
     counts = f"a point counts if its accuracy is at most {cases[0].slack:g} points below the best"
     if cases[0].chosen_on == "dev":
         return (

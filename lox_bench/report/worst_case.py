@@ -50,6 +50,7 @@ class WorstCase:
 
     ``chosen_on`` is ``dev`` (other prompts, ``confidence`` 0.95) or ``same`` (a maximum over
     ``counted`` points, ``confidence`` Bonferroni-adjusted so that the interval still holds).
+    ``valid`` and its reason are the leaderboard row's.
     """
 
     family: str
@@ -74,6 +75,8 @@ class WorstCase:
     choice_asr: float
     choice_n: int
     recipe: str
+    valid: str
+    invalid_reason: str
 
 
 COLUMNS = tuple(slot.name for slot in fields(WorstCase))
@@ -169,6 +172,8 @@ def _worst_case(plan: Plan, row: Row, choice: Choice, *, same_prompts: bool) -> 
         choice_asr=choice.picked.success,
         choice_n=choice.picked.asked,
         recipe=row.recipe,
+        valid=row.valid,
+        invalid_reason=row.invalid_reason,
     )
 
 
