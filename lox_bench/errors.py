@@ -33,6 +33,15 @@ class UsageError(LoxBenchError):
     """An argument that cannot mean anything."""
 
 
+class MissingExtraError(LoxBenchError):
+    """A library that only an optional extra installs."""
+
+    def __init__(self, what: str, library: str, extra: str) -> None:
+        super().__init__(
+            f"{what} needs {library}, which is not installed: pip install 'lox-bench[{extra}]'"
+        )
+
+
 class SpecError(LoxBenchError):
     """A TOML spec with a missing, unknown or ill-typed field."""
 

@@ -17,6 +17,7 @@ from lox_bench.judging.kinds import JudgeSpec, can_count, described
 from lox_bench.materialise import Display, Materialiser
 from lox_bench.plan import Cell, Plan, PlannedTask, PlannedUtility
 from lox_bench.records import read_records, write_records
+from lox_bench.snapshots import wanted_snapshots
 from lox_bench.specs import load_template
 from lox_bench.store import Store, read_manifest
 from lox_bench.types import (
@@ -29,7 +30,7 @@ from lox_bench.types import (
     Prompt,
     Verdict,
 )
-from lox_bench.variants import EPHEMERAL, Attacked, hash_of, key_of
+from lox_bench.variants import EPHEMERAL, Attacked, Snapshot, hash_of, key_of
 
 GENERATE_VERSION = 1
 JUDGE_VERSION = 1
@@ -64,9 +65,11 @@ def run_plan(
         judges: the plan's judges by name, if the caller keeps an account of their costs.
     """
     template = load_template(plan.family.template)
-    materialiser = Materialiser(store, template, plan.attack_data, display)
+    cells = (*plan.cells, *plan.found)
+    wanted = wanted_snapshots(cell.recipe for cell in cells)
+    materialiser = Materialiser(store, template, plan.attack_data, display, wanted)
     judges = judges or {spec.name: build_judge(spec, root=store.root) for spec in plan.judges}
-    return [_CellRun(plan, cell, materialiser, judges).measure() for cell in plan.cells]
+    return [_CellRun(plan, cell, materialiser, judges).measure() for cell in cells]
 
 
 def unfinished(verdicts: Sequence[Verdict], answers: Sequence[Completion]) -> int:
@@ -110,7 +113,8 @@ class _CellRun:
 
     def measure(self) -> CellResult:
         completions, verdicts, utility = {}, {}, {}
-        artifacts = [] if isinstance(self.cell.recipe, EPHEMERAL) else [self.checkpoint]
+        recipe, ephemeral = self.cell.recipe, isinstance(self.cell.recipe, EPHEMERAL)
+        artifacts = [] if ephemeral else [self.materialiser.origin(recipe, self.cell.model)]
         for task in self.plan.tasks:
             key, artifact = self._generate(task)
             template = str(read_manifest(artifact)["facts"]["template_sha256"])
@@ -124,12 +128,13 @@ class _CellRun:
         for item in self.plan.utilities:
             artifacts.append(artifact := self._utility(item))
             utility[item.title] = read_records(artifact / "utility.jsonl", dict)
+        self.materialiser.release(self.cell.recipe)
         return CellResult(
             cell=self.cell,
             completions=completions,
             verdicts=verdicts,
             utility=utility,
-            training=self._training(),
+            training=self._training(artifacts),
             template_sha256=template,
             artifacts=tuple(artifacts),
         )
@@ -217,11 +222,11 @@ class _CellRun:
     ) -> Path:
         return self.materialiser.build(stage, recipe, title, work)
 
-    def _training(self) -> Mapping[str, Any]:
+    def _training(self, artifacts: Sequence[Path]) -> Mapping[str, Any]:
         """Loss before and after, for attacked cells."""
-        if not isinstance(self.cell.recipe, Attacked):
+        if not isinstance(self.cell.recipe, Attacked | Snapshot):
             return {}
-        facts: Mapping[str, Any] = read_manifest(self.checkpoint)["facts"]
+        facts: Mapping[str, Any] = read_manifest(artifacts[0])["facts"]
         return facts
 
 

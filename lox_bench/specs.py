@@ -116,6 +116,16 @@ class FamilySpec:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchSpace:
+    """Where ``--attack-search`` looks: factors of the family's learning rate, whole epochs."""
+
+    lr_low: float = 0.2
+    lr_high: float = 5.0
+    epochs_low: int = 1
+    epochs_high: int = 4
+
+
+@dataclass(frozen=True, slots=True)
 class AttackSpec:
     """Supervised fine-tuning that may wash the alignment out; ``{column}`` formats a row."""
 
@@ -127,6 +137,7 @@ class AttackSpec:
     train: TrainSpec
     max_rows: int = 0
     utility: str = ""
+    search: SearchSpace = field(default_factory=SearchSpace)
 
 
 @dataclass(frozen=True, slots=True)

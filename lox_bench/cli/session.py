@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -12,7 +13,9 @@ from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.cli.notices import announce_data
 from lox_bench.cli.progress import choose_display
 from lox_bench.cli.tables import leaderboard_table
+from lox_bench.cli.worst import forecast_line, worst_table
 from lox_bench.cli.writing import rich_table
+from lox_bench.forecast import forecast
 from lox_bench.judging.build import build_judge
 from lox_bench.judging.pricing import Ledger
 from lox_bench.plan import Plan
@@ -20,6 +23,9 @@ from lox_bench.report.published import published_table
 from lox_bench.rows import Row
 from lox_bench.runs import open_run
 from lox_bench.store import Store, default_root
+
+if TYPE_CHECKING:
+    from lox_bench.adversary import Findings
 
 
 class Session:
@@ -46,22 +52,29 @@ class Session:
         }
         folder = RunFolder.claim(out or Path("runs") / plan.name, plan)
         announce_data(plan.attack_data, self._console, quiet=self._quiet)
+        if plan.attacks and not self._quiet:
+            self._console.print(forecast_line(forecast(plan, store)), soft_wrap=True)
+        from lox_bench.adversary import play
         from lox_bench.pipeline import run_plan
 
         costs = Costs(self._console, quiet=self._quiet)
         costs.foresee_run(plan)
         with choose_display(self._console, quiet=self._quiet) as display:
-            results = run_plan(plan, store, display, judges)
-        rows = folder.write(plan, results, sys.argv, ledger=ledger)
-        self._show(rows, folder.path)
+            played = play(
+                plan, lambda part: run_plan(part, store, display, judges), display, folder.path
+            )
+        rows = folder.write(played.plan, played.results, sys.argv, played.findings, ledger=ledger)
+        self._show(rows, played.findings, folder.path)
         costs.settle(ledger, completing(ledger, folder.path))
 
-    def _show(self, rows: Sequence[Row], folder: Path) -> None:
+    def _show(self, rows: Sequence[Row], findings: "Findings | None", folder: Path) -> None:
         if self._json:
             print_json(plain(rows))
         elif not self._quiet:
             console = Console()
             console.print(leaderboard_table(rows))
+            if findings is not None and findings.worst:
+                console.print(worst_table(findings.worst))
             self._conclude(console, folder, rows)
             console.print(f"leaderboard  {folder / 'leaderboard.csv'}", soft_wrap=True)
             if (folder / "agreement").is_dir():  # with two judges or more

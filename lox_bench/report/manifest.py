@@ -23,6 +23,7 @@ def run_manifest(
         "family": plan.family.name,
         "split": plan.split,
         "limit": plan.limit,
+        "strength": plan.strength and plan.strength.described(),
         "attack_data": {
             name: {"label": rows.label, "rows": len(rows.rows), "sha256": rows.sha256}
             for name, rows in plan.attack_data.items()
@@ -69,7 +70,7 @@ def _recipe(recipe: Recipe | Direction) -> Mapping[str, Any]:
     plain = {"key": key_of(recipe), **describe(recipe)}
     if isinstance(recipe, Perturbed):
         plain["directions"] = [_recipe(direction) for direction in recipe.directions]
-    for name in ("base", "aligned", "model", "origin", "target"):
+    for name in ("base", "aligned", "model", "attacked", "origin", "target"):
         upstream = getattr(recipe, name, None)
         if upstream is not None:
             plain[name] = _recipe(upstream)

@@ -1,23 +1,28 @@
 """Write a run's folder: leaderboard, manifest, transcripts, verdicts, plots."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lox_bench.adversary import Findings
 from lox_bench.judging.pricing import Ledger
 from lox_bench.pipeline import CellResult
 from lox_bench.plan import Plan
 from lox_bench.records import write_records
+from lox_bench.report import worst_case
 from lox_bench.report.agreement import write_agreement
 from lox_bench.report.folder import claim
 from lox_bench.report.leaderboard import leaderboard
 from lox_bench.report.live import LiveRun, by_cell
 from lox_bench.report.manifest import run_manifest
+from lox_bench.report.overview import overview, overview_rows
 from lox_bench.report.publish import write_leaderboard
-from lox_bench.rows import Row
-from lox_bench.runs import completions_file, utility_file, verdicts_file
-from lox_bench.store import MANIFEST, write_json
+from lox_bench.rows import Row, to_csv
+from lox_bench.runs import CellName, completions_file, utility_file, verdicts_file
+from lox_bench.store import MANIFEST, write_json, write_text
+
+CHOICE_ROWS = "attack_choice.csv"  # a leaderboard of the prompts a worst point was chosen on
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,7 @@ class RunFolder:
         plan: Plan,
         results: Sequence[CellResult],
         command: Sequence[str],
+        findings: Findings | None = None,
         *,
         ledger: Ledger | None = None,
         plots: bool = True,
@@ -59,7 +65,10 @@ class RunFolder:
         run = LiveRun(self.path, manifest, by_cell(results))
         rows = leaderboard(run)
         if plots:
-            self._plots(rows, results)
+            self._plots(rows, results, findings)
+        if findings is not None:
+            write_text(self.path / worst_case.WORST_CASE, worst_case.to_csv(findings.worst))
+            write_text(self.path / CHOICE_ROWS, to_csv(findings.rows))
         write_leaderboard(self.path, rows)
         write_agreement(run)
         write_json(self.path / MANIFEST, manifest)
@@ -76,23 +85,31 @@ class RunFolder:
         for title, records in result.utility.items():
             write_records(utility_file(self.path, name, title), records)
 
-    def _plots(self, rows: Sequence[Row], results: Sequence[CellResult]) -> None:
+    def _plots(
+        self, rows: Sequence[Row], results: Sequence[CellResult], findings: Findings | None
+    ) -> None:
+        from lox_bench.report.curves import plot_steps, plot_strength
         from lox_bench.report.plots import plot_asr, plot_losses, plot_tradeoff
 
         folder = self.path / "plots"
         folder.mkdir(exist_ok=True)
-        plot_asr(rows, folder / "asr.png")
-        plot_tradeoff(rows, folder / "asr_vs_accuracy.png")
-        plot_losses(_curves(results), folder / "loss.png")
+        shown = overview(results, findings)
+        plot_asr(overview_rows(rows, shown), folder / "asr.png")
+        plot_tradeoff(overview_rows(rows, shown), folder / "asr_vs_accuracy.png")
+        plot_losses(_curves(results, shown), folder / "loss.png")
+        plot_steps(results, rows, folder / "asr_vs_steps.png")
+        if findings is not None:
+            for attack in dict.fromkeys(case.attack for case in findings.worst):
+                plot_strength(attack, findings, rows, folder / f"strength-{attack}.png")
 
 
-def _curves(results: Sequence[CellResult]) -> dict[str, Path]:
+def _curves(results: Sequence[CellResult], shown: Collection[CellName]) -> dict[str, Path]:
     """Loss curves of all stages that trained, under the title of the model they made."""
     several = len({result.cell.seed for result in results}) > 1
     curves = {}
     for result in results:
         file = result.artifacts[0] / "loss.csv"
-        if file.is_file():
+        if file.is_file() and result.cell.name in shown:
             seed = f" seed {result.cell.seed}" if several else ""
             curves[f"{result.cell.title}{seed}"] = file
     return curves
