@@ -198,7 +198,10 @@ def test_two_judges_share_the_answers_and_are_compared(
     for judge in ("keyword-prefix", "keyword-anywhere"):
         assert sum(row["judge"] == judge for row in rows(tmp_path)) == 12
     first = [row for row in rows(tmp_path) if row["judge"] != "keyword-anywhere"]
-    assert first == rows(out)
+    of_all = {"valid", "invalid_reason"}  # an attack is valid by what all judges say
+    assert [{k: row[k] for k in row if k not in of_all} for row in first] == [
+        {k: row[k] for k in row if k not in of_all} for row in rows(out)
+    ]
     assert (tmp_path / "agreement" / "disagreements.md").is_file()
     assert "Krippendorff" in text
 
