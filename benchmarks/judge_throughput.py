@@ -113,7 +113,7 @@ def killed(options: argparse.Namespace, scratch: Path) -> list[Verdict]:
              "--count", str(options.count), "--concurrency", str(options.concurrency)]
         )  # fmt: skip
         while (kept := len(received(cache))) < options.count // 2:
-            time.sleep(0.005)
+            time.sleep(0.02)
         child.send_signal(signal.SIGKILL)
         child.wait()
         time.sleep(2 * LATENCY_S)
@@ -135,7 +135,8 @@ def killed(options: argparse.Namespace, scratch: Path) -> list[Verdict]:
 def received(cache: Path) -> list[str]:
     """Keys of the replies on disk, in order."""
     files = list(cache.glob("requests/*.jsonl"))
-    return [json.loads(line)["key"] for line in files[0].open()] if files else []
+    lines = files[0].read_bytes().split(b"\n")[:-1] if files else []  # the last may be half seen
+    return [json.loads(line)["key"] for line in lines]
 
 
 def faulty(options: argparse.Namespace, scratch: Path) -> list[Verdict]:

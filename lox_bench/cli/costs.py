@@ -36,10 +36,10 @@ class Costs:
                 self.foresee(spec, _planned_sizes(plan, spec))
 
     def foresee(self, spec: JudgeSpec, sizes: Sequence[int], known: int = 0) -> None:
-        """Estimate for prompts of these sizes; ``known`` answers need no request any more."""
+        """Estimate for prompts of these sizes; ``known`` answers need no request of their own."""
         if self._quiet or isinstance(spec, KeywordSpec):
             return
-        before = f" ({known} are known already)" if known else ""
+        before = f" ({known} more are known or repeat these)" if known else ""
         self._console.print(
             f"judge {spec.name}: {where(spec)}; {_expected(spec, estimate(spec, sizes))}{before}",
             soft_wrap=True,

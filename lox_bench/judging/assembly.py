@@ -16,6 +16,7 @@ _TAG_DIGITS = 16  # 64 bits: no text can be made to contain its own hash
 _OPENING = re.compile(r"<(?=[|\uff5c/!?A-Za-z<])")
 _BRACKET = re.compile(r"\[(?=/?(?:[A-Z][A-Z_]+|gMASK|sMASK|sop|eop|control_\d+)\])")
 _KEPT = "\n\t\u00a0"
+_BLANK = str.maketrans(dict.fromkeys(_KEPT, " "))
 _FIELD = re.compile(r"\{(request|response)\}")
 
 Turn = tuple[str, str]  # role, content
@@ -72,5 +73,6 @@ def neutralise(text: str) -> str:
     ``[gMASK]`` and their like; what is broken stays legible to the judge.
     """
     clean = text.encode("utf-8", "replace").decode()
-    clean = "".join(char for char in clean if char.isprintable() or char in _KEPT)
+    if not clean.translate(_BLANK).isprintable():
+        clean = "".join(char for char in clean if char.isprintable() or char in _KEPT)
     return _BRACKET.sub("[ ", _OPENING.sub("< ", clean))

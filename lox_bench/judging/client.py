@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import openai
+from openai.types.chat import ChatCompletion
 
 from lox_bench.errors import UsageError
 from lox_bench.judging.assembly import Chat
@@ -145,13 +146,18 @@ class ServedModel:
         await asyncio.sleep(longest * (0.5 + share / 2))
 
     async def _ask(self, client: openai.AsyncOpenAI, chat: Chat) -> Reply:
-        answer: Any = await client.chat.completions.create(
-            model=self._spec.model,
-            messages=[{"role": role, "content": text} for role, text in chat.turns],  # type: ignore[misc]
-            temperature=0,
-            seed=chat.seed,
-            max_tokens=chat.max_tokens,
-            extra_headers={"Idempotency-Key": request_key(self._spec, chat)},
+        # not chat.completions.create: its walk over the typed body costs a fifth of the throughput
+        answer = await client.post(
+            "/chat/completions",
+            cast_to=ChatCompletion,
+            body={
+                "model": self._spec.model,
+                "messages": [{"role": role, "content": text} for role, text in chat.turns],
+                "temperature": 0,
+                "seed": chat.seed,
+                "max_tokens": chat.max_tokens,
+            },
+            options={"headers": {"Idempotency-Key": request_key(self._spec, chat)}},
         )
         reply = _reply(answer, chat)
         account = self._account
