@@ -58,6 +58,15 @@ class Store:
         path = self.root / stage / key
         return path if (path / MANIFEST).is_file() else None
 
+    def remove(self, stage: str, key: str) -> None:
+        """Drop an artifact that has served its purpose; none is left half, absent ones are fine."""
+        with FileLock(self.root / "locks" / f"{stage}-{key}"):
+            scratch = self.root / "tmp" / f"{stage}-{key}"
+            shutil.rmtree(scratch, ignore_errors=True)
+            if self.find(stage, key) is not None:
+                (self.root / stage / key).rename(scratch)
+                shutil.rmtree(scratch)
+
     def build(self, stage: str, key: str, recipe: Mapping[str, Any], builder: Builder) -> Path:
         """Return the artifact of ``key``, made by ``builder`` unless it exists already.
 

@@ -184,6 +184,18 @@ def test_a_head_that_only_one_model_stores_is_the_tied_embedding(
     assert "lm_head.weight" not in load_file(tmp_path / "back" / WEIGHTS)
 
 
+def test_a_resized_vocabulary_can_be_left_as_aligned(
+    pico: Path, pico_aligned: Path, tmp_path: Path
+) -> None:
+    name = "model.embed_tokens.weight"
+    longer = torch.cat([load_file(pico_aligned / WEIGHTS)[name], torch.ones(3, 32)])
+    grown = with_tensors(pico_aligned, tmp_path / "grown", **{name: longer})
+    with pytest.raises(MismatchError, match="--exclude"):
+        lox_bench.harden(pico, grown, out=tmp_path / "out", k=2)
+    lox_bench.harden(pico, grown, out=tmp_path / "out", k=2, exclude=["*embed*"])
+    assert torch.equal(load_file(tmp_path / "out" / WEIGHTS)[name], longer)
+
+
 def test_quantized_weights_are_refused(pico: Path, pico_aligned: Path, tmp_path: Path) -> None:
     coded = tmp_path / "coded"
     shutil.copytree(pico_aligned, coded)

@@ -70,6 +70,8 @@ Aliases = Sequence[Mapping[str, str]]
 
 def _matching(sources: Sequence[Path]) -> tuple[Checkpoint, Aliases]:
     pairs = [open_checkpoints(source, sources[-1]) for source in sources[:-1]]
+    for pair in pairs:
+        pair.require_shapes(pair.layout.names)
     layout = pairs[0].layout if pairs else open_checkpoint(sources[-1])
     return layout, [*[pair.aliases for pair in pairs], {}]
 

@@ -68,6 +68,7 @@ def write_adapter(
         raise UsageError("an adapter is written in float32; --dtype is for --format full")
     pair = open_pair(base, aligned)
     chosen = choose(settings, pair.changed)
+    pair.require_shapes(chosen)
     if isinstance(pair, BaseAndAdapter):
         kinds, reasons = _kinds_of_adapter(pair), dict[str, str]()
         carried = {name: 0.0 for name in pair.changed if name not in chosen}

@@ -76,6 +76,7 @@ def harden_checkpoint(
     """
     pair = open_pair(base, aligned)
     ranks = choose(settings, pair.changed)
+    pair.require_shapes(ranks)
     arithmetic_of(settings)
     plan = _planned(pair.layout, settings.dtype)
     nbytes = sum(prod(shape) * dtype.itemsize for _, dtype, shape in plan.values())
