@@ -85,6 +85,7 @@ def test_a_rank_beyond_those_tried_is_said_to_be() -> None:
     plan, results = ranked({"base": 100, "aligned": 0, "truncated(r=1)": 90})
     found = effective_rank(plan, results, JUDGE, seed=0)
     assert (found.rank, found.settled, found.low, found.high) == (None, None, math.inf, math.inf)
+    assert (found.said(found.rank), found.interval, found.said(4)) == ("> 1", "> 1", "4")
 
 
 def test_excess_is_paired_over_prompts() -> None:

@@ -107,14 +107,10 @@ def _table(answers: "list[EffectiveRank]") -> Table:
         table.add_row(
             answer.judge,
             str(answer.seed),
-            _rank(answer.rank),
-            f"{answer.low:g} to {answer.high:g}",
-            _rank(answer.settled),
+            answer.said(answer.rank),
+            answer.interval,
+            answer.said(answer.settled),
             f"{answer.aligned_asr:.3f}",
             str(answer.n),
         )
     return table
-
-
-def _rank(rank: int | None) -> str:
-    return "beyond those tried" if rank is None else str(rank)

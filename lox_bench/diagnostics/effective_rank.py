@@ -63,6 +63,18 @@ class EffectiveRank:
     rho: float
     aligned_asr: float
     n: int
+    largest: int
+
+    def said(self, rank: float | None) -> str:
+        """A rank in words of the ranks probed: ``4``, or ``> 32``."""
+        beyond = rank is None or math.isinf(rank)
+        return f"> {self.largest}" if beyond else f"{rank:g}"
+
+    @property
+    def interval(self) -> str:
+        """``2 to 8``, or ``> 8`` where both ends lie beyond the ranks probed."""
+        low, high = self.said(self.low), self.said(self.high)
+        return low if low == high else f"{low} to {high}"
 
 
 def parse_ranks(text: str) -> list[int]:
@@ -131,6 +143,7 @@ def effective_rank(
         rho=rho,
         aligned_asr=float(rates(matrix)[0]),
         n=int((~np.isnan(matrix[0])).sum()),
+        largest=ranks[-1],
     )
 
 

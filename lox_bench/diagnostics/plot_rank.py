@@ -67,6 +67,5 @@ def _curve(
 
 
 def _label(answer: EffectiveRank, *, several: bool) -> str:
-    rank = "beyond those probed" if answer.rank is None else str(answer.rank)
     seed = f"seed {answer.seed}: " if several else ""
-    return f"{seed}effective rank {rank} (95 %: {answer.low:g} to {answer.high:g})"
+    return f"{seed}effective rank {answer.said(answer.rank)} (95 %: {answer.interval})"

@@ -81,7 +81,7 @@ def plot_heatmaps(reports: Sequence[MatrixReport], title: str, out: Path) -> boo
     if not shown:
         return False
     kinds, layers = _kinds(linear), sorted({report.layer or 0 for report in linear})
-    columns = min(len(shown), _PANELS_A_ROW)
+    columns = len(shown) if len(shown) <= _PANELS_A_ROW else math.ceil(len(shown) / 2)
     rows = math.ceil(len(shown) / columns)
     height = min(0.13 * len(layers) + 1.8, 6.0)
     size = (columns * (0.34 * len(kinds) + 2.0), rows * height + 0.5)
