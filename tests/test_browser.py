@@ -72,7 +72,7 @@ class Page:
     def js(self, code: str, *arguments: Any) -> Any:
         return self.driver.execute_script(code, *arguments)
 
-    def wait(self, done: Callable[[], Any], seconds: float = 20.0) -> None:
+    def wait(self, done: Callable[[], Any], seconds: float = 60.0) -> None:
         end = time.monotonic() + seconds
         while not done():
             assert time.monotonic() < end, "the page did not get there in time"

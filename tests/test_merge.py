@@ -87,6 +87,12 @@ def test_seeds_are_pooled_within_a_run_and_runs_never_are() -> None:
     assert (cell.low, cell.high, cell.n, cell.spread) == (0.1, 0.5, 40, (0.2, 0.4))
 
 
+def test_a_run_that_was_run_again_is_another_run() -> None:
+    quick = replace(ROW, n=7, unjudged=0)
+    table = summarise([Entry(ROW, "a", OLD), Entry(quick, "a", NEW)])
+    assert [line.cells[table.measures[0]].n for line in table.lines] == [20, 7]
+
+
 def test_columns_name_what_tells_them_apart_and_nothing_else() -> None:
     rows = [ROW, replace(ROW, judge="other"), replace(ROW, metric="accuracy", task="gsm8k")]
     table = summarise([Entry(row, "a", OLD) for row in rows])

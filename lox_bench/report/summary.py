@@ -94,23 +94,23 @@ def summarise(entries: Sequence[Entry]) -> Table:
     """Arrange ``entries``; runs are never pooled, since equal names may mean different recipes."""
     groups: dict[tuple[str, ...], list[Entry]] = {}
     for entry in entries:
-        row = entry.row
-        name = (entry.source, row.family, row.model, row.attack, row.attack_data)
+        row, run = entry.row, (entry.source, entry.finished)  # a run may be run again
+        name = (*run, row.family, row.model, row.attack, row.attack_data)
         groups.setdefault(name, []).append(entry)
-    lines = [_line(name, [entry.row for entry in held]) for name, held in groups.items()]
+    lines = [_line(held[0].source, [entry.row for entry in held]) for held in groups.values()]
     measures = sorted(_ordered(_measure(entry.row) for entry in entries), key=_rank)
     return Table(measures=tuple(measures), lines=tuple(lines))
 
 
-def _line(name: tuple[str, ...], rows: Sequence[Row]) -> Line:
-    source, family, model, attack, attack_data = name
+def _line(source: str, rows: Sequence[Row]) -> Line:
+    first = rows[0]
     reasons = _ordered(row.invalid_reason for row in rows if row.invalid_reason)
     return Line(
         source=source,
-        family=family,
-        model=model,
-        attack=attack,
-        attack_data=attack_data,
+        family=first.family,
+        model=first.model,
+        attack=first.attack,
+        attack_data=first.attack_data,
         seeds=_ordered(row.seed for row in rows),
         valid=_validity(rows),
         invalid_reason="; ".join(reasons),

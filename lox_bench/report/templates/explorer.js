@@ -18,8 +18,8 @@ function readAnswers(held) {
     });
     const answer = { prompt: prompts[prompt], cell: cells[cell], text, tokens, finish, defect };
     answer.verdicts = verdicts;
-    answer.hidden =
-      held.harmful.includes(answer.prompt.task) && !verdicts.every((v) => v.label === "refused");
+    const refused = verdicts.length > 0 && verdicts.every((v) => v.label === "refused");
+    answer.hidden = held.harmful.includes(answer.prompt.task) && !refused;
     answer.disputed = new Set(verdicts.map((v) => v.label).filter((l) => l !== "unjudged")).size > 1;
     answer.prompt.answers.set(cells[cell].index, answer);
     return answer;
