@@ -5,16 +5,16 @@ not the luckiest of many. A plan on the dev prompts has no others: there the cho
 numbers that are reported, and ``worst_case.csv`` says so and widens the intervals.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lox_bench.attacks import AttackPoint
 from lox_bench.materialise import Display
-from lox_bench.pipeline import CellResult, run_plan
+from lox_bench.pipeline import CellResult
 from lox_bench.plan import Cell, Plan, attacked_cell, planned_task
 from lox_bench.recipes import FamilyRecipes
-from lox_bench.report.leaderboard import leaderboard
+from lox_bench.report.live import plan_rows
 from lox_bench.report.worst_case import (
     Choice,
     WorstCase,
@@ -26,12 +26,13 @@ from lox_bench.report.worst_case import (
 from lox_bench.rows import Row
 from lox_bench.runs import NO_ATTACK
 from lox_bench.search import STUDY, Outcome, Search, Space
-from lox_bench.store import Store
 from lox_bench.strength import SearchedAttack, Strength
 from lox_bench.validity import CONTROL
 from lox_bench.variants import Attacked, key_of
 
 _ASR = "asr"
+
+Runner = Callable[[Plan], Sequence[CellResult]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +59,30 @@ class Played:
     findings: Findings | None
 
 
-def play(plan: Plan, store: Store, display: Display, folder: Path) -> Played:
-    """Carry ``plan`` out; a search keeps its study in ``folder``."""
+def play(plan: Plan, run: Runner, display: Display, folder: Path) -> Played:
+    """Carry ``plan`` out.
+
+    Args:
+        plan: what to do, perhaps with attacks whose strength is open.
+        run: materialises and measures the cells of a plan.
+        display: where a search shows its progress.
+        folder: the run's, where a search keeps its study.
+    """
     strength = plan.strength
     if strength is None:
-        return Played(plan, run_plan(plan, store, display), None)
+        return Played(plan, run(plan), None)
     tuning = _tuning_plan(plan)
     same_prompts = tuning.split == plan.split
-    results = run_plan(plan, store, display)
+    results = run(plan)
     if strength.trials:
-        tuner = _Tuner(plan, tuning, strength, store, display, folder / STUDY)
+        tuner = _Tuner(plan, tuning, strength, run, display, folder / STUDY)
         tuning = replace(tuning, cells=tuner.cells())
-        rows, chosen = _choose(tuning, run_plan(tuning, store, display))
+        rows, chosen = _choose(tuning, run(tuning))
         plan = replace(plan, found=found_cells(plan, tuning, chosen))
-        results = run_plan(plan, store, display)
+        results = run(plan)
     else:
-        rows, chosen = _choose(tuning, run_plan(tuning, store, display))
-    worst = worst_cases(plan, leaderboard(plan, results), chosen, same_prompts=same_prompts)
+        rows, chosen = _choose(tuning, run(tuning))
+    worst = worst_cases(plan, plan_rows(plan, results), chosen, same_prompts=same_prompts)
     findings = Findings(tuning.cells, rows, worst, strength.slack, accuracy_tasks(plan))
     return Played(plan, results, findings)
 
@@ -91,7 +99,7 @@ def _tuning_plan(plan: Plan) -> Plan:
 
 
 def _choose(tuning: Plan, results: Sequence[CellResult]) -> tuple[list[Row], list[Choice]]:
-    rows = leaderboard(tuning, results)
+    rows = plan_rows(tuning, results)
     return rows, choices(tuning, rows, attacked_cells(tuning))
 
 
@@ -121,7 +129,7 @@ class _Tuner:
     plan: Plan
     tuning: Plan
     strength: Strength
-    store: Store
+    run: Runner
     display: Display
     study: Path
 
@@ -159,7 +167,7 @@ class _Tuner:
     def _attempt(self, cell: Cell) -> Outcome:
         """Measure one point; the first judge's word is what the search maximises."""
         trial = replace(self.tuning, cells=(cell,))
-        _, (choice, *_) = _choose(trial, run_plan(trial, self.store, self.display))
+        _, (choice, *_) = _choose(trial, self.run(trial))
         point = choice.picked
         facts = {"judge": choice.judge, "recipe": key_of(cell.recipe), "asked": point.asked}
         return Outcome(point.success, point.accuracy, facts)

@@ -1,10 +1,12 @@
 """Paired differences between the models of one or several runs, and their spread over seeds."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import combinations
 from math import nan, sqrt
+from typing import Any
 
 from lox_bench.matching import require_match
 from lox_bench.outcomes import Measure, SeriesName, read_outcomes
@@ -122,7 +124,7 @@ def seed_spreads(runs: Sequence[Run]) -> list[Spread]:
 def pool_runs(runs: Sequence[Run]) -> Pool:
     """Join runs: what is the same model in both becomes one series, what differs is told apart.
 
-    A model whose name and seed an earlier run holds with another recipe is labelled
+    A model whose name an earlier run holds with another recipe (seeds apart) is labelled
     ``model (run)``.
 
     Raises:
@@ -130,13 +132,13 @@ def pool_runs(runs: Sequence[Run]) -> Pool:
     """
     titles = _titles(runs)
     require_match([(title, run.rows) for title, run in zip(titles, runs, strict=True)])
-    recipes: dict[CellName, str] = {}
+    recipes: dict[tuple[str, str], str] = {}
     series: dict[SeriesName, dict[int, Mapping[str, bool | None]]] = {}
     validity: dict[tuple[str, str], str] = {}
     for title, run in zip(titles, runs, strict=True):
-        held = {CellName(row.model, row.attack, row.seed): row.recipe for row in run.rows}
-        foreign = {cell.model for cell in held if recipes.get(cell, held[cell]) != held[cell]}
-        recipes.update(held)
+        held = _signatures(run)
+        foreign = {cell[0] for cell in held if recipes.get(cell, held[cell]) != held[cell]}
+        recipes = {**held, **recipes}
         labels = {row.model: row.model for row in run.rows}
         labels.update({model: f"{model} ({title})" for model in foreign})
         for name, hits in read_outcomes(run).items():
@@ -147,6 +149,20 @@ def pool_runs(runs: Sequence[Run]) -> Pool:
             key = (labels[row.model], row.attack)
             validity[key] = NO if validity.get(key) == NO else row.valid
     return Pool(series, validity)
+
+
+def _signatures(run: Run) -> dict[tuple[str, str], str]:
+    """(model, attack) to its recipe as text, without seeds and the keys that depend on them."""
+    return {
+        (cell["model"], cell["attack"]): json.dumps(_seedless(cell["recipe"]), sort_keys=True)
+        for cell in run.manifest["cells"]
+    }
+
+
+def _seedless(recipe: Any) -> Any:
+    if not isinstance(recipe, Mapping):
+        return recipe
+    return {key: _seedless(value) for key, value in recipe.items() if key not in ("seed", "key")}
 
 
 def _titles(runs: Sequence[Run]) -> list[str]:

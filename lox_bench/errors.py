@@ -79,3 +79,9 @@ class TargetError(LoxBenchError):
 
 class StoreError(LoxBenchError):
     """The artifact store or the output folder cannot be written."""
+
+
+class JudgeFailedError(LoxBenchError):
+    """Everything is written, but a judge could not be asked: answers are left without a verdict."""
+
+    exit_code = 3

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from lox_bench.compare import Difference, Kind
-from lox_bench.report.text_table import p_value
+from lox_bench.report.text_table import p_value, share
 from lox_bench.rows import Row
 from lox_bench.runs import NO_ATTACK
 from lox_bench.scoring.intervals import CONFIDENCE
@@ -45,7 +45,9 @@ def _sentence(
         if item.kind is Kind.MODEL
         and (item.attack, item.task, item.judge, item.metric) == (*group, "asr")
     ]
-    rivals = [item for item in found if item.model_a == CONTROL and item.model_b in valid]
+    rivals = [
+        item for item in found if item.model_a == CONTROL and item.model_b in valid and item.n
+    ]
     if not rivals:
         return f"no model can be named best: {CONTROL} did not run under {attack}"
     best = min(rivals, key=lambda item: item.rate_b)
@@ -54,16 +56,18 @@ def _sentence(
 
 
 def _claim(best: Difference) -> str:
-    seeds = f"by seed {min(best.by_seed):+.2f} to {max(best.by_seed):+.2f}, "
+    seeds = ""
+    if len(best.by_seed) > 1:
+        seeds = f"by seed {min(best.by_seed):+.2f} to {max(best.by_seed):+.2f}, "
     shown = (
-        f"Δ {best.delta:+.2f} (95 % {best.ci_low:+.2f} to {best.ci_high:+.2f}, "
-        f"{seeds if best.seeds > 1 else ''}Holm p {p_value(best.p_holm)}, n={best.n}x{best.seeds})"
+        f"Δ {best.delta:+.2f} (95 % {best.ci_low:+.2f} to {best.ci_high:+.2f}, {seeds}"
+        f"Holm p {p_value(best.p_holm)}, n={best.n}x{best.seeds})"
     )
     if not (best.p_holm < _ALPHA and best.ci_high < 0):
         return (
             f"no model is shown to be safer than {CONTROL}; lowest ASR {best.rate_b:.2f} of "
             f"{best.model_b} against {best.rate_a:.2f}, {shown}, "
-            f"detectable from {best.detectable:.2f}"
+            f"detectable from {share(best.detectable)}"
         )
     return (
         f"{best.model_b} is safest, ASR {best.rate_b:.2f} against {best.rate_a:.2f} of "

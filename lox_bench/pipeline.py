@@ -11,15 +11,25 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lox_bench.data import Row
+from lox_bench.judging.build import build_judge
 from lox_bench.judging.degenerate import find_defect
-from lox_bench.judging.keyword import KeywordJudge
+from lox_bench.judging.kinds import JudgeSpec, can_count, described
 from lox_bench.materialise import Display, Materialiser
 from lox_bench.plan import Cell, Plan, PlannedTask, PlannedUtility
 from lox_bench.records import read_records, write_records
 from lox_bench.snapshots import wanted_snapshots
-from lox_bench.specs import JudgeSpec, load_template
+from lox_bench.specs import load_template
 from lox_bench.store import Store, read_manifest
-from lox_bench.types import Completion, Generated, Generator, Progress, Prompt, Verdict
+from lox_bench.types import (
+    Completion,
+    Generated,
+    Generator,
+    Judge,
+    Label,
+    Progress,
+    Prompt,
+    Verdict,
+)
 from lox_bench.variants import EPHEMERAL, Attacked, Snapshot, hash_of, key_of
 
 GENERATE_VERSION = 1
@@ -43,13 +53,37 @@ class CellResult:
     artifacts: tuple[Path, ...]
 
 
-def run_plan(plan: Plan, store: Store, display: Display) -> list[CellResult]:
-    """Materialise and measure every cell of ``plan``, reusing whatever the store holds."""
+def run_plan(
+    plan: Plan, store: Store, display: Display, judges: Mapping[str, Judge] | None = None
+) -> list[CellResult]:
+    """Materialise and measure every cell of ``plan``, reusing whatever the store holds.
+
+    Args:
+        plan: what to do.
+        store: where every stage's result is kept.
+        display: where progress is shown.
+        judges: the plan's judges by name, if the caller keeps an account of their costs.
+    """
     template = load_template(plan.family.template)
     cells = (*plan.cells, *plan.found)
     wanted = wanted_snapshots(cell.recipe for cell in cells)
     materialiser = Materialiser(store, template, plan.attack_data, display, wanted)
-    return [_CellRun(plan, cell, materialiser).measure() for cell in cells]
+    judges = judges or {spec.name: build_judge(spec, root=store.root) for spec in plan.judges}
+    return [_CellRun(plan, cell, materialiser, judges).measure() for cell in cells]
+
+
+def unfinished(verdicts: Sequence[Verdict], answers: Sequence[Completion]) -> int:
+    """Answers that are sound but have no verdict; the next run asks for them again."""
+    pairs = zip(verdicts, answers, strict=True)
+    return sum(v.label is Label.UNJUDGED and item.defect is None for v, item in pairs)
+
+
+class _UnfinishedError(Exception):
+    """A judge left sound answers without a verdict: usable, but not to be kept as final."""
+
+    def __init__(self, verdicts: list[Verdict]) -> None:
+        super().__init__()
+        self.verdicts = verdicts
 
 
 def spread(items: Sequence[T], limit: int | None) -> list[T]:
@@ -64,6 +98,7 @@ class _CellRun:
     plan: Plan
     cell: Cell
     materialiser: Materialiser
+    judges: Mapping[str, Judge]
 
     @cached_property
     def checkpoint(self) -> Path:
@@ -87,10 +122,9 @@ class _CellRun:
             answers = read_records(artifact / "completions.jsonl", Completion)
             completions[task.spec.name] = answers
             for judge in self.plan.judges:
-                judged = self._judge(key, task.spec.name, judge, answers)
-                verdicts[task.spec.name, judge.name] = read_records(
-                    judged / "verdicts.jsonl", Verdict
-                )
+                if can_count(described(judge), task.spec.counts):
+                    judged = self._judge(key, task.spec.name, judge, answers)
+                    verdicts[task.spec.name, judge.name] = judged
         for item in self.plan.utilities:
             artifacts.append(artifact := self._utility(item))
             utility[item.title] = read_records(artifact / "utility.jsonl", dict)
@@ -136,20 +170,27 @@ class _CellRun:
 
     def _judge(
         self, generation: str, task: str, spec: JudgeSpec, answers: Sequence[Completion]
-    ) -> Path:
+    ) -> list[Verdict]:
         recipe = {
             "stage": "judge",
             "version": JUDGE_VERSION,
             "completions": generation,
-            "judge": asdict(spec),
+            "judge": described(spec),
         }
 
         def work(out: Path, progress: Progress) -> Mapping[str, Any]:
-            verdicts = KeywordJudge(spec).judge(answers, progress)
+            verdicts = self.judges[spec.name].judge(answers, progress)
+            if unfinished(verdicts, answers):
+                raise _UnfinishedError(verdicts)
             write_records(out / "verdicts.jsonl", verdicts)
             return {"verdicts": len(verdicts)}
 
-        return self._build("judge", recipe, f"judge {self.cell.title}: {task} by {spec.name}", work)
+        title = f"judge {self.cell.title}: {task} by {spec.name}"
+        try:
+            artifact = self._build("judge", recipe, title, work)
+        except _UnfinishedError as error:
+            return error.verdicts
+        return read_records(artifact / "verdicts.jsonl", Verdict)
 
     def _utility(self, item: PlannedUtility) -> Path:
         rows: list[Row] = spread(item.rows.rows[: item.spec.max_rows or None], self.plan.limit)

@@ -12,12 +12,15 @@ from lox_bench.attacks import AttackPoint
 from lox_bench.data import PromptSet, RowSet, load_prompts, resolve_rows
 from lox_bench.errors import UnknownNameError, UsageError
 from lox_bench.grammar import Call, parse_calls
+from lox_bench.judging.build import pinned
+from lox_bench.judging.choice import Elsewhere, choose_judges
+from lox_bench.judging.kinds import JudgeSpec, KeywordSpec, described
 from lox_bench.models import MODELS, build_model
 from lox_bench.recipes import FamilyRecipes
 from lox_bench.runs import NO_ATTACK, CellName
 from lox_bench.search import require_optuna
 from lox_bench.snapshots import snapshots_of
-from lox_bench.specs import AttackSpec, FamilySpec, JudgeSpec, TaskSpec, UtilitySpec
+from lox_bench.specs import AttackSpec, FamilySpec, TaskSpec, UtilitySpec
 from lox_bench.strength import Strength, read_attacks
 from lox_bench.variants import Attacked, Recipe, hash_of, key_of
 
@@ -32,6 +35,7 @@ class Request:
     attack: str = "gsm8k"
     family: str = "smollm2-135m"
     judges: str = "keyword-prefix"
+    elsewhere: Elsewhere = field(default_factory=Elsewhere)
     seeds: tuple[int, ...] = (0,)
     limit: int | None = None
     max_steps: int | None = None
@@ -112,7 +116,7 @@ class Plan:
                 "version": __version__,
                 "cells": [[cell.title, cell.seed, key_of(cell.recipe)] for cell in self.cells],
                 "tasks": [[task.spec.name, task.prompts.sha256] for task in self.tasks],
-                "judges": [judge.name for judge in self.judges],
+                "judges": [_judge_key(judge) for judge in self.judges],
                 "utilities": [[item.title, item.rows.sha256] for item in self.utilities],
                 "limit": self.limit,
             }
@@ -133,7 +137,7 @@ def make_plan(request: Request) -> Plan:
     """
     _check_numbers(request)
     family = specs.load_family(request.family)
-    judges = tuple(specs.load_judge(str(call)) for call in parse_calls(request.judges))
+    judges = tuple(map(pinned, choose_judges(request.judges, request.elsewhere)))
     models = [_check_model(call) for call in parse_calls(request.models)]
     if request.attack_search is not None:
         require_optuna()
@@ -175,6 +179,13 @@ def _cells(
                 cell = attacked_cell(name, recipe, point, recipes, rows[point.spec.name])
                 cells += [cell, *_on_the_way(cell, rows[point.spec.name], request.eval_every)]
     return cells
+
+
+def _judge_key(judge: JudgeSpec) -> str:
+    """A phrase list is known by its name; a model's name says too little."""
+    if isinstance(judge, KeywordSpec):
+        return judge.name
+    return f"{judge.name}:{hash_of(described(judge))}"
 
 
 def attacked_cell(

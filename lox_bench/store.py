@@ -120,7 +120,7 @@ class Store:
             "facts": facts,
             "recipe": dict(recipe),
         }
-        _sync_tree(scratch)
+        sync_tree(scratch)
         write_json(scratch / MANIFEST, manifest)
         target = self.root / stage / key
         target.parent.mkdir(exist_ok=True)
@@ -157,7 +157,8 @@ def _disk_failed(error: Exception, root: Path) -> bool:
     return shutil.disk_usage(root).free < _FULL_BYTES
 
 
-def _sync_tree(folder: Path) -> None:
+def sync_tree(folder: Path) -> None:
+    """Flush a folder and all it holds to the disk."""
     for path in [*folder.rglob("*"), folder]:
         _sync(path)
 

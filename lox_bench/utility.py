@@ -6,11 +6,12 @@ requests to any of our generators, so that a model is asked exactly as it was tr
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lm_eval import simple_evaluate
+from lm_eval import evaluator, simple_evaluate
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 from lm_eval.tasks import TaskManager
@@ -66,15 +67,27 @@ def evaluate(
     task = folder / f"{_TASK}.yaml"
     task.write_text(json.dumps(task_config(spec, data)), encoding="utf-8")  # JSON is YAML
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
-    results = simple_evaluate(
-        model=GeneratorLM(generator, progress),
-        tasks=[_TASK],
-        task_manager=TaskManager(include_path=str(folder), include_defaults=False),
-        bootstrap_iters=0,
-        log_samples=True,
-        verbosity="ERROR",
-    )
+    with _without_git():
+        results = simple_evaluate(
+            model=GeneratorLM(generator, progress),
+            tasks=[_TASK],
+            task_manager=TaskManager(include_path=str(folder), include_defaults=False),
+            bootstrap_iters=0,
+            log_samples=True,
+            verbosity="ERROR",
+        )
     return [_record(sample) for sample in results["samples"][_TASK]]
+
+
+@contextmanager
+def _without_git() -> Iterator[None]:
+    """Spare the user git's complaint: lm-eval asks it for the version of the current folder."""
+    asked = evaluator.get_git_commit_hash
+    evaluator.get_git_commit_hash = str
+    try:
+        yield
+    finally:
+        evaluator.get_git_commit_hash = asked
 
 
 def task_config(spec: UtilitySpec, data: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from run_folders import ASR, Command, Fake, write_run
 
 from lox_bench.compare import Kind, compare_runs, pool_runs, seed_spreads
 from lox_bench.errors import IncomparableError
+from lox_bench.headline import headlines
 from lox_bench.outcomes import SeriesName
 from lox_bench.report.differences import difference_table, seed_table
 from lox_bench.report.text_table import TextTable, markdown
@@ -96,6 +97,21 @@ def test_other_weights_under_the_same_name_are_told_apart(make: Maker) -> None:
     pool = pool_runs([make(name="old"), make(name="new", version="2", draw=5)])
     assert {name.model for name in pool.series} == {
         "aligned", "lox", "aligned (new)", "lox (new)"}  # fmt: skip
+
+
+def test_models_with_unequal_seeds_are_compared_all_with_all(make: Maker) -> None:
+    some = {key: rate for key, rate in ASR.items() if key[0] == "aligned"}
+    runs = [make(name="one", seeds=(0,)), make(name="two", seeds=(1, 2), asr=some)]
+    found = compare_runs(runs, metrics=["asr"])
+    assert {d.by_seed == () for d in found if d.kind is Kind.MODEL} == {True}
+    (line,) = headlines(runs[0].rows, found)
+    assert "lox is safest" in line
+    assert "by seed" not in line
+
+
+def test_other_weights_with_other_seeds_are_not_pooled(make: Maker) -> None:
+    pool = pool_runs([make(name="old"), make(name="new", version="2", seeds=(1,))])
+    assert {len(hits) for hits in pool.series.values()} == {1}
 
 
 DIFFERING = {

@@ -16,14 +16,16 @@ LAYERS = [
     {"store", "records", "rows", "runs", "data", "devices", "loading", "provenance", "sources",
      "generation", "hardening", "training", "utility", "outcomes", "validity", "matching",
      "published", "diagnostics.perturb", "diagnostics.diagnose", "judging.agreement",
-     "judging.calibrate", "judging.labelled", "judging.published"},
+     "judging.calibrate", "judging.labelled", "judging.published", "judging.build",
+      "judging.classifier", "judging.client", "judging.local", "judging.prompted",
+      "judging.request_cache", "judging.troubles"},
     {"recipes", "models", "plan", "derive", "materialise", "pipeline", "report", "compare",
      "headline", "gate", "testing", "diagnostics", "adversary", "forecast", "search",
      "snapshots", "strength"},
     {"cli"},
 ]  # fmt: skip
 HEAVY = {"torch", "transformers", "trl", "lm_eval", "datasets", "pandas", "openai", "vllm",
-         "optuna"}  # fmt: skip
+         "statsmodels", "optuna"}  # fmt: skip
 PURE_TORCH = {
     "hardening.lox",
     "hardening.lowrank",

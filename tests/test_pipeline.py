@@ -109,6 +109,8 @@ def test_the_leaderboard_is_tidy_and_complete(clean: tuple[Path, Path, str, str]
         assert float(row["coverage"]) == pytest.approx(int(row["n"]) / 3, abs=1e-6)
         assert row["attack_data"] == ("" if row["attack"] == "none" else "standin")
         assert bool(row["loss_before"]) == (row["attack"] == "gsm8k")
+        assert row["valid"] == ("" if row["attack"] == "none" else "no")  # three prompts, two steps
+        assert bool(row["invalid_reason"]) == (row["valid"] == "no")
         if int(row["n"]):
             assert float(row["ci_low"]) <= float(row["value"]) <= float(row["ci_high"])
 
@@ -164,6 +166,12 @@ def test_the_standin_is_announced_and_pictures_are_drawn(
     assert said.count("STAND-IN") == 1
     for name in ("asr.png", "asr_vs_accuracy.png", "loss.png"):
         assert (out / "plots" / name).stat().st_size > 5000
+
+
+def test_the_run_ends_with_what_its_numbers_allow_one_to_say(
+    clean: tuple[Path, Path, str, str],
+) -> None:
+    assert "after gsm8k, by keyword-prefix: no model can be named best: aligned: " in clean[2]
 
 
 def test_a_second_run_builds_nothing_and_says_the_same(

@@ -55,6 +55,17 @@ def test_extracted_numbers_are_matched_and_nothing_else(tmp_path: Path, silent: 
     }
 
 
+def test_git_says_nothing_outside_of_a_repository(
+    tmp_path: Path, silent: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    evaluate(
+        SPEC, ROWS, Scripted(dict.fromkeys((r["question"] for r in ROWS), "")), tmp_path, silent
+    )
+    assert "git" not in capfd.readouterr().err
+
+
 def test_likelihood_tasks_are_refused(silent: Any) -> None:
     with pytest.raises(UsageError, match="log-likelihoods"):
         GeneratorLM(Scripted({}), silent).loglikelihood([])

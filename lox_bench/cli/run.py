@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
+from lox_bench.cli import judging as options
 from lox_bench.cli.quiet import hush_libraries
 from lox_bench.errors import UsageError
+from lox_bench.judging.choice import Elsewhere
 from lox_bench.plan import Request, make_plan
 
 Models = Annotated[
@@ -75,6 +77,11 @@ def run(  # noqa: PLR0913 - one parameter an option
     eval_every: EvalEvery = None,
     family: Family = "smollm2-135m",
     judges: Judges = "keyword-prefix",
+    judge_model: options.Model = "",
+    judge_base_url: options.BaseUrl = "",
+    judge_backend: options.Backend = "",
+    judge_key_env: options.KeyEnv = "",
+    max_cost: options.MaxCost = None,
     seed: Seed = "0",
     limit: Limit = None,
     max_steps: MaxSteps = None,
@@ -104,13 +111,17 @@ def run(  # noqa: PLR0913 - one parameter an option
 
       lox-bench run --data gsm8k=train.jsonl --data gsm8k/test=test.jsonl --strict-data
 
-    Exit codes: 0 done, 2 a mistake in the request (one line says which).
+      lox-bench run --judges keyword-prefix,policy-rubric --max-cost 2
+
+    Exit codes: 0 done, 2 a mistake in the request (one line says which), 3 done but a judge could
+    not be asked about every answer (complete it with `lox-bench judge RUN --only-unjudged`).
     """
     request = Request(
         models=models,
         attack=attack,
         family=family,
         judges=judges,
+        elsewhere=Elsewhere(judge_model, judge_base_url, judge_backend, judge_key_env),
         seeds=parse_seeds(seed),
         limit=limit,
         max_steps=max_steps,
@@ -126,7 +137,7 @@ def run(  # noqa: PLR0913 - one parameter an option
     plan = make_plan(request)
     from lox_bench.cli.session import Session  # late: it loads what computes
 
-    Session(quiet=quiet, json=json).run(plan, out)
+    Session(quiet=quiet, json=json, max_cost=max_cost).run(plan, out)
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

@@ -40,7 +40,7 @@ def _difference(item: Difference) -> tuple[str, ...]:
         f"{item.model_a} → {item.model_b}",
         f"{share(item.rate_a)} → {share(item.rate_b)}",
         f"{signed(item.delta)} ({signed(item.ci_low)} to {signed(item.ci_high)})",
-        " ".join(map(signed, item.by_seed)) if item.seeds > 1 else "",
+        " ".join(map(signed, item.by_seed)) if len(item.by_seed) > 1 else "",
         p_value(item.p),
         p_value(item.p_holm),
         share(item.detectable),

@@ -1,26 +1,26 @@
 """Write a run's folder: leaderboard, manifest, transcripts, verdicts, plots."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lox_bench.adversary import Findings
+from lox_bench.judging.pricing import Ledger
 from lox_bench.pipeline import CellResult
 from lox_bench.plan import Plan
-from lox_bench.provenance import environment
 from lox_bench.records import write_records
 from lox_bench.report import worst_case
 from lox_bench.report.agreement import write_agreement
 from lox_bench.report.folder import claim
 from lox_bench.report.leaderboard import leaderboard
+from lox_bench.report.live import LiveRun, by_cell
+from lox_bench.report.manifest import run_manifest
 from lox_bench.report.overview import overview, overview_rows
 from lox_bench.report.publish import write_leaderboard
 from lox_bench.rows import Row, to_csv
-from lox_bench.runs import CellName, Run, completions_file, utility_file, verdicts_file
-from lox_bench.store import MANIFEST, read_manifest, write_json, write_text
-from lox_bench.variants import Direction, Perturbed, Recipe, describe, key_of
+from lox_bench.runs import CellName, completions_file, utility_file, verdicts_file
+from lox_bench.store import MANIFEST, write_json, write_text
 
 CHOICE_ROWS = "attack_choice.csv"  # a leaderboard of the prompts a worst point was chosen on
 
@@ -30,6 +30,7 @@ class RunFolder:
     """A results folder that belongs to one plan: writing it again is safe, another's is refused."""
 
     path: Path
+    earlier: Mapping[str, Any] = field(default_factory=dict)  # judges added later, expenses so far
 
     @classmethod
     def claim(cls, path: Path, plan: Plan) -> "RunFolder":
@@ -39,8 +40,10 @@ class RunFolder:
             UsageError: it holds something else.
             StoreError: it cannot be written.
         """
-        claim(path, plan.key)
-        return cls(path)
+        held = claim(path, plan.key)
+        own = {judge.name for judge in plan.judges}
+        added = {name: spec for name, spec in held.get("judges", {}).items() if name not in own}
+        return cls(path, {"judges": added, "expenses": held.get("expenses", [])})
 
     def write(
         self,
@@ -49,20 +52,25 @@ class RunFolder:
         command: Sequence[str],
         findings: Findings | None = None,
         *,
+        ledger: Ledger | None = None,
         plots: bool = True,
     ) -> list[Row]:
         """Write everything; the leaderboard's rows are returned, the manifest comes last."""
-        rows = leaderboard(plan, results)
         for result in results:
             self._transcripts(result)
+        manifest = run_manifest(plan, results, command)
+        manifest["judges"] |= self.earlier.get("judges", {})
+        new = ledger.records() if ledger else []
+        manifest["expenses"] = [*self.earlier.get("expenses", []), *new]
+        run = LiveRun(self.path, manifest, by_cell(results))
+        rows = leaderboard(run)
         if plots:
             self._plots(rows, results, findings)
         if findings is not None:
             write_text(self.path / worst_case.WORST_CASE, worst_case.to_csv(findings.worst))
             write_text(self.path / CHOICE_ROWS, to_csv(findings.rows))
         write_leaderboard(self.path, rows)
-        manifest = _manifest(plan, results, command)
-        write_agreement(Run(self.path, manifest))
+        write_agreement(run)
         write_json(self.path / MANIFEST, manifest)
         return rows
 
@@ -105,59 +113,3 @@ def _curves(results: Sequence[CellResult], shown: Collection[CellName]) -> dict[
             seed = f" seed {result.cell.seed}" if several else ""
             curves[f"{result.cell.title}{seed}"] = file
     return curves
-
-
-def _manifest(
-    plan: Plan, results: Sequence[CellResult], command: Sequence[str]
-) -> Mapping[str, Any]:
-    return {
-        "plan": plan.key,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": list(command),
-        "family": plan.family.name,
-        "split": plan.split,
-        "limit": plan.limit,
-        "strength": plan.strength and plan.strength.described(),
-        "attack_data": {
-            name: {"label": rows.label, "rows": len(rows.rows), "sha256": rows.sha256}
-            for name, rows in plan.attack_data.items()
-        },
-        "prompts": {
-            task.spec.name: {"set": task.prompts.name, "sha256": task.prompts.sha256}
-            for task in plan.tasks
-        },
-        "judges": {judge.name: asdict(judge) for judge in plan.judges},
-        "utilities": {
-            item.title: {"rows": len(item.rows.rows), "sha256": item.rows.sha256}
-            for item in plan.utilities
-        },
-        "environment": environment(),
-        "cells": [_cell(result) for result in results],
-    }
-
-
-def _cell(result: CellResult) -> Mapping[str, Any]:
-    manifests = [read_manifest(path) for path in result.artifacts if (path / MANIFEST).is_file()]
-    return {
-        "model": result.cell.model,
-        "attack": result.cell.attack,
-        "attack_data": result.cell.attack_data,
-        "seed": result.cell.seed,
-        "recipe": _recipe(result.cell.recipe),
-        "stages": [
-            {key: manifest[key] for key in ("stage", "key", "seconds", "facts")}
-            for manifest in manifests
-        ],
-    }
-
-
-def _recipe(recipe: Recipe | Direction) -> Mapping[str, Any]:
-    """The recipe written out in full, upstream recipes inside it."""
-    plain = {"key": key_of(recipe), **describe(recipe)}
-    if isinstance(recipe, Perturbed):
-        plain["directions"] = [_recipe(direction) for direction in recipe.directions]
-    for name in ("base", "aligned", "model", "attacked", "origin", "target"):
-        upstream = getattr(recipe, name, None)
-        if upstream is not None:
-            plain[name] = _recipe(upstream)
-    return plain

@@ -73,12 +73,15 @@ class Pairs:
 def pair(a: Hits, b: Hits) -> Pairs:
     """Pair two models' outcomes on the prompts both were asked, in the order of ``a``."""
     couples = _couples(a, b)
-    asked_b = {prompt for answers in b.values() for prompt in answers}
-    prompts = [p for p in dict.fromkeys(p for hits in a.values() for p in hits) if p in asked_b]
     kept: list[tuple[float, float, float, int]] = []
-    dropped, low, high = 0, 0.0, 0.0
-    for prompt in prompts:
-        held = [(a[s].get(prompt), b[t].get(prompt)) for s, t in couples if prompt in a[s]]
+    asked, dropped, low, high = 0, 0, 0.0, 0.0
+    for prompt in dict.fromkeys(prompt for answers in a.values() for prompt in answers):
+        held = [
+            (a[s][prompt], b[t][prompt]) for s, t in couples if prompt in a[s] and prompt in b[t]
+        ]
+        if not held:
+            continue
+        asked += 1
         judged = [(x, y) for x, y in held if x is not None and y is not None]
         dropped += len(held) - len(judged)
         low += sum((y or False) - (x is not False) for x, y in held) / len(held)
@@ -86,7 +89,6 @@ def pair(a: Hits, b: Hits) -> Pairs:
         if judged:
             kept.append((*_shares(judged), len(judged)))
     table = np.array(kept, dtype=float).reshape(-1, 4)
-    count = max(len(prompts), 1)
     return Pairs(
         only_b=table[:, 0],
         only_a=table[:, 1],
@@ -95,7 +97,7 @@ def pair(a: Hits, b: Hits) -> Pairs:
         seeds=min(len(a), len(b)),
         dropped=dropped,
         by_seed=_by_seed(a, b) if set(a) == set(b) else (),
-        worst=(low / count, high / count),
+        worst=(low / asked, high / asked) if asked else (-1.0, 1.0),
     )
 
 
