@@ -98,10 +98,10 @@ class Plan:
     tasks: tuple[PlannedTask, ...]
     judges: tuple[JudgeSpec, ...]
     utilities: tuple[PlannedUtility, ...]
-    attacks: tuple[AttackSpec, ...]
     attack_data: Mapping[str, RowSet]
     limit: int | None
     split: str
+    attacks: tuple[AttackSpec, ...] = ()  # the specs behind the names in attack_data
     max_steps: int | None = None
     strength: Strength | None = None  # where there is more than one point of an attack
     found: tuple[Cell, ...] = ()  # added by a search: a result, so no part of the key

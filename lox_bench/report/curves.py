@@ -11,6 +11,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from lox_bench.adversary import Findings
 from lox_bench.pipeline import CellResult
@@ -89,6 +90,8 @@ def plot_steps(results: Sequence[CellResult], rows: Sequence[Row], out: Path) ->
                 _colour(models, model),
                 ("-", "--", ":", "-.")[attacks.index(attack) % 4],
             )
+    for axes in panels:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _dress(panels[0], "optimiser step of the attack", _ASR_LABEL)
     _dress(panels[1], "optimiser step of the attack", "accuracy on the attack's task")
     figure.suptitle(_title(rows, "Safety in the course of the attack"), fontsize=10)
