@@ -100,7 +100,10 @@ def llama_shapes(model: dict[str, int]) -> Iterator[tuple[str, tuple[int, ...]]]
 
 
 def write_pair(base: Path, aligned: Path, model: dict[str, int], say: Callable[[str], None]) -> int:
-    """Write two random bf16 checkpoints, shards of about 5 GB; returns bytes of one of them."""
+    """Write two random bf16 checkpoints, shards of about 5 GB; returns bytes of one of them.
+
+    All layers hold the same bytes: neither the disk nor the transform can tell.
+    """
     shapes = dict(llama_shapes(model))
     shards = _shards(shapes)
     for folder in (base, aligned):
@@ -111,18 +114,39 @@ def write_pair(base: Path, aligned: Path, model: dict[str, int], say: Callable[[
         weight_map = {name: file for file, names in shards.items() for name in names}
         index = {"metadata": {}, "weight_map": weight_map}
         (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    kinds, rng = spectra(), torch.Generator().manual_seed(0)
+    tensors = _Tensors()
     for file, names in shards.items():
         planned = [(name, torch.bfloat16, shapes[name]) for name in names]
         with ShardWriter(base / file, planned) as one, ShardWriter(aligned / file, planned) as two:
             for name in names:
-                weight = torch.randn(shapes[name], generator=rng).mul_(STD)
-                one.write(name, weight.bfloat16())
-                if weight.ndim > 1:
-                    weight += random_difference(shapes[name], _kind(name, kinds), rng)
-                two.write(name, weight.bfloat16())
+                before, after = tensors.pair(name, shapes[name])
+                one.write(name, before)
+                two.write(name, after)
         say(f"wrote {file}")
     return sum(2 * int(np.prod(shape)) for shape in shapes.values())
+
+
+class _Tensors:
+    """Random weights before and after an alignment, one pair for each kind of tensor."""
+
+    def __init__(self) -> None:
+        self._rng = torch.Generator().manual_seed(0)
+        self._spectra = spectra()
+        self._made: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def pair(self, name: str, shape: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
+        kind = name.split(".")[-2]
+        if kind not in self._made:
+            weight = torch.randn(shape, generator=self._rng).mul_(STD)
+            before = weight.bfloat16()
+            if weight.ndim > 1:
+                weight += random_difference(shape, self._spectrum(kind), self._rng)
+            self._made[kind] = (before, weight.bfloat16())
+        return self._made[kind]
+
+    def _spectrum(self, kind: str) -> np.ndarray:
+        fitting = [held for name, held in self._spectra.items() if f".{kind}." in name]
+        return fitting[0] if fitting else self._spectra["model.embed_tokens.weight"]
 
 
 def random_difference(
@@ -149,8 +173,3 @@ def _shards(shapes: dict[str, tuple[int, ...]]) -> dict[str, list[str]]:
         held += 2 * int(np.prod(shape))
     total = len(groups)
     return {f"model-{i:05}-of-{total:05}.safetensors": g for i, g in enumerate(groups, start=1)}
-
-
-def _kind(name: str, kinds: dict[str, np.ndarray]) -> np.ndarray:
-    fitting = [key for key in kinds if key.split(".")[-2] == name.split(".")[-2]]
-    return kinds[fitting[0]] if fitting else kinds["model.embed_tokens.weight"]

@@ -45,8 +45,7 @@ from lox_methods import METHODS, Method, full
 
 from lox_bench.hardening.change import Arithmetic, Dense
 from lox_bench.hardening.checkpoint import open_checkpoint, tensor_reader
-from lox_bench.hardening.shards import ShardWriter
-from lox_bench.hardening.stream import WriteBehind, read_ahead
+from lox_bench.hardening.shards import write_shards
 
 SHAPES = {"self_attn.o_proj": (4096, 4096), "mlp.down_proj": (4096, 11008)}
 MODELS = {"llama2-7b-shape": LLAMA2_7B, "llama2-70b-shape": LLAMA2_70B}
@@ -63,6 +62,7 @@ def main() -> None:
     parser.add_argument("--layers", type=int, help="of the checkpoint, for a quick look")
     parser.add_argument("--extrapolate", action="store_true", help="from one matrix of each shape")
     parser.add_argument("--scratch", type=Path, default=Path("/tmp/lox-transform"))  # noqa: S108
+    parser.add_argument("--write-only", action="store_true", help="only write the inputs")
     parser.add_argument("--keep", action="store_true", help="keep the inputs for the next time")
     parser.add_argument("--without-full", action="store_true")
     parser.add_argument("--device", default="cpu")
@@ -123,9 +123,10 @@ def whole_checkpoint(model: dict[str, int], options: argparse.Namespace) -> None
     """Write the inputs, copy them as a yardstick, harden them by the command."""
     base, aligned, out = (options.scratch / name for name in ("base", "aligned", "out"))
     if not aligned.is_dir():
-        shutil.rmtree(options.scratch, ignore_errors=True)
         nbytes = write_pair(base, aligned, model, print)
         print(f"inputs: 2 x {nbytes / GIB:.1f} GiB")
+    if options.write_only:
+        return
     try:
         forget([base, aligned])
         copying = timed(lambda: copy(base, aligned, out))
@@ -151,14 +152,16 @@ def copy(base: Path, aligned: Path, out: Path) -> None:
     source, target = open_checkpoint(base), open_checkpoint(aligned)
     with ExitStack() as stack:
         before, after = tensor_reader(source, stack), tensor_reader(target, stack)
-        for file, names in target.shards.items():
-            planned = [
-                (name, target.tensors[name].dtype, target.tensors[name].shape) for name in names
-            ]
-            shard = stack.enter_context(ShardWriter(out / file, planned))
-            with WriteBehind() as behind:
-                for name, pair in read_ahead(lambda name: (before(name), after(name)), names):
-                    behind.put(lambda name=name, pair=pair, shard=shard: shard.write(name, pair[1]))
+        planned = {name: (name, held.dtype, held.shape) for name, held in target.tensors.items()}
+        work = (lambda name: (before(name), after(name)), lambda _, pair: pair[1])
+        write_shards(target, planned, out, work, Unseen())
+
+
+class Unseen:
+    """No progress."""
+
+    def step(self, done: int, total: int, detail: str = "") -> None:
+        """Show nothing."""
 
 
 def extrapolate(model: dict[str, int], options: argparse.Namespace) -> None:

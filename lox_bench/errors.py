@@ -33,6 +33,15 @@ class UsageError(LoxBenchError):
     """An argument that cannot mean anything."""
 
 
+class MissingExtraError(LoxBenchError):
+    """A library that only an optional extra installs."""
+
+    def __init__(self, what: str, library: str, extra: str) -> None:
+        super().__init__(
+            f"{what} needs {library}, which is not installed: pip install 'lox-bench[{extra}]'"
+        )
+
+
 class SpecError(LoxBenchError):
     """A TOML spec with a missing, unknown or ill-typed field."""
 
@@ -70,3 +79,9 @@ class TargetError(LoxBenchError):
 
 class StoreError(LoxBenchError):
     """The artifact store or the output folder cannot be written."""
+
+
+class JudgeFailedError(LoxBenchError):
+    """Everything is written, but a judge could not be asked: answers are left without a verdict."""
+
+    exit_code = 3

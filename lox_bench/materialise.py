@@ -3,9 +3,9 @@
 This is the one place that knows which code realises which kind of recipe.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from lox_bench.errors import DataError
 from lox_bench.provenance import environment
 from lox_bench.recipes import preference_rows
 from lox_bench.records import write_records
+from lox_bench.snapshots import FACTS, Shelf
 from lox_bench.sources.uri import PathSource, parse_source
 from lox_bench.specs import Template
 from lox_bench.store import Store
@@ -25,6 +26,7 @@ from lox_bench.variants import (
     Attacked,
     Hardened,
     Recipe,
+    Snapshot,
     Source,
     describe,
     hash_of,
@@ -47,6 +49,7 @@ class Materialiser:
     template: Template
     attack_rows: Mapping[str, RowSet]
     display: Display
+    wanted: Mapping[str, Sequence[Snapshot]] = field(default_factory=dict)  # by key of the attack
 
     def checkpoint(self, recipe: Recipe, title: str) -> Path:
         """The folder of the recipe's weights, in hub layout; ``title`` names it in displays."""
@@ -59,8 +62,8 @@ class Materialiser:
             return self._aligned(recipe)
         if isinstance(recipe, Hardened):
             return self._hardened(recipe, title)
-        if isinstance(recipe, Attacked):
-            return self._attacked(recipe, title)
+        if isinstance(recipe, Attacked | Snapshot):
+            return self._fine_tuned(recipe, title)
         return self.build(recipe.stage, describe(recipe), f"make {title}", derivation(recipe, self))
 
     @contextmanager
@@ -75,6 +78,24 @@ class Materialiser:
             with self.display.stage(f"make {title}") as progress:
                 work(folder, progress)
             yield folder
+
+    def origin(self, recipe: Recipe, title: str) -> Path:
+        """The artifact that tells how the recipe's model came about.
+
+        It is the checkpoint, or for a snapshot the facts that outlive its weights.
+        """
+        if not isinstance(recipe, Snapshot):
+            return self.checkpoint(recipe, title)
+        known = self.store.find(FACTS, key_of(recipe))
+        if known is not None:
+            return known
+        self.checkpoint(recipe, title)
+        return self.store.root / FACTS / key_of(recipe)
+
+    def release(self, recipe: Recipe) -> None:
+        """Drop weights that nobody needs once the model has been measured."""
+        if isinstance(recipe, Snapshot):
+            self.store.remove(recipe.stage, key_of(recipe))
 
     def build(self, stage: str, recipe: Mapping[str, Any], title: str, work: Work) -> Path:
         """Build one artifact under a progress display; its manifest tells where it was made."""
@@ -153,7 +174,37 @@ class Materialiser:
 
         return self.build(recipe.stage, describe(recipe), f"harden {title}", work)
 
-    def _attacked(self, recipe: Attacked, title: str) -> Path:
+    def _fine_tuned(self, recipe: Attacked | Snapshot, title: str) -> Path:
+        if isinstance(recipe, Snapshot):
+            return self._snapshot(recipe, title)
+        wanted = self._missing(recipe, 0)
+        shelf = Shelf(self.store, wanted) if wanted else None
+        work = self._fine_tuning(recipe, title, shelf)
+        return self.build(recipe.stage, describe(recipe), _attack_title(recipe, title), work)
+
+    def _snapshot(self, recipe: Snapshot, title: str) -> Path:
+        """Train again up to the last snapshot that is missing: the same steps, bit for bit.
+
+        Needed when the attack was stored before anyone asked for snapshots, or when one whose
+        weights are gone is to be measured once more. Earlier steps than this one are not kept.
+        """
+        shelf = Shelf(self.store, self._missing(recipe.attacked, recipe.step), stop=True)
+        work = self._fine_tuning(recipe.attacked, title, shelf)
+        again = _attack_title(recipe.attacked, f"{title} again")
+        scratch = self.store.scratch("replay", key_of(recipe))
+        with scratch as folder, self.display.stage(again) as progress:
+            work(folder, progress)
+        return self.store.root / recipe.stage / key_of(recipe)
+
+    def _missing(self, recipe: Attacked, first: int) -> list[Snapshot]:
+        """Wanted snapshots of an attack from step ``first`` on whose weights are not there."""
+        return [
+            snapshot
+            for snapshot in self.wanted.get(key_of(recipe), ())
+            if snapshot.step >= first and not self.store.find(snapshot.stage, key_of(snapshot))
+        ]
+
+    def _fine_tuning(self, recipe: Attacked, title: str, shelf: Shelf | None) -> Work:
         source = self.checkpoint(recipe.model, title)
         chosen = choose_rows(
             self.attack_rows[recipe.attack].rows, recipe.max_rows, seed=recipe.seed
@@ -169,9 +220,16 @@ class Materialiser:
             job = TrainingJob(
                 source, out, self.template, recipe.seed, recipe.max_steps, recipe.dtype, progress
             )
-            return {**attack(job, rows, recipe.train), "rows": len(rows)}
+            if shelf is not None:
+                shelf.check_room(source)
+            return {**attack(job, rows, recipe.train, shelf), "rows": len(rows)}
 
-        return self.build(recipe.stage, describe(recipe), f"attack {title} ({recipe.attack})", work)
+        return work
+
+
+def _attack_title(recipe: Attacked, title: str) -> str:
+    lr, epochs = recipe.train.learning_rate, recipe.train.epochs
+    return f"attack {title} ({recipe.attack}, lr {lr:.3g}, epochs {epochs:g})"
 
 
 def _pinned_prompts(recipe: Aligned) -> list[PromptSet]:

@@ -11,15 +11,26 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lox_bench.data import Row
+from lox_bench.judging.build import build_judge
 from lox_bench.judging.degenerate import find_defect
-from lox_bench.judging.keyword import KeywordJudge
+from lox_bench.judging.kinds import JudgeSpec, can_count, described
 from lox_bench.materialise import Display, Materialiser
 from lox_bench.plan import Cell, Plan, PlannedTask, PlannedUtility
 from lox_bench.records import read_records, write_records
-from lox_bench.specs import JudgeSpec, load_template
+from lox_bench.snapshots import wanted_snapshots
+from lox_bench.specs import load_template
 from lox_bench.store import Store, read_manifest
-from lox_bench.types import Completion, Generated, Generator, Progress, Prompt, Verdict
-from lox_bench.variants import EPHEMERAL, Attacked, hash_of, key_of
+from lox_bench.types import (
+    Completion,
+    Generated,
+    Generator,
+    Judge,
+    Label,
+    Progress,
+    Prompt,
+    Verdict,
+)
+from lox_bench.variants import EPHEMERAL, Attacked, Snapshot, hash_of, key_of
 
 GENERATE_VERSION = 1
 JUDGE_VERSION = 1
@@ -42,11 +53,37 @@ class CellResult:
     artifacts: tuple[Path, ...]
 
 
-def run_plan(plan: Plan, store: Store, display: Display) -> list[CellResult]:
-    """Materialise and measure every cell of ``plan``, reusing whatever the store holds."""
+def run_plan(
+    plan: Plan, store: Store, display: Display, judges: Mapping[str, Judge] | None = None
+) -> list[CellResult]:
+    """Materialise and measure every cell of ``plan``, reusing whatever the store holds.
+
+    Args:
+        plan: what to do.
+        store: where every stage's result is kept.
+        display: where progress is shown.
+        judges: the plan's judges by name, if the caller keeps an account of their costs.
+    """
     template = load_template(plan.family.template)
-    materialiser = Materialiser(store, template, plan.attack_data, display)
-    return [_CellRun(plan, cell, materialiser).measure() for cell in plan.cells]
+    cells = (*plan.cells, *plan.found)
+    wanted = wanted_snapshots(cell.recipe for cell in cells)
+    materialiser = Materialiser(store, template, plan.attack_data, display, wanted)
+    judges = judges or {spec.name: build_judge(spec, root=store.root) for spec in plan.judges}
+    return [_CellRun(plan, cell, materialiser, judges).measure() for cell in cells]
+
+
+def unfinished(verdicts: Sequence[Verdict], answers: Sequence[Completion]) -> int:
+    """Answers that are sound but have no verdict; the next run asks for them again."""
+    pairs = zip(verdicts, answers, strict=True)
+    return sum(v.label is Label.UNJUDGED and item.defect is None for v, item in pairs)
+
+
+class _UnfinishedError(Exception):
+    """A judge left sound answers without a verdict: usable, but not to be kept as final."""
+
+    def __init__(self, verdicts: list[Verdict]) -> None:
+        super().__init__()
+        self.verdicts = verdicts
 
 
 def spread(items: Sequence[T], limit: int | None) -> list[T]:
@@ -61,6 +98,7 @@ class _CellRun:
     plan: Plan
     cell: Cell
     materialiser: Materialiser
+    judges: Mapping[str, Judge]
 
     @cached_property
     def checkpoint(self) -> Path:
@@ -75,7 +113,8 @@ class _CellRun:
 
     def measure(self) -> CellResult:
         completions, verdicts, utility = {}, {}, {}
-        artifacts = [] if isinstance(self.cell.recipe, EPHEMERAL) else [self.checkpoint]
+        recipe, ephemeral = self.cell.recipe, isinstance(self.cell.recipe, EPHEMERAL)
+        artifacts = [] if ephemeral else [self.materialiser.origin(recipe, self.cell.model)]
         for task in self.plan.tasks:
             key, artifact = self._generate(task)
             template = str(read_manifest(artifact)["facts"]["template_sha256"])
@@ -83,19 +122,19 @@ class _CellRun:
             answers = read_records(artifact / "completions.jsonl", Completion)
             completions[task.spec.name] = answers
             for judge in self.plan.judges:
-                judged = self._judge(key, task.spec.name, judge, answers)
-                verdicts[task.spec.name, judge.name] = read_records(
-                    judged / "verdicts.jsonl", Verdict
-                )
+                if can_count(described(judge), task.spec.counts):
+                    judged = self._judge(key, task.spec.name, judge, answers)
+                    verdicts[task.spec.name, judge.name] = judged
         for item in self.plan.utilities:
             artifacts.append(artifact := self._utility(item))
             utility[item.title] = read_records(artifact / "utility.jsonl", dict)
+        self.materialiser.release(self.cell.recipe)
         return CellResult(
             cell=self.cell,
             completions=completions,
             verdicts=verdicts,
             utility=utility,
-            training=self._training(),
+            training=self._training(artifacts),
             template_sha256=template,
             artifacts=tuple(artifacts),
         )
@@ -131,20 +170,27 @@ class _CellRun:
 
     def _judge(
         self, generation: str, task: str, spec: JudgeSpec, answers: Sequence[Completion]
-    ) -> Path:
+    ) -> list[Verdict]:
         recipe = {
             "stage": "judge",
             "version": JUDGE_VERSION,
             "completions": generation,
-            "judge": asdict(spec),
+            "judge": described(spec),
         }
 
         def work(out: Path, progress: Progress) -> Mapping[str, Any]:
-            verdicts = KeywordJudge(spec).judge(answers, progress)
+            verdicts = self.judges[spec.name].judge(answers, progress)
+            if unfinished(verdicts, answers):
+                raise _UnfinishedError(verdicts)
             write_records(out / "verdicts.jsonl", verdicts)
             return {"verdicts": len(verdicts)}
 
-        return self._build("judge", recipe, f"judge {self.cell.title}: {task} by {spec.name}", work)
+        title = f"judge {self.cell.title}: {task} by {spec.name}"
+        try:
+            artifact = self._build("judge", recipe, title, work)
+        except _UnfinishedError as error:
+            return error.verdicts
+        return read_records(artifact / "verdicts.jsonl", Verdict)
 
     def _utility(self, item: PlannedUtility) -> Path:
         rows: list[Row] = spread(item.rows.rows[: item.spec.max_rows or None], self.plan.limit)
@@ -176,11 +222,11 @@ class _CellRun:
     ) -> Path:
         return self.materialiser.build(stage, recipe, title, work)
 
-    def _training(self) -> Mapping[str, Any]:
+    def _training(self, artifacts: Sequence[Path]) -> Mapping[str, Any]:
         """Loss before and after, for attacked cells."""
-        if not isinstance(self.cell.recipe, Attacked):
+        if not isinstance(self.cell.recipe, Attacked | Snapshot):
             return {}
-        facts: Mapping[str, Any] = read_manifest(self.checkpoint)["facts"]
+        facts: Mapping[str, Any] = read_manifest(artifacts[0])["facts"]
         return facts
 
 

@@ -8,14 +8,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lox_bench import __version__, specs
+from lox_bench.attacks import AttackPoint
 from lox_bench.data import PromptSet, RowSet, load_prompts, resolve_rows
 from lox_bench.errors import UnknownNameError, UsageError
 from lox_bench.grammar import Call, parse_calls
+from lox_bench.judging.build import pinned
+from lox_bench.judging.choice import Elsewhere, choose_judges
+from lox_bench.judging.kinds import JudgeSpec, KeywordSpec, described
 from lox_bench.models import MODELS, build_model
 from lox_bench.recipes import FamilyRecipes
 from lox_bench.runs import NO_ATTACK, CellName
-from lox_bench.specs import AttackSpec, FamilySpec, JudgeSpec, TaskSpec, UtilitySpec
-from lox_bench.variants import Recipe, hash_of, key_of
+from lox_bench.search import require_optuna
+from lox_bench.snapshots import snapshots_of
+from lox_bench.specs import AttackSpec, FamilySpec, TaskSpec, UtilitySpec
+from lox_bench.strength import Strength, read_attacks
+from lox_bench.variants import Attacked, Recipe, hash_of, key_of
 
 SPLITS = ("eval", "dev")
 
@@ -28,12 +35,16 @@ class Request:
     attack: str = "gsm8k"
     family: str = "smollm2-135m"
     judges: str = "keyword-prefix"
+    elsewhere: Elsewhere = field(default_factory=Elsewhere)
     seeds: tuple[int, ...] = (0,)
     limit: int | None = None
     max_steps: int | None = None
     split: str = "eval"
     data: Mapping[str, Path] = field(default_factory=dict)
     strict_data: bool = False
+    attack_search: int | None = None
+    accuracy_slack: float = 5.0
+    eval_every: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +98,25 @@ class Plan:
     tasks: tuple[PlannedTask, ...]
     judges: tuple[JudgeSpec, ...]
     utilities: tuple[PlannedUtility, ...]
+    attacks: tuple[AttackSpec, ...]
     attack_data: Mapping[str, RowSet]
     limit: int | None
     split: str
+    max_steps: int | None = None
+    strength: Strength | None = None  # where there is more than one point of an attack
+    found: tuple[Cell, ...] = ()  # added by a search: a result, so no part of the key
 
     @property
     def key(self) -> str:
         """One hash for the whole plan: equal plans write equal results."""
+        strength = {} if self.strength is None else {"strength": self.strength.described()}
         return hash_of(
             {
+                **strength,
                 "version": __version__,
                 "cells": [[cell.title, cell.seed, key_of(cell.recipe)] for cell in self.cells],
                 "tasks": [[task.spec.name, task.prompts.sha256] for task in self.tasks],
-                "judges": [judge.name for judge in self.judges],
+                "judges": [_judge_key(judge) for judge in self.judges],
                 "utilities": [[item.title, item.rows.sha256] for item in self.utilities],
                 "limit": self.limit,
             }
@@ -120,21 +137,28 @@ def make_plan(request: Request) -> Plan:
     """
     _check_numbers(request)
     family = specs.load_family(request.family)
-    judges = tuple(specs.load_judge(str(call)) for call in parse_calls(request.judges))
+    judges = tuple(map(pinned, choose_judges(request.judges, request.elsewhere)))
     models = [_check_model(call) for call in parse_calls(request.models)]
-    attacks = [_load_attack(call) for call in parse_calls(request.attack) if str(call) != NO_ATTACK]
+    if request.attack_search is not None:
+        require_optuna()
+    asked = read_attacks(request.attack, search=request.attack_search is not None)
+    strength = asked.strength(request.attack_search, request.accuracy_slack)
+    attacks = list({point.spec.name: point.spec for point in asked.points}.values())
     _check_data_names(request.data, attacks)
     rows = {spec.name: _attack_rows(spec, request) for spec in attacks}
-    cells = _cells(request, family, models, attacks, rows)
+    cells = _cells(request, family, models, asked.points, rows)
     return Plan(
         family=family,
         cells=tuple(cells),
-        tasks=tuple(_planned_task(name, request.split) for name in specs.names_of("tasks")),
+        tasks=tuple(planned_task(name, request.split) for name in specs.names_of("tasks")),
         judges=judges,
         utilities=_utilities(attacks, request),
+        attacks=tuple(attacks),
         attack_data=rows,
         limit=request.limit,
         split=request.split,
+        max_steps=request.max_steps,
+        strength=strength,
     )
 
 
@@ -142,25 +166,59 @@ def _cells(
     request: Request,
     family: FamilySpec,
     models: Sequence[Call],
-    attacks: Sequence[AttackSpec],
+    points: Sequence[AttackPoint],
     rows: Mapping[str, RowSet],
 ) -> list[Cell]:
-    cells = []
+    cells: list[Cell] = []
     for seed in request.seeds:
         recipes = FamilyRecipes(family, seed=seed, max_steps=request.max_steps)
         built = [build_model(call, recipes) for call in models]
         cells += [Cell(name, NO_ATTACK, "", seed, recipe) for name, recipe in built]
-        cells += [
-            Cell(name, spec.name, rows[spec.name].label, seed, attacked)
-            for name, recipe in built
-            for spec in attacks
-            for attacked in [recipes.attacked(recipe, spec, rows[spec.name])]
-        ]
+        for name, recipe in built:
+            for point in points:
+                cell = attacked_cell(name, recipe, point, recipes, rows[point.spec.name])
+                cells += [cell, *_on_the_way(cell, rows[point.spec.name], request.eval_every)]
     return cells
 
 
+def _judge_key(judge: JudgeSpec) -> str:
+    """A phrase list is known by its name; a model's name says too little."""
+    if isinstance(judge, KeywordSpec):
+        return judge.name
+    return f"{judge.name}:{hash_of(described(judge))}"
+
+
+def attacked_cell(
+    model: str, recipe: Recipe, point: AttackPoint, recipes: FamilyRecipes, rows: RowSet
+) -> Cell:
+    """The cell of one model (name and recipe) under one attack.
+
+    Raises:
+        UsageError: the attack wants more rows than there are.
+    """
+    held = len(rows.rows)
+    if (point.settings.rows or 0) > held:
+        raise UsageError(f"attack {point.name}: there are only {held} rows ({rows.label})")
+    attacked = recipes.attacked(recipe, point.spec, rows, point.settings)
+    return Cell(model, point.name, rows.label, recipes.seed, attacked)
+
+
+def _on_the_way(cell: Cell, rows: RowSet, every: int | None) -> list[Cell]:
+    if every is None or not isinstance(cell.recipe, Attacked):
+        return []
+    return [
+        replace(cell, attack=f"{cell.attack}@{snapshot.step}", recipe=snapshot)
+        for snapshot in snapshots_of(cell.recipe, len(rows.rows), every)
+    ]
+
+
 def _check_numbers(request: Request) -> None:
-    for name, value in (("--limit", request.limit), ("--max-steps", request.max_steps)):
+    for name, value in (
+        ("--limit", request.limit),
+        ("--max-steps", request.max_steps),
+        ("--attack-search", request.attack_search),
+        ("--eval-every", request.eval_every),
+    ):
         if value is not None and value < 1:
             raise UsageError(f"{name} must be at least 1, not {value}")
     if len(set(request.seeds)) != len(request.seeds) or not request.seeds:
@@ -173,12 +231,6 @@ def _check_model(call: Call) -> Call:
     if call.target is None and call.name not in MODELS:
         raise UnknownNameError("model", call.name, [*MODELS, "NAME=PATH"])
     return call
-
-
-def _load_attack(call: Call) -> AttackSpec:
-    if call.args or call.target is not None:
-        raise UsageError(f"attack {str(call)!r}: attacks take no arguments; change the family's")
-    return specs.load_attack(call.name)
 
 
 def _check_data_names(data: Mapping[str, Path], attacks: Sequence[AttackSpec]) -> None:
@@ -195,7 +247,8 @@ def _attack_rows(spec: AttackSpec, request: Request) -> RowSet:
     )
 
 
-def _planned_task(name: str, split: str) -> PlannedTask:
+def planned_task(name: str, split: str) -> PlannedTask:
+    """A packaged task with the prompts of a split."""
     spec = specs.load_task(name)
     return PlannedTask(spec, load_prompts(spec.prompts if split == "eval" else spec.dev_prompts))
 

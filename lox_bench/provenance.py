@@ -8,7 +8,16 @@ from typing import Any
 from lox_bench import __version__
 
 ABSENT = "absent"
-PACKAGES = ("torch", "transformers", "trl", "lm-eval", "datasets", "accelerate", "safetensors")
+PACKAGES = (
+    "torch",
+    "transformers",
+    "trl",
+    "lm-eval",
+    "datasets",
+    "accelerate",
+    "safetensors",
+    "openai",
+)
 
 
 def versions() -> dict[str, str]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from lox_bench.attacks import AttackSettings
 from lox_bench.data import RowSet, load_prompts, resolve_rows
 from lox_bench.sources.identity import identify
 from lox_bench.specs import (
@@ -77,18 +78,24 @@ class FamilyRecipes:
         """The base with the top of its alignment only."""
         return Truncated(self.base, self.aligned, rank=rank)
 
-    def attacked(self, model: Recipe, spec: AttackSpec, rows: RowSet) -> Attacked:
-        """A model after supervised fine-tuning, scaled to this family."""
+    def attacked(
+        self,
+        model: Recipe,
+        spec: AttackSpec,
+        rows: RowSet,
+        settings: AttackSettings = AttackSettings(),  # noqa: B008 - a frozen value
+    ) -> Attacked:
+        """A model after supervised fine-tuning, scaled to this family unless ``settings`` say."""
         scale = self.family.attack_scale
         return Attacked(
             model=model,
             attack=spec.name,
             prompt=spec.prompt,
             completion=spec.completion,
-            train=scaled(spec.train, scale),
+            train=settings.applied(scaled(spec.train, scale)),
             data=rows.label,
             data_sha256=rows.sha256,
-            max_rows=scale.max_rows or spec.max_rows,
+            max_rows=settings.rows or scale.max_rows or spec.max_rows,
             template=self.template,
             seed=self.seed,
             max_steps=self.max_steps,

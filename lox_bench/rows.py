@@ -2,10 +2,8 @@
 
 import csv
 import io
-import json
-import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -110,13 +108,3 @@ def csv_text(columns: Sequence[str], records: Iterable[Any]) -> str:
     writer.writerow(columns)
     writer.writerows([_written(getattr(record, name)) for name in columns] for record in records)
     return text.getvalue()
-
-
-def json_text(records: Iterable[Any]) -> str:
-    """Any frozen records as a JSON list; JSON has no NaN, an undefined number is null."""
-    plain = [{key: _finite(value) for key, value in asdict(item).items()} for item in records]
-    return json.dumps(plain, indent=2, allow_nan=False) + "\n"
-
-
-def _finite(value: object) -> object:
-    return None if isinstance(value, float) and not math.isfinite(value) else value

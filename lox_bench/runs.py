@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lox_bench.errors import DataError
+from lox_bench.judging.kinds import can_count
 from lox_bench.records import read_records
 from lox_bench.rows import Row, read_csv
 from lox_bench.store import MANIFEST
@@ -85,13 +86,21 @@ class Run:
         """Names of the judges whose verdicts are stored."""
         return list(self.manifest["judges"])
 
+    def judges_of(self, task: str) -> Sequence[str]:
+        """Those that measure this task: a harmfulness rubric does not count refusals."""
+        counts = self.manifest["prompts"][task]["counts"]
+        return [name for name, judge in self.manifest["judges"].items() if can_count(judge, counts)]
+
     def completions(self, cell: CellName, task: str) -> list[Completion]:
         """The answers of one cell, in prompt order."""
         return _read(completions_file(self.path, cell, task), Completion)
 
     def verdicts(self, cell: CellName, task: str, judge: str) -> list[Verdict]:
-        """One judge's verdicts on them, in the same order."""
-        return _read(verdicts_file(self.path, cell, task, judge), Verdict)
+        """One judge's verdicts on them, in the same order; none on tasks it does not measure."""
+        file = verdicts_file(self.path, cell, task, judge)
+        if not file.is_file() and judge not in self.judges_of(task):
+            return []
+        return _read(file, Verdict)
 
     def utility(self, cell: CellName, title: str) -> list[dict[str, Any]]:
         """The answers of one cell to a utility task (prompt, answer, target, correct)."""

@@ -11,6 +11,7 @@ from types import UnionType
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from lox_bench.errors import SpecError, UnknownNameError
+from lox_bench.judging.kinds import KEYWORD, KINDS, JudgeSpec
 
 T = TypeVar("T")
 
@@ -115,6 +116,16 @@ class FamilySpec:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchSpace:
+    """Where ``--attack-search`` looks: factors of the family's learning rate, whole epochs."""
+
+    lr_low: float = 0.2
+    lr_high: float = 5.0
+    epochs_low: int = 1
+    epochs_high: int = 4
+
+
+@dataclass(frozen=True, slots=True)
 class AttackSpec:
     """Supervised fine-tuning that may wash the alignment out; ``{column}`` formats a row."""
 
@@ -126,6 +137,7 @@ class AttackSpec:
     train: TrainSpec
     max_rows: int = 0
     utility: str = ""
+    search: SearchSpace = field(default_factory=SearchSpace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,16 +168,6 @@ class UtilitySpec:
     max_rows: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class JudgeSpec:
-    """A keyword judge: a refusal is any of ``phrases``, at the start of the answer or anywhere."""
-
-    name: str
-    description: str
-    anchor: str
-    phrases: tuple[str, ...]
-
-
 def names_of(kind: str) -> list[str]:
     """Names of all packaged specs of a kind (``families``, ``attacks``, ``judges``, ...)."""
     return sorted(
@@ -178,7 +180,7 @@ def names_of(kind: str) -> list[str]:
 def load_family(name: str) -> FamilySpec:
     """Read a family by name, or from a TOML file of the user's (``mine.toml``)."""
     if name.endswith(".toml"):
-        return _load_file(FamilySpec, Path(name).expanduser())
+        return parse(FamilySpec, _read_toml(Path(name).expanduser()), where=name)
     return _load(FamilySpec, "families", "family", name)
 
 
@@ -198,8 +200,17 @@ def load_utility(name: str) -> UtilitySpec:
 
 
 def load_judge(name: str) -> JudgeSpec:
-    """Read a judge by name."""
-    return _load(JudgeSpec, "judges", "judge", name)
+    """Read a judge by name, or from a TOML file of the user's; its ``kind`` says what it is."""
+    if name.endswith(".toml"):
+        raw, where = _read_toml(Path(name).expanduser()), name
+    else:
+        raw, where = _packaged("judges", "judge", name), f"judges/{name}.toml"
+    kind = str(raw.get("kind", KEYWORD))
+    if kind not in KINDS:
+        raise SpecError(where, f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
+    if kind == KEYWORD:
+        raw.pop("kind", None)
+    return parse(KINDS[kind], raw, where=where)
 
 
 def load_template(name: str) -> Template:
@@ -231,21 +242,23 @@ def _folder(kind: str) -> Traversable:
 
 
 def _load(cls: type[T], kind: str, singular: str, name: str) -> T:
+    return parse(cls, _packaged(kind, singular, name), where=f"{kind}/{name}.toml")
+
+
+def _packaged(kind: str, singular: str, name: str) -> dict[str, Any]:
     known = names_of(kind)
     if name not in known:
         raise UnknownNameError(singular, name, known)
-    file = _folder(kind) / f"{name}.toml"
-    return parse(cls, tomllib.loads(file.read_text(encoding="utf-8")), where=f"{kind}/{name}.toml")
+    return tomllib.loads((_folder(kind) / f"{name}.toml").read_text(encoding="utf-8"))
 
 
-def _load_file(cls: type[T], file: Path) -> T:
+def _read_toml(file: Path) -> dict[str, Any]:
     try:
-        raw = tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise SpecError(str(file), f"cannot be read ({error.strerror})") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SpecError(str(file), f"is no TOML ({error})") from error
-    return parse(cls, raw, where=str(file))
 
 
 def parse(cls: type[T], raw: Mapping[str, Any], *, where: str) -> T:

@@ -58,6 +58,15 @@ class Store:
         path = self.root / stage / key
         return path if (path / MANIFEST).is_file() else None
 
+    def remove(self, stage: str, key: str) -> None:
+        """Drop an artifact that has served its purpose; none is left half, absent ones are fine."""
+        with FileLock(self.root / "locks" / f"{stage}-{key}"):
+            scratch = self.root / "tmp" / f"{stage}-{key}"
+            shutil.rmtree(scratch, ignore_errors=True)
+            if self.find(stage, key) is not None:
+                (self.root / stage / key).rename(scratch)
+                shutil.rmtree(scratch)
+
     def build(self, stage: str, key: str, recipe: Mapping[str, Any], builder: Builder) -> Path:
         """Return the artifact of ``key``, made by ``builder`` unless it exists already.
 
@@ -111,7 +120,7 @@ class Store:
             "facts": facts,
             "recipe": dict(recipe),
         }
-        _sync_tree(scratch)
+        sync_tree(scratch)
         write_json(scratch / MANIFEST, manifest)
         target = self.root / stage / key
         target.parent.mkdir(exist_ok=True)
@@ -148,7 +157,8 @@ def _disk_failed(error: Exception, root: Path) -> bool:
     return shutil.disk_usage(root).free < _FULL_BYTES
 
 
-def _sync_tree(folder: Path) -> None:
+def sync_tree(folder: Path) -> None:
+    """Flush a folder and all it holds to the disk."""
     for path in [*folder.rglob("*"), folder]:
         _sync(path)
 

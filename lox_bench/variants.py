@@ -1,9 +1,10 @@
 """The recipe algebra: every model under test is a frozen value with a stable key.
 
-``Source`` weights may be ``Aligned``, then ``Hardened``, then ``Attacked``; each value holds the
-values it is made from, and its key hashes all of them with the version of the stage's code. Two
-runs that mean the same model therefore share its checkpoint, and none shares by accident.
-``Control`` models are what LoX is compared with; ``Truncated`` and ``Perturbed`` ones probe it.
+``Source`` weights may be ``Aligned``, then ``Hardened``, then ``Attacked`` (a ``Snapshot`` is taken
+on the way); each value holds the values it is made from, and its key hashes all of them with the
+version of the stage's code. Two runs that mean the same model therefore share its checkpoint, and
+none shares by accident. ``Control`` models are what LoX is compared with; ``Truncated`` and
+``Perturbed`` ones probe it.
 """
 
 import hashlib
@@ -80,6 +81,17 @@ class Attacked:
 
 
 @dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A model in the midst of an attack: the weights after ``step`` optimiser steps of it."""
+
+    stage: ClassVar[str] = "snapshot-weights"
+    version: ClassVar[int] = 1
+
+    attacked: Attacked
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
 class Control:
     """An extrapolation that is not LoX; ``rule`` is a name of ``hardening.controls.RULES``."""
 
@@ -146,12 +158,14 @@ class Perturbed:
     steps: tuple[float, ...]
 
 
-Recipe = Source | Aligned | Hardened | Attacked | Control | Truncated | Perturbed
+Recipe = Source | Aligned | Hardened | Attacked | Snapshot | Control | Truncated | Perturbed
 
 # Made in seconds and wanted by the dozen: measured, then forgotten (unless an attack needs them).
 EPHEMERAL = (Truncated, Perturbed)
 
-_KEYED = (Source, Aligned, Hardened, Attacked, Control, Truncated, Perturbed, Towards, Anywhere)
+_KEYED = (
+    Source, Aligned, Hardened, Attacked, Snapshot, Control, Truncated, Perturbed, Towards, Anywhere
+)  # fmt: skip
 
 
 def key_of(recipe: Recipe | Direction) -> str:

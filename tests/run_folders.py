@@ -12,8 +12,9 @@ from lox_bench import specs
 from lox_bench.data import PromptSet, RowSet
 from lox_bench.pipeline import CellResult
 from lox_bench.plan import Cell, Plan, PlannedTask, PlannedUtility
-from lox_bench.report.leaderboard import leaderboard
-from lox_bench.report.output import RunFolder, _manifest
+from lox_bench.report.live import plan_rows
+from lox_bench.report.manifest import run_manifest
+from lox_bench.report.output import RunFolder
 from lox_bench.rows import to_csv
 from lox_bench.runs import LEADERBOARD, NO_ATTACK, Run, open_run
 from lox_bench.store import MANIFEST, write_json, write_text
@@ -56,8 +57,8 @@ def write_run(path: Path, fake: Fake) -> Run:
     with patch("lox_bench.store.os.fsync"):  # a test's files need not survive a power cut
         for result in results:
             RunFolder(path)._transcripts(result)
-        write_text(path / LEADERBOARD, to_csv(leaderboard(plan, results)))
-        write_json(path / MANIFEST, _manifest(plan, results, ["lox-bench", "run"]))
+        write_text(path / LEADERBOARD, to_csv(plan_rows(plan, results)))
+        write_json(path / MANIFEST, run_manifest(plan, results, ["lox-bench", "run"]))
     return open_run(path)
 
 

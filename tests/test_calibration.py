@@ -23,10 +23,10 @@ from lox_bench.judging.published import load_builtin, load_harmbench, load_label
 from lox_bench.report.calibration import (
     BEGIN,
     END,
+    as_document,
     calibration_rows,
     markdown,
     put_into,
-    write_calibration,
 )
 from lox_bench.scoring.calibration import Outcome, by_kind, calibrate
 from lox_bench.types import Label
@@ -166,6 +166,11 @@ def test_kinds_can_be_left_out_and_the_name_says_so() -> None:
         load_builtin().without({"placeholders"})
 
 
+def test_an_answer_to_an_unknown_behaviour_is_refused() -> None:
+    with pytest.raises(DataError, match="no behaviour is called 'fence'"):
+        published.join_harmbench(HARMBENCH, "Behavior,BehaviorID\nPaint a wall,wall\n")
+
+
 @pytest.fixture
 def github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """HarmBench's repository on loopback: the real code fetches real, tiny files of its form."""
@@ -173,7 +178,7 @@ def github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in ("classifier_val_sets", "behavior_datasets"):
         (root / name).mkdir(parents=True)
     (root / published._HARMBENCH_LABELS).write_text(json.dumps(HARMBENCH))
-    behaviours = "Behavior,BehaviorID\nPaint a fence,fence\n"
+    behaviours = "Behavior,BehaviorID,ContextString\nPaint a fence,fence,It is old.\n"
     (root / published._HARMBENCH_BEHAVIOURS).write_text(behaviours)
 
     class Quiet(SimpleHTTPRequestHandler):
@@ -194,8 +199,8 @@ def github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_harmbench_is_fetched_joined_with_its_behaviours_and_kept(github: Path) -> None:
     held = load_harmbench()
     assert [(p.prompt, p.response, p.label) for p in held.pairs] == [
-        ("Paint a fence", "Sand it.", C),
-        ("Paint a fence", "No.", R),
+        ("Paint a fence\n\nIt is old.", "Sand it.", C),
+        ("Paint a fence\n\nIt is old.", "No.", R),
     ]
     for file in github.rglob("*.*"):
         file.unlink()
@@ -238,15 +243,22 @@ def test_the_table_in_the_docs_is_what_the_judges_give_today() -> None:
 def test_a_document_keeps_all_but_what_stands_between_the_markers(tmp_path: Path) -> None:
     out = tmp_path / "doc.md"
     out.write_text(f"before\n{BEGIN}\nstale figures\n{END}\nafter\n")
-    write_calibration(offline_rows(), out)
-    text = out.read_text()
+    text = as_document(offline_rows(), out)
     assert text.startswith(f"before\n{BEGIN}\n\nLabels: builtin")
     assert text.endswith(f"{END}\nafter\n")
     assert "stale" not in text
+    assert as_document(offline_rows(), tmp_path / "new.md").startswith(BEGIN)
     out.write_text("no markers")
     with pytest.raises(DataError, match="name a new file"):
-        write_calibration(offline_rows(), out)
-    assert out.read_text() == "no markers"
+        as_document(offline_rows(), out)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".md"])
+def test_results_can_be_written_as(suffix: str, tmp_path: Path) -> None:
+    out = tmp_path / f"out{suffix}"
+    command("keyword-prefix", out=out, json=True, debug=True)
+    assert "keyword-prefix" in out.read_text()
+    assert (suffix != ".json") or len(json.loads(out.read_text())) == 28
 
 
 def test_the_command_calibrates_a_file_of_the_users(tmp_path: Path) -> None:

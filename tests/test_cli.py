@@ -36,7 +36,11 @@ MISTAKES = {
     "unknown split": (["--split", "train"], "eval, dev"),
     "family file missing": (["--family", "mine.toml"], "cannot be read"),
     "malformed wheel": (["--models", "m=wheel://x"], "wheel://package"),
-    "attack with arguments": (["--attack", "gsm8k(lr=1)"], "no arguments"),
+    "unknown argument of an attack": (["--attack", "gsm8k(rank=1)"], "it takes lr, epochs"),
+    "learning rate no number": (["--attack", "gsm8k(lr=much)"], "lr=much"),
+    "range downhill": (["--attack", "gsm8k(lr=2e-4..1e-5)"], "smaller to a larger"),
+    "nothing to search": (["--attack", "none", "--attack-search", "3"], "names none"),
+    "slack no number of points": (["--accuracy-slack", "-1"], "between 0 and 100"),
 }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import save_pico
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from lox_bench.diagnostics.directions import FILTER, TENSOR, Gram, moved, random_step
 from lox_bench.diagnostics.perturb import Frame, measure_frame, perturb_checkpoint
@@ -111,3 +111,22 @@ def test_directions_that_span_no_plane_are_refused(
     for directions in (((pico, pico),), (line, line), (line, (pico_aligned, pico))):
         with pytest.raises(UsageError, match="no plane"):
             measure_frame(Frame(pico, directions), silent)
+
+
+def test_what_is_no_weight_is_not_moved(tmp_path: Path, silent: Any) -> None:
+    for folder, shift in (("model", 0.0), ("end", 1.0)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "config.json").write_text('{"architectures": ["Any"]}')
+        tensors = {"w": torch.full((3, 2), shift), "steps": torch.tensor([[2**31 - 1, 7]])}
+        save_file(tensors, tmp_path / folder / "model.safetensors")
+    (tmp_path / "out").mkdir()
+    ends = (tmp_path / "model", tmp_path / "end")
+    frame = Frame(ends[0], (ends, Anywhere(seed=0, norm=TENSOR)))
+    with pytest.raises(UsageError, match="no plane"):  # a zero weight has no random direction
+        measure_frame(frame, silent)
+    line = Frame(ends[0], (ends,))
+    gram = Gram(**measure_frame(line, silent))
+    perturb_checkpoint(line, gram, (0.5,), tmp_path / "out", silent)
+    made = weights(tmp_path / "out")
+    assert torch.equal(made["w"], torch.full((3, 2), 0.5))
+    assert made["steps"].tolist() == [[2**31 - 1, 7]]

@@ -11,17 +11,21 @@ LAYERS = [
     {"specs", "variants", "grammar", "scoring", "judging", "hardening.lox",
      "hardening.lowrank", "hardening.ranks", "hardening.select", "hardening.change",
      "hardening.controls", "diagnostics.directions", "diagnostics.spectrum",
-     "diagnostics.subspace", "diagnostics.naming", "diagnostics.measures", "sources.uri"},
+     "diagnostics.subspace", "diagnostics.naming", "diagnostics.measures", "sources.uri",
+     "attacks"},
     {"store", "records", "rows", "runs", "data", "devices", "loading", "provenance", "sources",
      "generation", "hardening", "training", "utility", "outcomes", "validity", "matching",
      "published", "diagnostics.perturb", "diagnostics.diagnose", "judging.agreement",
-     "judging.calibrate", "judging.labelled", "judging.published"},
+     "judging.calibrate", "judging.labelled", "judging.published", "judging.build",
+      "judging.classifier", "judging.client", "judging.local", "judging.prompted",
+      "judging.request_cache", "judging.troubles"},
     {"recipes", "models", "plan", "derive", "materialise", "pipeline", "report", "compare",
-     "headline", "gate", "testing", "diagnostics"},
+     "headline", "gate", "testing", "diagnostics", "adversary", "forecast", "search",
+     "snapshots", "strength"},
     {"cli"},
 ]  # fmt: skip
 HEAVY = {"torch", "transformers", "trl", "lm_eval", "datasets", "pandas", "openai", "vllm",
-         "statsmodels"}  # fmt: skip
+         "statsmodels", "optuna"}  # fmt: skip
 PURE_TORCH = {
     "hardening.lox",
     "hardening.lowrank",

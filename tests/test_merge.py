@@ -103,7 +103,7 @@ def test_markdown_cells_hold_value_interval_and_n() -> None:
 
 
 def test_a_rate_of_nothing_judged_is_a_dash() -> None:
-    row = replace(ROW, n=0, unjudged=21, value=float("nan"), ci_low=0.0, ci_high=1.0)
+    row = replace(ROW, n=0, unjudged=21, coverage=0.0, value=float("nan"), ci_low=0.0, ci_high=1.0)
     assert "| - n=0, 21 unjudged ⚠ |" in leaderboard_markdown([Entry(row, "a", OLD)])
 
 

@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from markupsafe import escape
 from synthetic import answer, synthetic_run
 
 from lox_bench.errors import DataError, StoreError, UsageError
+from lox_bench.judging.agreement import disagreements
 from lox_bench.plan import Cell
 from lox_bench.report.assets import datatables, our_style
 from lox_bench.report.costs import costs, duration, total_seconds
 from lox_bench.report.figures import pictures
+from lox_bench.report.findings import findings
 from lox_bench.report.merge import read_boards
 from lox_bench.report.page import build_page
 from lox_bench.report.plots import plot_asr
@@ -124,14 +127,9 @@ def test_hazards_of_changed_prompts_are_unknown_and_not_guessed(run: Run) -> Non
     assert {prompt[3] for prompt in held["prompts"] if prompt[0] == "harmful"} == {"unknown"}
 
 
-def test_disagreements_are_answers_with_two_different_verdicts(run: Run) -> None:
-    expected = 0
-    for cell in run.cells:
-        for task in run.tasks:
-            first, second = (run.verdicts(cell, task, judge) for judge in run.judges)
-            for a, b in zip(first, second, strict=True):
-                expected += a.label != b.label and Label.UNJUDGED not in {a.label, b.label}
-    assert count_disagreements(transcripts({"run": run})["answers"]) == expected > 0
+def test_disagreements_are_those_that_the_agreement_of_judges_counts(run: Run) -> None:
+    count = count_disagreements(transcripts({"run": run})["answers"])
+    assert count == len(disagreements(run)) > 0
 
 
 def test_long_answers_are_clipped_only_when_asked_and_then_visibly(run: Run) -> None:
@@ -216,7 +214,27 @@ def test_tables_of_other_commands_and_expenses_are_shown_with_the_run(
     agreement, expenses = further_tables(Run(tmp_path, {**run.manifest, "expenses": spent}))
     assert agreement.rows == (("harmful", "cohen_kappa", "0.6123"), ("harmful", "<b>", "3"))
     assert expenses.rows == (("rubric", "0.25", "timeout 2", "a, b"),)
-    assert further_tables(run) == []
+    assert [table.title for table in further_tables(run)] == [agreement.title]
+
+
+def test_what_an_attack_that_is_not_valid_says_is_marked_with_the_reason(run: Run) -> None:
+    (board,) = read_boards([run.path])
+    rows = [
+        replace(row, valid="no", invalid_reason="loss <rose>") if row.attack != "none" else row
+        for row in run.rows
+    ]
+    entries = [replace(entry, row=row) for entry, row in zip(board.entries, rows, strict=True)]
+    html = build_page([replace(board, entries=entries)], title="x", explorer=False)
+    attacked = {cell.model for cell in run.cells if cell.attack != "none"}
+    assert html.count("✕ not valid") == len(attacked)
+    assert "loss &lt;rose&gt;" in html
+
+
+def test_the_page_says_what_the_numbers_allow(html: str, run: Run) -> None:
+    for sentence in findings(run).sentences:
+        assert str(escape(sentence)) in html
+    assert "Paired differences" in html
+    assert "Spread over seeds" in html
 
 
 @pytest.mark.parametrize(

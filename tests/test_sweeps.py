@@ -104,6 +104,19 @@ def test_the_end_of_an_axis_answers_as_the_model_it_leads_to(
     assert geometry(plane.points[1].cell.recipe, maker).lengths[0] > 0
 
 
+@pytest.mark.slow
+def test_an_axis_through_an_attack_ends_at_the_attacked_model(
+    request_of: Request, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    request = replace(request_of, max_steps=3)  # the first has a learning rate of 0
+    plane = lay_plane(request, "aligned", [Axis("gsm8k", (0.0, 1.0))])
+    _, end = run_sweep(plane.plan, store, SilentDisplay(), "points", upstream=plane.ends)
+    plan = make_plan(replace(request, models="aligned", attack="gsm8k"))
+    attacked = next(r for r in run_plan(plan, store, SilentDisplay()) if r.cell.attack == "gsm8k")
+    assert end.completions["harmful"] == attacked.completions["harmful"]
+
+
 def test_full_rank_answers_as_the_aligned_model_and_is_an_ordinary_run(
     request_of: Request, store: Store, tmp_path: Path
 ) -> None:

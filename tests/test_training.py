@@ -70,6 +70,47 @@ def test_an_attack_learns_its_rows_and_repeats_under_one_seed(
     assert len(lines) == 9
 
 
+class Recorder:
+    """A watch that keeps snapshots in a folder."""
+
+    def __init__(self, folder: Path, steps: tuple[int, ...], last: int | None = None) -> None:
+        self.folder, self.steps, self.last = folder, steps, last
+        self.facts: dict[int, Any] = {}
+
+    def take(self, step: int, facts: Any, save: Any) -> None:
+        self.facts[step] = facts
+        save(self.folder / str(step))
+
+
+def test_a_watched_attack_ends_with_the_very_same_weights(
+    pico: Path, tmp_path: Path, silent: Any
+) -> None:
+    plain = attack(job(pico, tmp_path / "plain", silent), ROWS, TRAIN)
+    watch = Recorder(tmp_path, (1, 5, 8))
+    watched = attack(job(pico, tmp_path / "watched", silent), ROWS, TRAIN, watch)
+    one, other = weights(tmp_path / "plain"), weights(tmp_path / "watched")
+    assert watched == plain
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    rounded = weights(tmp_path / "8")  # after the last step: the final weights, in bfloat16
+    assert rounded.keys() == one.keys()
+    assert all(torch.equal(one[name].bfloat16(), rounded[name]) for name in one)
+    losses = [watch.facts[step]["loss_after"] for step in (1, 5, 8)]
+    assert losses[0] > losses[1] > losses[2] == plain["loss_after"]
+
+
+def test_a_replay_stops_after_its_last_snapshot_and_takes_the_same(
+    pico: Path, tmp_path: Path, silent: Any
+) -> None:
+    (tmp_path / "replay").mkdir()
+    first, again = Recorder(tmp_path, (5, 7)), Recorder(tmp_path / "replay", (5,), last=5)
+    attack(job(pico, tmp_path / "a", silent), ROWS, TRAIN, first)
+    assert attack(job(pico, tmp_path / "b", silent), ROWS, TRAIN, again) == {}
+    assert again.facts == {5: first.facts[5]}
+    one, other = weights(tmp_path / "5"), weights(tmp_path / "replay" / "5")
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert not (tmp_path / "b" / "model.safetensors").exists()
+
+
 def test_prompt_tokens_carry_no_loss(tokenizer: Any) -> None:
     from lox_bench.training.attack import _tokenise
 

@@ -1,7 +1,6 @@
 """``lox-bench agreement``: how far the judges of a run agree, and where they do not."""
 
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ def agreement(run: Folder, json: Json = False) -> None:
     Exit codes: 0 done, 2 no finished run, or no two judges on one task.
     """
     from lox_bench.report.agreement import agreement_rows, page_file, write_agreement
-    from lox_bench.rows import json_text
     from lox_bench.runs import open_run
 
     opened = open_run(run)
@@ -48,7 +47,7 @@ def agreement(run: Folder, json: Json = False) -> None:
             f"{', '.join(opened.judges)}: add one with `lox-bench judge {run} --judges NAME`"
         )
     if json:
-        sys.stdout.write(json_text(agreement_rows(held)))
+        print_json(plain(agreement_rows(held)))
         return
     console = Console()
     console.print(_table(held))
@@ -105,4 +104,5 @@ def _confusion(pair: "PairAgreement") -> Table:
 def _shown(value: "Rate | Estimate") -> str:
     if not value.n or math.isnan(value.value):
         return "-"
-    return f"{value.value:.2f}\n{value.low:.2f} to {value.high:.2f}"
+    interval = "" if math.isnan(value.low) else f"{value.low:.2f} to {value.high:.2f}"
+    return f"{value.value:.2f}\n{interval}"

@@ -1,6 +1,6 @@
 """``lox-bench calibrate``: how far a judge is right, against human labels."""
 
-import sys
+import json as jsonlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,9 +9,14 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from lox_bench.cli import judging as options
+from lox_bench.cli.costs import Costs
+from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.cli.quiet import hush_libraries
-from lox_bench.errors import UsageError
-from lox_bench.specs import load_judge
+from lox_bench.errors import StoreError, UsageError
+from lox_bench.judging.choice import Elsewhere, choose_judges
+from lox_bench.judging.kinds import JudgeSpec, described
+from lox_bench.judging.pricing import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,10 +43,15 @@ Json = Annotated[bool, typer.Option("--json", help="Print the rows as JSON, noth
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and library warnings.")]
 
 
-def calibrate(
+def calibrate(  # noqa: PLR0913 - one parameter an option
     judges: Judges,
     labels: Labels = "builtin",
     skip_kinds: Skip = "",
+    model: options.Model = "",
+    base_url: options.BaseUrl = "",
+    backend: options.Backend = "",
+    key_env: options.KeyEnv = "",
+    max_cost: options.MaxCost = None,
     out: Out = None,
     json: Json = False,
     debug: Debug = False,
@@ -62,24 +72,35 @@ def calibrate(
 
       lox-bench calibrate keyword-anywhere --labels jailbreakbench
 
-    Exit codes: 0 done, 2 labels or judges that cannot be used (one line says why).
+      lox-bench calibrate policy-rubric --base-url http://localhost:8000/v1 --model my-judge
+
+    Exit codes: 0 done, 2 labels or judges that cannot be used (one line says why), 3 a judge could
+    not be asked about every pair.
     """
     if not debug:
         hush_libraries()
-    names = _names(judges)
+    specs = choose_judges(judges, Elsewhere(model, base_url, backend, key_env))
     if out is not None and out.suffix not in {".csv", ".json", ".md"}:
         raise UsageError(f"--out {out}: a name ending in .csv, .json or .md was wanted")
     from lox_bench.judging.published import load_labels
-    from lox_bench.report.calibration import kind_grid, metric_grid
-    from lox_bench.rows import json_text
 
     labelled = load_labels(labels).without(_kinds(skip_kinds))
-    rows = [row for name in names for row in _measure(name, labelled, quiet=json)]
+    ledger = Ledger(max_cost)
+    rows = [row for spec in specs for row in _measure(spec, labelled, ledger, quiet=json)]
     if out is not None:
         _write(rows, out)
     if json:
-        sys.stdout.write(json_text(rows))
-        return
+        print_json(plain(rows))
+    else:
+        _show(rows, labelled, out)
+    Costs(Console(stderr=True), quiet=json).settle(
+        ledger, "run the same command again: what was answered is remembered"
+    )
+
+
+def _show(rows: "Sequence[CalibrationRow]", labelled: "LabelledSet", out: Path | None) -> None:
+    from lox_bench.report.calibration import kind_grid, metric_grid
+
     console = Console()
     console.print(_table(metric_grid(rows), _title(labelled)))
     kinds = kind_grid(rows)
@@ -89,39 +110,46 @@ def calibrate(
         console.print(f"calibration  {out}", soft_wrap=True)
 
 
-def _names(judges: str) -> list[str]:
-    from lox_bench.grammar import parse_calls
-
-    return [str(call) for call in parse_calls(judges)]
-
-
 def _kinds(text: str) -> set[str]:
     from lox_bench.grammar import split_list
 
     return set(split_list(text)) if text else set()
 
 
-def _measure(name: str, labelled: "LabelledSet", *, quiet: bool) -> "list[CalibrationRow]":
-    from dataclasses import asdict
-
-    from lox_bench.cli.progress import BarDisplay, SilentDisplay
+def _measure(
+    spec: JudgeSpec, labelled: "LabelledSet", ledger: Ledger, *, quiet: bool
+) -> "list[CalibrationRow]":
+    from lox_bench.cli.progress import choose_display
+    from lox_bench.judging.build import build_judge, pinned
     from lox_bench.judging.calibrate import judge_labelled
-    from lox_bench.judging.keyword import KeywordJudge
     from lox_bench.report.calibration import calibration_rows
     from lox_bench.variants import hash_of
 
-    spec = load_judge(name)
+    spec = pinned(spec)
+    judge = build_judge(spec, ledger=ledger)
     console = Console(stderr=True)
-    display = SilentDisplay() if quiet or not console.is_terminal else BarDisplay(console)
-    with display, display.stage(f"judge {labelled.name} by {name}") as progress:
-        outcomes = judge_labelled(KeywordJudge(spec), labelled, progress)
-    return calibration_rows(name, hash_of(asdict(spec)), labelled, outcomes)
+    with (
+        choose_display(console, quiet=quiet or not console.is_terminal) as display,
+        display.stage(f"judge {labelled.name} by {spec.name}") as progress,
+    ):
+        outcomes = judge_labelled(judge, labelled, progress)
+    return calibration_rows(spec.name, hash_of(described(spec)), labelled, outcomes)
 
 
 def _write(rows: "Sequence[CalibrationRow]", out: Path) -> None:
-    from lox_bench.report.calibration import write_calibration
+    from lox_bench.report.calibration import as_csv, as_document
+    from lox_bench.store import write_text
 
-    write_calibration(rows, out)
+    try:
+        if out.suffix == ".md":
+            text = as_document(rows, out)
+        elif out.suffix == ".csv":
+            text = as_csv(rows)
+        else:
+            text = jsonlib.dumps(plain(rows), indent=2, allow_nan=False) + "\n"
+        write_text(out, text)
+    except OSError as error:
+        raise StoreError(f"--out {out} cannot be written ({error.strerror})") from error
 
 
 def _title(labelled: "LabelledSet") -> str:

@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from lox_bench.cli.quiet import hush_libraries
+from lox_bench.errors import SourceError
 from lox_bench.hardening.select import Settings, parse_ranks
+from lox_bench.sources.uri import PathSource, parse_source
 
 
 class Format(StrEnum):
@@ -102,6 +104,8 @@ def harden(  # noqa: PLR0913 - one parameter an option
         precision,
         device,
     )
+    for uri in (base, aligned):
+        _require_folder(uri)
     if not debug:
         hush_libraries()
     from lox_bench.cli.hardening import Hardening  # late: it loads what computes
@@ -109,3 +113,9 @@ def harden(  # noqa: PLR0913 - one parameter an option
 
     output = Output(format.value, force=force)
     Hardening(quiet=quiet, json=json, table=table).run(base, aligned, out, settings, output)
+
+
+def _require_folder(uri: str) -> None:
+    source = parse_source(uri)
+    if isinstance(source, PathSource) and not source.path.is_dir():
+        raise SourceError(f"{uri} is no folder; a model in hub layout was wanted")

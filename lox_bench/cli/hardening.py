@@ -11,8 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lox_bench.cli.progress import BarDisplay, LineDisplay, SilentDisplay
-from lox_bench.errors import SourceError
-from lox_bench.hardening.api import Hardened, Output, harden_folders
+from lox_bench.hardening.api import HardenedModel, Output, harden_folders
 from lox_bench.hardening.checkpoint import REPORT
 from lox_bench.hardening.report import Group, grouped, single, unchanged
 from lox_bench.hardening.select import Settings
@@ -45,7 +44,7 @@ class Hardening:
         elif not self._quiet:
             self._tell(made)
 
-    def _tell(self, made: Hardened) -> None:
+    def _tell(self, made: HardenedModel) -> None:
         console = Console()
         groups = [single(held) for held in made.tensors] if self._table else grouped(made.tensors)
         console.print(_table(groups))
@@ -72,8 +71,6 @@ def _folder(uri: str) -> Iterator[Path]:
     """A local folder as it is; anything else fetched for as long as it is needed."""
     source = parse_source(uri)
     if isinstance(source, PathSource):
-        if not source.path.is_dir():
-            raise SourceError(f"{uri} is no folder; a model in hub layout was wanted")
         yield source.path
         return
     with tempfile.TemporaryDirectory(prefix="lox-bench-") as scratch:

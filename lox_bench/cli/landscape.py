@@ -170,19 +170,21 @@ def _bounds(option: str, text: str) -> tuple[float, float]:
 
 
 def _table(basins: "list[Basin]") -> Table:
-    table = Table(title="mean safety margin (1 - ASR) over the points", box=None, pad_edge=False)
-    heads = ("judge", "all points", "95 %", "VISAGE", "95 %", "points", "broken", "n prompts")
-    for head in heads:
-        table.add_column(head)
+    caption = "with 95 % bootstrap intervals over prompts; broken: mostly no answers"
+    table = Table(title="mean safety margin (1 - ASR)", caption=caption, box=None, pad_edge=False)
+    for head in ("judge", "all points", "VISAGE", "points", "broken", "n"):
+        table.add_column(head, overflow="fold")
     for found in basins:
         table.add_row(
             found.judge,
-            f"{found.margin:.3f}",
-            f"{found.margin_low:.3f}-{found.margin_high:.3f}",
-            f"{found.visage:.3f}",
-            f"{found.visage_low:.3f}-{found.visage_high:.3f}",
+            _share(found.margin, found.margin_low, found.margin_high),
+            _share(found.visage, found.visage_low, found.visage_high),
             str(found.points),
             str(found.broken),
             str(found.n),
         )
     return table
+
+
+def _share(value: float, low: float, high: float) -> str:
+    return f"{value:.3f} ({low:.3f}-{high:.3f})" if math.isfinite(value) else "-"

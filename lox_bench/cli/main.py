@@ -15,6 +15,7 @@ from lox_bench.cli import (
     doctor,
     effective_rank,
     harden,
+    judge,
     landscape,
     leaderboard,
     listing,
@@ -32,6 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("run")(run.run)
+app.command("judge")(judge.judge)
 app.command("harden")(harden.harden)
 app.command("diagnose")(diagnose.diagnose)
 app.command("effective-rank")(effective_rank.effective_rank)

@@ -12,6 +12,7 @@ _LIBRARIES = (
     "accelerate",
     "huggingface_hub",
     "httpx",
+    "httpx2",
 )
 _SWITCHES = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",

@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
+from lox_bench.cli import judging as options
 from lox_bench.cli.quiet import hush_libraries
 from lox_bench.errors import UsageError
+from lox_bench.judging.choice import Elsewhere
 from lox_bench.plan import Request, make_plan
 
 Models = Annotated[
@@ -16,7 +18,25 @@ Models = Annotated[
     ),
 ]
 Attack = Annotated[
-    str, typer.Option(help="Comma list of attacks, or none. Unattacked rows always appear.")
+    str,
+    typer.Option(
+        help="Comma list of attacks, or none: gsm8k, gsm8k(lr=2e-5,epochs=4), and grids "
+        "gsm8k(lr=1e-5..2e-4:5,epochs=1|2). Unattacked rows always appear."
+    ),
+]
+AttackSearch = Annotated[
+    int | None,
+    typer.Option(help="Tune each attack against each model in N trials, on the dev prompts."),
+]
+AccuracySlack = Annotated[
+    float,
+    typer.Option(
+        help="Of several attack points, those count whose accuracy is at most X points below the "
+        "model's best."
+    ),
+]
+EvalEvery = Annotated[
+    int | None, typer.Option(help="Measure attacked models every N optimiser steps on the way.")
 ]
 Family = Annotated[
     str, typer.Option(help="Base and aligned pair: a name (see list families) or FILE.toml.")
@@ -52,8 +72,16 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and librar
 def run(  # noqa: PLR0913 - one parameter an option
     models: Models = "aligned,lox",
     attack: Attack = "gsm8k",
+    attack_search: AttackSearch = None,
+    accuracy_slack: AccuracySlack = 5.0,
+    eval_every: EvalEvery = None,
     family: Family = "smollm2-135m",
     judges: Judges = "keyword-prefix",
+    judge_model: options.Model = "",
+    judge_base_url: options.BaseUrl = "",
+    judge_backend: options.Backend = "",
+    judge_key_env: options.KeyEnv = "",
+    max_cost: options.MaxCost = None,
     seed: Seed = "0",
     limit: Limit = None,
     max_steps: MaxSteps = None,
@@ -75,28 +103,41 @@ def run(  # noqa: PLR0913 - one parameter an option
 
       lox-bench run --models "base,aligned,lox(k=2,alpha=0.5)" --attack none
 
+      lox-bench run --attack "gsm8k(lr=1e-5..2e-4,epochs=1..4)" --accuracy-slack 5
+
+      lox-bench run --attack gsm8k --attack-search 20
+
+      lox-bench run --attack gsm8k --eval-every 10
+
       lox-bench run --data gsm8k=train.jsonl --data gsm8k/test=test.jsonl --strict-data
 
-    Exit codes: 0 done, 2 a mistake in the request (one line says which).
+      lox-bench run --judges keyword-prefix,policy-rubric --max-cost 2
+
+    Exit codes: 0 done, 2 a mistake in the request (one line says which), 3 done but a judge could
+    not be asked about every answer (complete it with `lox-bench judge RUN --only-unjudged`).
     """
     request = Request(
         models=models,
         attack=attack,
         family=family,
         judges=judges,
+        elsewhere=Elsewhere(judge_model, judge_base_url, judge_backend, judge_key_env),
         seeds=parse_seeds(seed),
         limit=limit,
         max_steps=max_steps,
         split=split,
         data=parse_data(data or []),
         strict_data=strict_data,
+        attack_search=attack_search,
+        accuracy_slack=accuracy_slack,
+        eval_every=eval_every,
     )
     if not debug:
         hush_libraries()
     plan = make_plan(request)
     from lox_bench.cli.session import Session  # late: it loads what computes
 
-    Session(quiet=quiet, json=json).run(plan, out)
+    Session(quiet=quiet, json=json, max_cost=max_cost).run(plan, out)
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

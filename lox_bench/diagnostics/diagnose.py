@@ -46,7 +46,7 @@ def diagnose(
         names = sorted(layout.names, key=_reading_order)
         with closing(read_ahead(load, names)) as held:
             for done, (name, tensors) in enumerate(held, start=1):
-                if tensors[0].ndim >= MATRIX_DIMS:
+                if tensors[-1].ndim >= MATRIX_DIMS and tensors[-1].is_floating_point():
                     yield from _named(name, tensors, settings)
                 progress.step(done, len(names), "tensors")
 

@@ -72,6 +72,8 @@ def perturb_checkpoint(
 def _tensors(frame: Frame, progress: Progress) -> Iterator[tuple[str, dict[Path, Tensor]]]:
     with ExitStack() as stack:
         layout, load = open_together(frame.sources, stack)
-        for done, name in enumerate(names := sorted(layout.names), start=1):
+        weights = layout.tensors.items()
+        names = sorted(name for name, held in weights if held.dtype.is_floating_point)
+        for done, name in enumerate(names, start=1):
             yield name, dict(zip(frame.sources, load(name), strict=True))
             progress.step(done, len(names), "tensors")

@@ -11,8 +11,10 @@ mpl.use("Agg")
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from lox_bench.diagnostics.landscape import BROKEN, LandscapePoint
+from lox_bench.diagnostics.plane import RANDOM
 from lox_bench.report.plots import PALETTE
 
 _DPI = 160
@@ -39,6 +41,8 @@ def plot_plane(
         axes.clabel(lines, fmt="%.1f", fontsize=8)
     for point in points:
         _mark(axes, point)
+    if any(point.degenerate >= BROKEN for point in points):
+        axes.plot([], [], "x", color="#222222", label="mostly no answers")
     _ends(axes, points[0].model, ends)
     axes.set_xlim(min(xs) - _margin(xs), max(xs) + _margin(xs))
     axes.set_ylim(min(ys) - _margin(ys), max(ys) + _margin(ys))
@@ -46,7 +50,7 @@ def plot_plane(
     axes.set_ylabel(_axis(points, "y"))
     figure.colorbar(filled, ax=axes, label="attack success rate (lower is safer)")
     axes.set_title(_title(points), fontsize=10)
-    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     figure.savefig(out, dpi=_DPI)
 
 
@@ -87,7 +91,14 @@ def _mark(axes: Any, point: LandscapePoint) -> None:
     axes.plot(point.x, point.y, "x" if is_broken else "o", color="#222222", markersize=4)
     text = f"{point.asr:.2f}" if point.n else "no answers"
     axes.annotate(
-        text, (point.x, point.y), (0, 4), textcoords="offset points", ha="center", fontsize=7
+        text,
+        (point.x, point.y),
+        (0, 8),
+        textcoords="offset points",
+        ha="center",
+        fontsize=8,
+        zorder=5,
+        path_effects=[withStroke(linewidth=2, foreground="white")],
     )
 
 
@@ -116,7 +127,8 @@ def _axis(points: Sequence[LandscapePoint], axis: str) -> str:
     far = max(points, key=lambda point: abs(getattr(point, axis)))
     step = abs(getattr(far, f"distance_{axis}") / (getattr(far, axis) or 1.0))
     tail = ", orthogonal to x" if axis == "y" else ""
-    return f"steps towards {name} (one step: {step:.3g} in weight space{tail})"
+    way = f"along {name}" if name.startswith(RANDOM) else f"towards {name}"
+    return f"steps {way} (one step: {step:.3g} in weight space{tail})"
 
 
 def _title(points: Sequence[LandscapePoint]) -> str:

@@ -47,7 +47,14 @@ class HFGenerator:
         self, messages: Sequence[str], *, max_new_tokens: int, progress: Progress
     ) -> list[Generated]:
         """Answer each message; the longest prompts go first so that the ETA only improves."""
-        ids = [self.renderer.prompt_ids(message) for message in messages]
+        dialogues = [(message,) for message in messages]
+        return self.converse(dialogues, max_new_tokens=max_new_tokens, progress=progress)
+
+    def converse(
+        self, dialogues: Sequence[Sequence[str]], *, max_new_tokens: int, progress: Progress
+    ) -> list[Generated]:
+        """Continue dialogues (user and assistant in alternation), like ``generate``."""
+        ids = [self.renderer.prompt_ids(*turns) for turns in dialogues]
         answers: list[Generated | None] = [None] * len(ids)
         done = 0
         for batch in _batches_by_length(ids, self._batch_size):

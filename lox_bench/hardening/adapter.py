@@ -8,7 +8,7 @@ lie in the same file and count as aligned weights. What would change the meaning
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from math import sqrt
@@ -74,6 +74,18 @@ class BaseAndAdapter:
         for name in self.adapter.tensors:
             targets.setdefault(_target(name), []).append(name)
         return targets
+
+    def require_shapes(self, names: Iterable[str]) -> None:
+        """See ``pairs.Pair``."""
+        for name in names:
+            base = self.layout.tensors[name].shape
+            whole = [
+                self.adapter.tensors[key] for key in self._targets[name] if _side(key) == WHOLE
+            ]
+            if any(held.shape != base for held in whole):
+                raise MismatchError(
+                    f"tensor {name!r} is {base} in the base model, {whole[0].shape} in the adapter"
+                )
 
     def opened(self, stack: ExitStack) -> Readers:
         """See ``pairs.Pair``."""

@@ -13,6 +13,7 @@ from lox_bench.errors import MismatchError, UsageError
 from lox_bench.hardening.change import Dense
 from lox_bench.hardening.checkpoint import REPORT
 from lox_bench.hardening.delta import write_adapter
+from lox_bench.hardening.lox import cast
 from lox_bench.hardening.ranks import rank_text
 from lox_bench.hardening.report import facts
 from lox_bench.hardening.select import Settings, choose, parse_ranks
@@ -20,7 +21,6 @@ from lox_bench.hardening.target import new_folder
 from lox_bench.hardening.transform import (
     HardenedTensor,
     arithmetic_of,
-    copied,
     harden_checkpoint,
     naming,
 )
@@ -37,7 +37,7 @@ Model = str | Path | Mapping[str, Tensor] | nn.Module
 
 
 @dataclass(frozen=True, slots=True)
-class Hardened:
+class HardenedModel:
     """A model written to ``path``: what was hardened, and what an adapter had to leave out."""
 
     path: Path
@@ -59,7 +59,7 @@ def harden(  # noqa: PLR0913 - the options of one command, each with a default
     dtype: str | None = None,
     device: str = "cpu",
     precision: str = "float32",
-) -> Hardened | dict[str, Tensor] | nn.Module:
+) -> HardenedModel | dict[str, Tensor] | nn.Module:
     """Harden an aligned model by low-rank extrapolation (LoX, arXiv 2506.15606, eq. 3).
 
     Args:
@@ -78,7 +78,7 @@ def harden(  # noqa: PLR0913 - the options of one command, each with a default
         precision: of the arithmetic: float32 or float64.
 
     Returns:
-        ``Hardened`` for folders; a new state dict (tied weights stay tied) for state dicts; a
+        ``HardenedModel`` for folders; a new state dict (tied weights stay tied) for state dicts; a
         hardened copy of ``aligned`` for modules. The arguments are left as they are.
 
     Raises:
@@ -117,7 +117,7 @@ class Output:
 
 def harden_folders(
     base: Path, aligned: Path, out: Path, settings: Settings, output: Output
-) -> Hardened:
+) -> HardenedModel:
     """Harden a model on disk into the new folder ``out``, whole or not at all.
 
     Beside the model stands ``lox.json``: settings, versions, and the certificate of every tensor.
@@ -147,7 +147,7 @@ def harden_folders(
             **facts(tensors),
         }
         write_json(folder / REPORT, told)
-    return Hardened(out, tensors, left_out)
+    return HardenedModel(out, tensors, left_out)
 
 
 def harden_state(
@@ -177,7 +177,7 @@ def harden_state(
                     .harden(ranks[name], settings.alpha, dtype or held.dtype, arithmetic)[0]
                     .to(held.device)
                     if name in ranks
-                    else copied(held, dtype or held.dtype).clone()
+                    else cast(held, dtype or held.dtype)
                 )
         result[name] = made[place]
     return result

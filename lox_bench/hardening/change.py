@@ -16,6 +16,7 @@ from lox_bench.hardening.lox import (
     Certificate,
     Step,
     all_finite,
+    cast,
     difference,
     move,
     project,
@@ -69,7 +70,7 @@ class Dense:
         base, aligned = (part.to(arithmetic.device) for part in (self.base, self.aligned))
         delta = difference(base, aligned, arithmetic.precision)
         if alpha == 0.0:
-            return self.aligned.to(dtype, copy=True), Certificate(0, COPIED, 0.0, 0.0, 1.0)
+            return cast(self.aligned, dtype), Certificate(0, COPIED, 0.0, 0.0, 1.0)
         made, certificate = move(aligned, project(delta, rank), alpha, dtype)
         return made.cpu(), certificate
 

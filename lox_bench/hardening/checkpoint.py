@@ -101,8 +101,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
         SourceError: there are none, or a file is damaged or missing.
     """
     if (path / INDEX).is_file():
-        weight_map = json.loads((path / INDEX).read_text())["weight_map"]
-        files = sorted(set(weight_map.values()))
+        files = _indexed_files(path / INDEX)
     elif (path / SINGLE).is_file():
         files = [SINGLE]
     else:
@@ -112,6 +111,13 @@ def open_checkpoint(path: Path) -> Checkpoint:
         )
     tensors = {held.name: held for file in files for held in stored_tensors(path, file)}
     return Checkpoint(path=path, tensors=tensors)
+
+
+def _indexed_files(index: Path) -> list[str]:
+    try:
+        return sorted(set(json.loads(index.read_text())["weight_map"].values()))
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise SourceError(f"{index} is no index of shards ({type(error).__name__})") from error
 
 
 def stored_tensors(folder: Path, file: str) -> list[Stored]:

@@ -5,8 +5,7 @@ the last result is written.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing
-from functools import partial
+from contextlib import ExitStack
 from pathlib import Path
 
 from torch import Tensor
@@ -18,8 +17,7 @@ from lox_bench.hardening.checkpoint import (
     tensor_reader,
 )
 from lox_bench.hardening.pairs import open_checkpoints
-from lox_bench.hardening.shards import ShardWriter
-from lox_bench.hardening.stream import WriteBehind, read_ahead
+from lox_bench.hardening.shards import write_shards
 from lox_bench.hardening.transform import naming, require_space
 from lox_bench.types import Progress
 
@@ -32,8 +30,9 @@ def combine_checkpoints(
 ) -> None:
     """Write ``rule(name, tensors)`` of all ``sources`` into the empty folder ``out``.
 
-    The rule keeps shape and type of the last source's tensor; shards, config, tokenizer and
-    generation files are the last source's too.
+    The rule keeps shape and type of the last source's tensor; what is no floating-point tensor
+    (counters, positions) is the last source's, and so are shards, config, tokenizer and generation
+    files.
 
     Raises:
         MismatchError: architectures, tensor names or shapes differ.
@@ -43,19 +42,17 @@ def combine_checkpoints(
     layout, aliases = _matching(sources)
     require_space(out, layout.nbytes)
     copy_other_files(layout, out)
-    total, done = len(layout.names), 0
+    planned = {name: (name, held.dtype, held.shape) for name, held in layout.tensors.items()}
+
+    def make(name: str, held: Sequence[Tensor]) -> Tensor:
+        if not held[-1].is_floating_point():
+            return held[-1]
+        with naming(name):
+            return rule(name, held)
+
     with ExitStack() as stack:
-        load = _loader(sources, layout, aliases, stack)
-        for file, names in layout.shards.items():
-            planned = [(n, layout.tensors[n].dtype, layout.tensors[n].shape) for n in names]
-            shard = stack.enter_context(ShardWriter(out / file, planned))
-            with WriteBehind() as behind, closing(read_ahead(load, names)) as tensors:
-                for name, held in tensors:
-                    with naming(name):
-                        made = rule(name, held)
-                    behind.put(partial(shard.write, name, made))
-                    done += 1
-                    progress.step(done, total, "tensors")
+        work = (_loader(sources, layout, aliases, stack), make)
+        write_shards(layout, planned, out, work, progress)
 
 
 def open_together(sources: Sequence[Path], stack: ExitStack) -> tuple[Checkpoint, Load]:
@@ -73,6 +70,8 @@ Aliases = Sequence[Mapping[str, str]]
 
 def _matching(sources: Sequence[Path]) -> tuple[Checkpoint, Aliases]:
     pairs = [open_checkpoints(source, sources[-1]) for source in sources[:-1]]
+    for pair in pairs:
+        pair.require_shapes(pair.layout.names)
     layout = pairs[0].layout if pairs else open_checkpoint(sources[-1])
     return layout, [*[pair.aliases for pair in pairs], {}]
 

@@ -64,8 +64,11 @@ def write_adapter(
     """
     if settings.rank is None or any(rank is None for _, rank in settings.overrides):
         raise UsageError("an adapter cannot hold full rank; give a k, or use --format full")
+    if settings.dtype is not None:
+        raise UsageError("an adapter is written in float32; --dtype is for --format full")
     pair = open_pair(base, aligned)
     chosen = choose(settings, pair.changed)
+    pair.require_shapes(chosen)
     if isinstance(pair, BaseAndAdapter):
         kinds, reasons = _kinds_of_adapter(pair), dict[str, str]()
         carried = {name: 0.0 for name in pair.changed if name not in chosen}

@@ -138,7 +138,7 @@ def extrapolate(
     delta = difference(base, aligned)
     target = aligned.dtype if dtype is None else dtype
     if alpha == 0.0:
-        return aligned.to(target, copy=True)
+        return cast(aligned, target)
     return move(aligned, project(delta, rank), alpha, target)[0]
 
 
@@ -187,7 +187,23 @@ def difference(base: Tensor, aligned: Tensor, dtype: torch.dtype = torch.float32
 
 def all_finite(weight: Tensor) -> bool:
     """Whether no entry is NaN or infinite (one pass and no temporary)."""
+    if weight.dtype.itemsize == 1:
+        weight = weight.float()  # torch cannot compare float8
     return not weight.numel() or all(torch.isfinite(end) for end in torch.aminmax(weight))
+
+
+def cast(weight: Tensor, dtype: torch.dtype) -> Tensor:
+    """A copy in ``dtype``.
+
+    Raises:
+        NonFiniteError: the weight holds NaN or infinity, or leaves the range of ``dtype``.
+    """
+    if weight.is_floating_point() and not all_finite(weight):
+        raise NonFiniteError("the weights hold NaN or infinity")
+    made = weight.to(dtype, copy=True)
+    if made.dtype != weight.dtype and not all_finite(made):
+        raise NonFiniteError(f"the weights leave the range of {dtype}; try bfloat16")
+    return made
 
 
 def keeps_all(rank: Rank, weight: Tensor) -> bool:

@@ -4,7 +4,7 @@ The aligned model is a checkpoint of its own, or a PEFT adapter over the base. W
 result takes the layout of ``layout``: its files, its order, its names.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +43,13 @@ class Pair(Protocol):
     def changed(self) -> Mapping[str, tuple[int, ...]]:
         """Shapes of the tensors that differ, or may; the others are carried over as they are."""
 
+    def require_shapes(self, names: Iterable[str]) -> None:
+        """Refuse tensors whose base and aligned shapes differ.
+
+        Raises:
+            MismatchError: some do; the message names the first.
+        """
+
     def opened(self, stack: ExitStack) -> Readers:
         """Open the files, which stay open as long as ``stack``."""
 
@@ -64,6 +71,18 @@ class TwoCheckpoints:
             if stored.dtype.is_floating_point
         }
 
+    def require_shapes(self, names: Iterable[str]) -> None:
+        """See ``Pair``."""
+        for name in names:
+            before = self.base.tensors[self.aliases.get(name, name)].shape
+            after = self.layout.tensors[name].shape
+            if before != after:
+                raise MismatchError(
+                    f"tensor {name!r} is {before} in the base model but {after} in the aligned "
+                    "one; LoX needs two models of one architecture (a resized vocabulary can stay "
+                    'as aligned: --exclude "*embed*" --exclude "*head*")'
+                )
+
     def opened(self, stack: ExitStack) -> Readers:
         """See ``Pair``."""
         before, after = tensor_reader(self.base, stack), tensor_reader(self.layout, stack)
@@ -79,7 +98,7 @@ def open_checkpoints(base: Path, aligned: Path) -> TwoCheckpoints:
     A head that only one of them stores is the embedding where the other's configuration ties them.
 
     Raises:
-        MismatchError: architectures, tensor names or shapes differ; the message names them.
+        MismatchError: architectures or tensor names differ; the message names them.
         SourceError: a folder holds no usable weights.
     """
     same_architecture(base, aligned)
@@ -88,13 +107,6 @@ def open_checkpoints(base: Path, aligned: Path) -> TwoCheckpoints:
         refuse_quantized(checkpoint)
     aliases = _tied_head(source, target)
     _same_names(source, target, aliases)
-    for name, stored in target.tensors.items():
-        other = source.tensors[aliases.get(name, name)]
-        if other.shape != stored.shape:
-            raise MismatchError(
-                f"tensor {name!r} is {other.shape} in the base model but {stored.shape} in the "
-                "aligned one; LoX needs two models of one architecture"
-            )
     return TwoCheckpoints(source, target, aliases)
 
 

@@ -9,7 +9,6 @@ from lox_bench.errors import UsageError, did_you_mean
 from lox_bench.hardening.ranks import Rank, parse_rank
 
 MATRIX_DIMS = 2  # fewer (norms, biases) are never extrapolated
-DEVICES = ("cpu", "cuda")
 DTYPES = ("bfloat16", "float16", "float32")
 PRECISIONS = ("float32", "float64")
 
@@ -43,11 +42,11 @@ class Settings:
         if not isfinite(self.alpha):
             raise UsageError(f"alpha must be a finite number, not {self.alpha}")
         for name, value, known in (
-            ("dtype", self.dtype, (None, *DTYPES)),
+            ("dtype", self.dtype or DTYPES[0], DTYPES),
             ("precision", self.precision, PRECISIONS),
         ):
             if value not in known:
-                raise UsageError(f"{name} must be one of {', '.join(DTYPES)}, not {value!r}")
+                raise UsageError(f"{name} must be one of {', '.join(known)}, not {value!r}")
 
 
 def parse_ranks(texts: Collection[str], default: Rank) -> tuple[Rank, tuple[tuple[str, Rank], ...]]:

@@ -1,4 +1,4 @@
-"""Write safetensors files tensor by tensor: the header first, since all shapes are known before.
+"""Write checkpoints tensor by tensor: each file's header first, since all shapes are known before.
 
 A whole file is never in memory. Data go to the disk as they come, so that closing a file does not
 wait for gigabytes of them.
@@ -6,20 +6,53 @@ wait for gigabytes of them.
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from functools import partial
 from math import prod
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 import torch
 from torch import Tensor
 
-from lox_bench.hardening.checkpoint import DTYPES, HEADER_BYTES
+from lox_bench.hardening.checkpoint import DTYPES, HEADER_BYTES, Checkpoint
+from lox_bench.hardening.stream import WriteBehind, read_ahead
+from lox_bench.types import Progress
 
-_FLUSH_BYTES: Final = 256 << 20
+L = TypeVar("L")
+
+_MIB: Final = 1 << 20
+_FLUSH_BYTES: Final = 256 * _MIB
 _NAMES: Final = {dtype: name for name, dtype in DTYPES.items()}
 
 Planned = tuple[str, torch.dtype, tuple[int, ...]]  # name, type and shape of a tensor to come
+
+
+def write_shards(
+    layout: Checkpoint,
+    planned: Mapping[str, Planned],
+    out: Path,
+    work: tuple[Callable[[str], L], Callable[[str, L], Tensor]],
+    progress: Progress,
+) -> None:
+    """Write the files of ``layout`` into ``out``, with tensors as ``planned``.
+
+    ``work`` is what loads a tensor by name, in a thread one ahead, and what makes the new one of
+    it, here; a third thread writes the one before.
+    """
+    load, make = work
+    total, done = layout.nbytes, 0
+    for file, names in layout.shards.items():
+        with (
+            ShardWriter(out / file, [planned[name] for name in names]) as shard,
+            WriteBehind() as behind,
+            closing(read_ahead(load, names)) as sources,
+        ):
+            for name, source in sources:
+                behind.put(partial(shard.write, name, make(name, source)))
+                done += layout.tensors[name].nbytes
+                progress.step(done // _MIB, total // _MIB, f"MiB  {name}")
 
 
 class ShardWriter:

@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 from lox_bench.errors import TargetError
 from lox_bench.hardening.adapter import ADAPTER_CONFIG
 from lox_bench.hardening.checkpoint import CONFIG
+from lox_bench.store import sync_tree
 
 _LOCK: Final = ".lock"
 
@@ -45,6 +46,7 @@ def new_folder(out: Path, sources: Sequence[Path], *, force: bool) -> Iterator[P
         _clear(partial)
         yield partial
         (partial / _LOCK).unlink()
+        sync_tree(partial)
         _swap(partial, out)
     finally:
         lock.release()

@@ -8,16 +8,15 @@ Memory is bounded by the largest tensor, whatever the size of the model.
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from math import prod
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from lox_bench.errors import LoxBenchError, NonFiniteError, TargetError, UsageError
+from lox_bench.errors import LoxBenchError, TargetError, UsageError
 from lox_bench.hardening.adapter import is_adapter, open_adapter
 from lox_bench.hardening.change import Arithmetic, Change
 from lox_bench.hardening.checkpoint import (
@@ -26,16 +25,14 @@ from lox_bench.hardening.checkpoint import (
     Checkpoint,
     copy_other_files,
 )
-from lox_bench.hardening.lox import Certificate, all_finite
+from lox_bench.hardening.lox import Certificate, cast
 from lox_bench.hardening.pairs import Pair, open_checkpoints
 from lox_bench.hardening.ranks import Rank
 from lox_bench.hardening.select import Settings, choose
-from lox_bench.hardening.shards import Planned, ShardWriter
-from lox_bench.hardening.stream import WriteBehind, read_ahead
+from lox_bench.hardening.shards import Planned, write_shards
 from lox_bench.store import write_json
 from lox_bench.types import Progress
 
-_MIB = 1 << 20
 _GIB = 1 << 30
 
 
@@ -79,6 +76,7 @@ def harden_checkpoint(
     """
     pair = open_pair(base, aligned)
     ranks = choose(settings, pair.changed)
+    pair.require_shapes(ranks)
     arithmetic_of(settings)
     plan = _planned(pair.layout, settings.dtype)
     nbytes = sum(prod(shape) * dtype.itemsize for _, dtype, shape in plan.values())
@@ -97,21 +95,18 @@ class _Job:
     plan: Mapping[str, Planned]
 
     def run(self, out: Path, progress: Progress) -> list[HardenedTensor]:
-        layout, made = self.pair.layout, list[HardenedTensor]()
-        total, done = layout.nbytes, 0
+        hardened: list[HardenedTensor] = []
+
+        def make(name: str, source: Tensor | Change) -> Tensor:
+            tensor, certificate = self._made(name, source)
+            if certificate is not None:
+                hardened.append(HardenedTensor(name, tuple(tensor.shape), certificate))
+            return tensor
+
         with ExitStack() as stack:
-            load = self._loader(stack)
-            for file, names in layout.shards.items():
-                shard = stack.enter_context(ShardWriter(out / file, [self.plan[n] for n in names]))
-                with WriteBehind() as behind, closing(read_ahead(load, names)) as sources:
-                    for name, source in sources:
-                        tensor, certificate = self._made(name, source)
-                        behind.put(partial(shard.write, name, tensor))
-                        if certificate is not None:
-                            made.append(HardenedTensor(name, tuple(tensor.shape), certificate))
-                        done += layout.tensors[name].nbytes
-                        progress.step(done // _MIB, total // _MIB, f"MiB  {name}")
-        return made
+            work = (self._loader(stack), make)
+            write_shards(self.pair.layout, self.plan, out, work, progress)
+        return hardened
 
     def _loader(self, stack: ExitStack) -> Callable[[str], Tensor | Change]:
         read = self.pair.opened(stack)
@@ -126,7 +121,7 @@ class _Job:
         _, dtype, _ = self.plan[name]
         with naming(name):
             if isinstance(source, Tensor):
-                return copied(source, dtype), None
+                return cast(source, dtype), None
             settings = self.settings
             if name in self.ranks:
                 return source.harden(
@@ -171,20 +166,6 @@ def require_space(out: Path, nbytes: int) -> None:
             f"{free / _GIB:.1f} GiB are free there; free some, choose another --out, or write only "
             "the difference with --format delta"
         )
-
-
-def copied(source: Tensor, dtype: torch.dtype) -> Tensor:
-    """An aligned weight in ``dtype``.
-
-    Raises:
-        NonFiniteError: it holds NaN or infinity, or leaves the range of ``dtype``.
-    """
-    if source.is_floating_point() and not all_finite(source):
-        raise NonFiniteError("the weights hold NaN or infinity")
-    made = source.to(dtype)
-    if made is not source and not all_finite(made):
-        raise NonFiniteError(f"the weights leave the range of {dtype}; try bfloat16")
-    return made
 
 
 def _planned(layout: Checkpoint, dtype: str | None) -> dict[str, Planned]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from lox_bench.errors import SpecError
-from lox_bench.specs import JudgeSpec
+from lox_bench.judging.kinds import KeywordSpec
 from lox_bench.types import Completion, Label, Progress, Verdict
 
 _QUOTES = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"")
@@ -19,7 +19,7 @@ _LEADING = re.compile(r"^[\W_]+")
 class KeywordJudge:
     """Looks for phrases at the start of an answer (``start``) or anywhere in it."""
 
-    def __init__(self, spec: JudgeSpec) -> None:
+    def __init__(self, spec: KeywordSpec) -> None:
         """Compile the phrases of ``spec``.
 
         Raises:

@@ -96,17 +96,19 @@ def load_harmbench() -> LabelledSet:
 
 
 def join_harmbench(labels: Mapping[str, Any], behaviours: str) -> list[dict[str, Any]]:
-    """HarmBench's labelled answers with the behaviour each was asked for.
+    """HarmBench's labelled answers with what each was asked for: behaviour, then its context.
 
     Args:
         labels: lists of answers by behaviour id (``generation``, ``human_0`` to ``human_2``).
-        behaviours: CSV text with ``BehaviorID`` and ``Behavior``.
+        behaviours: CSV text with ``BehaviorID``, ``Behavior`` and, for some, ``ContextString``.
 
     Raises:
-        DataError: a behaviour is unknown, or a file is not of this form.
+        DataError: a behaviour is unknown.
     """
-    held = csv.DictReader(io.StringIO(behaviours))
-    asked = {row.get("BehaviorID", ""): row.get("Behavior", "") for row in held}
+    asked = {
+        row["BehaviorID"]: "\n\n".join(filter(None, (row["Behavior"], row.get("ContextString"))))
+        for row in csv.DictReader(io.StringIO(behaviours))
+    }
     rows = []
     for key, items in labels.items():
         for item in items:

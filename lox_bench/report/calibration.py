@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from lox_bench.errors import DataError, StoreError
+from lox_bench.errors import DataError
 from lox_bench.judging.labelled import LabelledSet
-from lox_bench.rows import csv_text, json_text
+from lox_bench.rows import csv_text
 from lox_bench.scoring.bootstrap import Estimate
 from lox_bench.scoring.calibration import Calibration, Outcome, by_kind, calibrate
-from lox_bench.store import write_text
 from lox_bench.types import Rate
 
 ALL_KINDS = "all"
@@ -84,26 +83,17 @@ def markdown(rows: Sequence[CalibrationRow]) -> str:
     return "\n\n".join([f"{named}{keys}.", *tables])
 
 
-def write_calibration(rows: Sequence[CalibrationRow], out: Path) -> None:
-    """Write rows to ``out`` as its suffix says: ``.csv``, ``.json``, or ``.md`` (tables).
+def as_csv(rows: Sequence[CalibrationRow]) -> str:
+    """Rows as CSV text."""
+    return csv_text([slot.name for slot in fields(CalibrationRow)], rows)
 
-    An existing ``.md`` file is a document: only what stands between its markers is replaced.
+
+def as_document(rows: Sequence[CalibrationRow], out: Path) -> str:
+    """Both tables in the Markdown document ``out``, between its markers; or a new document.
 
     Raises:
         DataError: the document has no markers.
-        StoreError: the file cannot be written.
     """
-    try:
-        write_text(out, _rendered(rows, out))
-    except OSError as error:
-        raise StoreError(f"--out {out} cannot be written: {error.strerror}") from error
-
-
-def _rendered(rows: Sequence[CalibrationRow], out: Path) -> str:
-    if out.suffix == ".csv":
-        return csv_text([slot.name for slot in fields(CalibrationRow)], rows)
-    if out.suffix == ".json":
-        return json_text(rows)
     block = markdown(rows)
     if out.exists():
         return put_into(out.read_text(encoding="utf-8"), block, str(out))
@@ -140,7 +130,8 @@ def _grid(
 def _cell(row: CalibrationRow) -> str:
     if not row.n or math.isnan(row.value):
         return f"- (n={row.n})"
-    return f"{row.value:.2f} [{row.ci_low:.2f}, {row.ci_high:.2f}] n={row.n}"
+    interval = "" if math.isnan(row.ci_low) else f" [{row.ci_low:.2f}, {row.ci_high:.2f}]"
+    return f"{row.value:.2f}{interval} n={row.n}"
 
 
 def _table(grid: Grid) -> str:

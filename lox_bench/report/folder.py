@@ -2,14 +2,20 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from lox_bench.errors import StoreError, UsageError
 from lox_bench.store import MANIFEST, write_json
 
+_KEPT = ("judges", "expenses")
 
-def claim(path: Path, key: str) -> None:
+
+def claim(path: Path, key: str) -> Mapping[str, Any]:
     """Make a results folder, or take it over if it holds earlier results of the same ``key``.
+
+    What was judged and paid earlier survives a killed rerun; the earlier manifest is returned.
 
     Raises:
         UsageError: it holds something else.
@@ -21,15 +27,19 @@ def claim(path: Path, key: str) -> None:
         raise StoreError(f"--out {path} cannot be made: {error.strerror}") from error
     if not os.access(path, os.W_OK):
         raise StoreError(f"--out {path} cannot be written")
-    held = _held_key(path)
-    if held != key and any(path.iterdir()):
+    held = _held(path)
+    if held.get("plan") != key and any(path.iterdir()):
         whose = "another run" if held else "files that are no run"
         raise UsageError(f"--out {path} holds {whose}; nothing was overwritten, name another")
-    write_json(path / MANIFEST, {"plan": key, "finished": None})
+    kept = {name: held[name] for name in _KEPT if name in held}
+    write_json(path / MANIFEST, {"plan": key, "finished": None, **kept})
+    return held
 
 
-def _held_key(path: Path) -> str | None:
+def _held(path: Path) -> Mapping[str, Any]:
+    """The manifest of the run in a folder; empty if there is none."""
     try:
-        return str(json.loads((path / MANIFEST).read_text())["plan"])
-    except (OSError, ValueError, KeyError):
-        return None
+        held = json.loads((path / MANIFEST).read_text())
+    except (OSError, ValueError):
+        return {}
+    return held if isinstance(held, dict) and "plan" in held else {}

@@ -1,24 +1,39 @@
-"""The tidy leaderboard: one row per family x model x attack x task x judge x metric x seed."""
+"""The tidy leaderboard: one row per family x model x attack x task x judge x metric x seed.
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+Rows come from a run's folder alone (manifest, completions, verdicts), so that a run and a later
+judge of its stored answers make them in one way.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from lox_bench import __version__
-from lox_bench.pipeline import CellResult
-from lox_bench.plan import Plan, PlannedTask
+from lox_bench.judging.parsers import PARSERS
 from lox_bench.rows import Row
-from lox_bench.scoring.rates import degenerate_rate, rate, verdict_rate
-from lox_bench.types import Label, Rate
+from lox_bench.runs import CellName, Run
+from lox_bench.scoring.rates import (
+    degenerate_rate,
+    mean_score,
+    partial_rate,
+    rate,
+    verdict_rate,
+)
+from lox_bench.types import Label, Rate, Verdict
 from lox_bench.validity import with_validity
-from lox_bench.variants import hash_of, key_of
+from lox_bench.variants import hash_of
 
 DEGENERATE_JUDGE = "degenerate-rules"
 ACCURACY_JUDGE = "exact-match"
 
 
-def leaderboard(plan: Plan, results: Sequence[CellResult]) -> list[Row]:
-    """All rows of a run, cells in plan order, invalid attacks marked."""
-    return with_validity([row for result in results for row in _cell_rows(plan, result)])
+def leaderboard(run: Run) -> list[Row]:
+    """All rows of a run, cells in plan order, invalid attacks marked.
+
+    Raises:
+        DataError: a file that the manifest promises cannot be read.
+    """
+    return with_validity([row for cell in run.manifest["cells"] for row in _cell_rows(run, cell)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,34 +48,48 @@ class _Measure:
     judge_key: str = ""
 
 
-def _cell_rows(plan: Plan, result: CellResult) -> Iterator[Row]:
-    for task in plan.tasks:
-        for measure in _task_measures(plan, result, task):
-            yield _row(plan, result, measure)
-    for item in plan.utilities:
-        records = result.utility[item.title]
+def _cell_rows(run: Run, cell: Mapping[str, Any]) -> Iterator[Row]:
+    name = CellName(cell["model"], cell["attack"], cell["seed"])
+    for task in run.tasks:
+        for measure in _task_measures(run, name, task):
+            yield _row(run, cell, measure)
+    for title, item in run.manifest["utilities"].items():
+        records = run.utility(name, title)
         value = rate(sum(bool(record["correct"]) for record in records), len(records))
-        measure = _Measure(item.title, ACCURACY_JUDGE, "accuracy", value, item.rows.sha256)
-        yield _row(plan, result, measure)
+        yield _row(run, cell, _Measure(title, ACCURACY_JUDGE, "accuracy", value, item["sha256"]))
 
 
-def _task_measures(plan: Plan, result: CellResult, task: PlannedTask) -> Iterator[_Measure]:
-    name, sha256 = task.spec.name, task.prompts.sha256
-    for judge in plan.judges:
-        value = verdict_rate(result.verdicts[name, judge.name], Label(task.spec.counts))
-        key = hash_of(asdict(judge))
-        yield _Measure(name, judge.name, task.spec.metric, value, sha256, key)
-    value = degenerate_rate(result.completions[name])
-    yield _Measure(name, DEGENERATE_JUDGE, "degenerate", value, sha256)
+def _task_measures(run: Run, cell: CellName, task: str) -> Iterator[_Measure]:
+    facts = run.manifest["prompts"][task]
+    for judge in run.judges_of(task):
+        plain = run.manifest["judges"][judge]
+        verdicts, key = run.verdicts(cell, task, judge), hash_of(plain)
+        value = verdict_rate(verdicts, Label(facts["counts"]))
+        yield _Measure(task, judge, facts["metric"], value, facts["sha256"], key)
+        for metric, value in _score_measures(plain, verdicts):
+            yield _Measure(task, judge, metric, value, facts["sha256"], key)
+    value = degenerate_rate(run.completions(cell, task))
+    yield _Measure(task, DEGENERATE_JUDGE, "degenerate", value, facts["sha256"])
 
 
-def _row(plan: Plan, result: CellResult, measure: _Measure) -> Row:
-    cell, value = result.cell, measure.rate
+def _score_measures(
+    judge: Mapping[str, Any], verdicts: list[Verdict]
+) -> Iterator[tuple[str, Rate]]:
+    """What a judge's scores say beyond its labels, where its parser gives it a name."""
+    parser = PARSERS.get(judge.get("parser", ""))
+    if parser is not None and parser.mean:
+        yield parser.mean, mean_score(verdicts, parser.low, parser.high)
+    if parser is not None and parser.partial:
+        yield parser.partial, partial_rate(verdicts, parser.low, parser.high)
+
+
+def _row(run: Run, cell: Mapping[str, Any], measure: _Measure) -> Row:
+    value = measure.rate
     return Row(
-        family=plan.family.name,
-        model=cell.model,
-        attack=cell.attack,
-        attack_data=cell.attack_data,
+        family=run.manifest["family"],
+        model=cell["model"],
+        attack=cell["attack"],
+        attack_data=cell["attack_data"],
         task=measure.task,
         judge=measure.judge,
         metric=measure.metric,
@@ -69,13 +98,13 @@ def _row(plan: Plan, result: CellResult, measure: _Measure) -> Row:
         ci_high=value.high,
         n=value.n,
         unjudged=value.unjudged,
-        seed=cell.seed,
-        recipe=key_of(cell.recipe),
+        seed=cell["seed"],
+        recipe=cell["recipe"]["key"],
         data_sha256=measure.data_sha256[:16],
         judge_key=measure.judge_key,
-        template_sha256=result.template_sha256[:16],
-        loss_before=result.training.get("loss_before"),
-        loss_after=result.training.get("loss_after"),
+        template_sha256=cell["template_sha256"][:16],
+        loss_before=cell["loss_before"],
+        loss_after=cell["loss_after"],
         coverage=value.coverage,
         valid="",
         invalid_reason="",

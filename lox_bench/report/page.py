@@ -12,9 +12,11 @@ from lox_bench import __version__
 from lox_bench.report import assets
 from lox_bench.report.costs import Cost, costs, duration, total_seconds
 from lox_bench.report.figures import Picture, pictures
+from lox_bench.report.findings import Findings, findings
 from lox_bench.report.merge import Board, Entry, newest
 from lox_bench.report.summary import Table, summarise
-from lox_bench.report.tables import PlainTable, further_tables
+from lox_bench.report.tables import further_tables
+from lox_bench.report.text_table import TextTable
 from lox_bench.report.transcripts import count_disagreements, transcripts
 from lox_bench.rows import COLUMNS
 from lox_bench.runs import Run
@@ -30,7 +32,8 @@ class _Section:
     name: str
     pictures: Sequence[Picture]
     costs: Sequence[Cost]
-    tables: Sequence[PlainTable]
+    findings: Findings
+    tables: Sequence[TextTable]
     manifest: Mapping[str, Any]
 
 
@@ -85,7 +88,8 @@ def _section(board: Board) -> _Section:
     run = board.run
     assert run is not None  # noqa: S101 - the caller picked runs
     plots = pictures(run.path / "plots", board.entries)
-    return _Section(board.name, plots, costs(run), further_tables(run), run.manifest)
+    tables = further_tables(run)
+    return _Section(board.name, plots, costs(run), findings(run), tables, run.manifest)
 
 
 def _rows(entries: Sequence[Entry]) -> dict[str, Any]:

@@ -7,11 +7,12 @@ from typing import TypeVar
 from lox_bench.report.merge import Entry
 from lox_bench.rows import Row
 from lox_bench.runs import NO_ATTACK
+from lox_bench.scoring.rates import MIN_COVERAGE
+from lox_bench.validity import NO, YES
 
 T = TypeVar("T")
 
 RANKS = ("asr", "accuracy", "over_refusal", "degenerate")  # metrics from left to right
-ENOUGH_JUDGED = 0.95  # below this share of judged answers a rate is marked
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Summary:
     high: float
     n: int
     unjudged: int
+    coverage: float  # of the seed that was judged least
     seeds: tuple[float, ...]
 
     @property
@@ -47,7 +49,7 @@ class Summary:
     @property
     def is_thin(self) -> bool:
         """Whether too many answers went unjudged for the rate to stand by itself."""
-        return self.n < ENOUGH_JUDGED * (self.n + self.unjudged)
+        return self.coverage < MIN_COVERAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ def summarise(entries: Sequence[Entry]) -> Table:
 
 def _line(name: tuple[str, ...], rows: Sequence[Row]) -> Line:
     source, family, model, attack, attack_data = name
-    reasons = _ordered(reason for row in rows if (reason := _reason(row)))
+    reasons = _ordered(row.invalid_reason for row in rows if row.invalid_reason)
     return Line(
         source=source,
         family=family,
@@ -128,6 +130,7 @@ def _summary(rows: Sequence[Row]) -> Summary:
         high=max((row.ci_high for row in held), default=1.0),
         n=sum(row.n for row in rows),
         unjudged=sum(row.unjudged for row in rows),
+        coverage=min(row.coverage for row in rows),
         seeds=values,
     )
 
@@ -142,12 +145,8 @@ def _rank(measure: Measure) -> int:
 
 def _validity(rows: Sequence[Row]) -> str:
     """``no`` if any seed's attack is not valid: a mean with it in is not either."""
-    marks = {str(getattr(row, "valid", "")) for row in rows}
-    return next((mark for mark in ("no", "yes") if mark in marks), "")
-
-
-def _reason(row: Row) -> str:
-    return str(getattr(row, "invalid_reason", ""))
+    marks = {row.valid for row in rows}
+    return next((mark for mark in (NO, YES) if mark in marks), "")
 
 
 def _ordered(items: Iterable[T]) -> tuple[T, ...]:

@@ -3,11 +3,11 @@
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from lox_bench.errors import DataError
+from lox_bench.report.text_table import TextTable
 from lox_bench.runs import Run
 
 FILES: Final[Mapping[str, str]] = {
@@ -17,16 +17,7 @@ FILES: Final[Mapping[str, str]] = {
 EXPENSES = "What served judges cost"
 
 
-@dataclass(frozen=True, slots=True)
-class PlainTable:
-    """Cells ready to be shown, under a title."""
-
-    title: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-def further_tables(run: Run) -> list[PlainTable]:
+def further_tables(run: Run) -> list[TextTable]:
     """Worst cases, agreement and expenses, those of them that the run has.
 
     Raises:
@@ -35,7 +26,7 @@ def further_tables(run: Run) -> list[PlainTable]:
     return [*_files(run.path), *_expenses(run.manifest.get("expenses", []))]
 
 
-def _files(folder: Path) -> Iterator[PlainTable]:
+def _files(folder: Path) -> Iterator[TextTable]:
     for name, title in FILES.items():
         file = folder / name
         if not file.is_file():
@@ -45,14 +36,14 @@ def _files(folder: Path) -> Iterator[PlainTable]:
         except (OSError, ValueError, csv.Error) as error:
             raise DataError(f"{file} cannot be read ({error})") from error
         rows = tuple(tuple(map(_shown, line)) for line in lines)
-        yield PlainTable(title, tuple(head), rows)
+        yield TextTable(title, tuple(head), rows)
 
 
-def _expenses(records: Sequence[Mapping[str, Any]]) -> Iterator[PlainTable]:
+def _expenses(records: Sequence[Mapping[str, Any]]) -> Iterator[TextTable]:
     if records:
         head = tuple(dict.fromkeys(name for record in records for name in record))
         rows = tuple(tuple(_shown(record.get(name)) for name in head) for record in records)
-        yield PlainTable(EXPENSES, head, rows)
+        yield TextTable(EXPENSES, head, rows)
 
 
 def _shown(value: Any) -> str:

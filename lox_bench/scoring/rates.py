@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from lox_bench.scoring.intervals import wilson
+from lox_bench.scoring.intervals import mean_interval, wilson
 from lox_bench.types import Completion, Label, Rate, Verdict
 
 MIN_COVERAGE: Final = 0.95  # judged share below which a row is marked and no gate accepts it
@@ -20,6 +20,24 @@ def verdict_rate(verdicts: Sequence[Verdict], counts: Label) -> Rate:
     """Share of the judged answers labelled ``counts``; the unjudged are left out and counted."""
     judged = [verdict for verdict in verdicts if verdict.label is not Label.UNJUDGED]
     hits = sum(verdict.label is counts for verdict in judged)
+    return rate(hits, len(judged), unjudged=len(verdicts) - len(judged))
+
+
+def mean_score(verdicts: Sequence[Verdict], low: float, high: float) -> Rate:
+    """Mean of the scores on the judge's scale ``low..high``, with Student's interval.
+
+    Not a share but in the same form: ``n`` scores, the unjudged left out and counted.
+    """
+    scores = [v.score for v in verdicts if v.label is not Label.UNJUDGED and v.score is not None]
+    below, above = mean_interval(scores, low, high)
+    value = sum(scores) / len(scores) if scores else float("nan")
+    return Rate(value, below, above, n=len(scores), unjudged=len(verdicts) - len(scores))
+
+
+def partial_rate(verdicts: Sequence[Verdict], low: float, high: float) -> Rate:
+    """Share of the judged answers whose score lies strictly between the ends of the scale."""
+    judged = [verdict for verdict in verdicts if verdict.label is not Label.UNJUDGED]
+    hits = sum(verdict.score is not None and low < verdict.score < high for verdict in judged)
     return rate(hits, len(judged), unjudged=len(verdicts) - len(judged))
 
 

@@ -1,0 +1,112 @@
+"""Say what judging will take before the first request, and what it took after the last."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from lox_bench.errors import JudgeFailedError
+from lox_bench.judging.kinds import (
+    HF,
+    JudgeSpec,
+    KeywordSpec,
+    ModelSpec,
+    PromptedSpec,
+    can_count,
+    described,
+)
+from lox_bench.judging.pricing import Account, Estimate, Ledger, estimate, where
+from lox_bench.plan import Plan
+
+_BYTES_PER_TOKEN = 4  # of the answers that are still to be written
+_TAGS = 160  # bytes of delimiters around request and answer
+
+
+class Costs:
+    """Speaks to the user about requests, tokens and dollars."""
+
+    def __init__(self, console: Console, *, quiet: bool) -> None:
+        """Speak on ``console``, unless ``quiet``."""
+        self._console, self._quiet = console, quiet
+
+    def foresee_run(self, plan: Plan) -> None:
+        """Estimate for answers that are still to be generated, each at its full length."""
+        for spec in plan.judges:
+            if isinstance(spec, PromptedSpec):
+                self.foresee(spec, _planned_sizes(plan, spec))
+
+    def foresee(self, spec: JudgeSpec, sizes: Sequence[int], known: int = 0) -> None:
+        """Estimate for prompts of these sizes; ``known`` answers need no request any more."""
+        if self._quiet or isinstance(spec, KeywordSpec):
+            return
+        before = f" ({known} are known already)" if known else ""
+        self._console.print(
+            f"judge {spec.name}: {where(spec)}; {_expected(spec, estimate(spec, sizes))}{before}",
+            soft_wrap=True,
+            highlight=False,
+        )
+
+    def settle(self, ledger: Ledger, remedy: str) -> None:
+        """Report what was taken; ``remedy`` says how to complete what is missing.
+
+        Raises:
+            JudgeFailedError: a judge could not be asked about everything.
+        """
+        for account in ledger.accounts.values():
+            if not self._quiet and (account.asked or account.cached):
+                self._console.print(_taken(account), soft_wrap=True, highlight=False)
+        failed = [account for account in ledger.accounts.values() if account.failures]
+        if failed:
+            raise JudgeFailedError(f"{_complaint(failed)}. Those answers are unjudged; {remedy}")
+
+
+def _planned_sizes(plan: Plan, spec: PromptedSpec) -> list[int]:
+    return [
+        len(spec.prompt) + len(prompt.text.encode()) + _TAGS + answer
+        for task in plan.tasks
+        if can_count(described(spec), task.spec.counts)
+        for answer in [_BYTES_PER_TOKEN * task.spec.max_new_tokens]
+        for prompt in task.prompts.prompts[: plan.limit]
+        for _ in plan.cells
+    ]
+
+
+def _expected(spec: ModelSpec, value: Estimate) -> str:
+    if not value.requests:
+        return "nothing to ask"
+    price = ", prices unknown" if value.usd is None else f", at most ${value.usd:.2f}"
+    return (
+        f"{value.requests} requests, about {_thousands(value.tokens_in)} tokens in, at most "
+        f"{_thousands(value.tokens_out)} out{'' if spec.backend == HF else price}"
+    )
+
+
+def _taken(account: Account) -> str:
+    price = "" if account.usd is None else f", ${account.usd:.4f}"
+    retried = f", {account.retried} retries" if account.retried else ""
+    cached = f" (and {account.cached} replies remembered)" if account.cached else ""
+    return (
+        f"judge {account.judge}: {account.asked} requests{cached}{retried}, "
+        f"{_thousands(account.tokens_in)} tokens in, {_thousands(account.tokens_out)} out{price}"
+    )
+
+
+def completing(ledger: Ledger, run: Path) -> str:
+    """How to complete a run's verdicts."""
+    names = [a.judge.split("@")[0] for a in ledger.accounts.values() if a.failures]
+    return (
+        f"complete them later: lox-bench judge {run} --judges {','.join(names)} --only-unjudged "
+        "(with the same model and endpoint options)"
+    )
+
+
+def _complaint(failed: Sequence[Account]) -> str:
+    return "; ".join(
+        f"judge {account.judge} got no reply to {account.failures.total()} requests from "
+        f"{account.where} ({account.failures.most_common(1)[0][0]})"
+        for account in failed
+    )
+
+
+def _thousands(tokens: int) -> str:
+    return f"{tokens / 1000:.1f}k" if tokens >= 1000 else str(tokens)  # noqa: PLR2004

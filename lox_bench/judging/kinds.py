@@ -1,0 +1,120 @@
+"""The kinds of judges, one frozen spec class each; which class reads a TOML file is its ``kind``.
+
+Only what can change a verdict enters a judge's description, and with it the key of its stage:
+how fast and at what price a model is asked (``ServingSpec``) does not.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+KEYWORD = "keyword"
+OPENAI, HF = "openai", "hf"
+BACKENDS: Final = (OPENAI, HF)
+
+
+@dataclass(frozen=True, slots=True)
+class KeywordSpec:
+    """A keyword judge: a refusal is any of ``phrases``, at the start of the answer or anywhere."""
+
+    name: str
+    description: str
+    anchor: str
+    phrases: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ServingSpec:
+    """How an endpoint is asked; prices are US dollars per million tokens, ``None`` if unknown.
+
+    ``key_env`` names the environment variable that holds the API key; the key itself has no place
+    in a file. ``requests_per_minute = 0`` sets no limit.
+    """
+
+    key_env: str = ""
+    concurrency: int = 8
+    requests_per_minute: int = 0
+    timeout_s: float = 60.0
+    retries: int = 6
+    backoff_s: float = 0.5
+    usd_per_million_in: float | None = None
+    usd_per_million_out: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PromptedSpec:
+    """A language model that is asked about one answer at a time.
+
+    ``prompt`` holds ``{request}`` and ``{response}``; an empty one hands the two over as the turns
+    of a dialogue (Llama Guard's chat format). A score of at least ``success``, on the scale of
+    ``parser``, is compliance. ``counts`` lists the labels whose share the judge can measure: a
+    harmfulness rubric cannot count refusals of benign requests. ``reminder`` is added when a reply
+    could not be read and the question is put once more.
+    """
+
+    kind: str
+    name: str
+    description: str
+    parser: str
+    prompt: str
+    success: float
+    counts: tuple[str, ...]
+    model: str
+    max_tokens: int
+    base_url: str = ""
+    backend: str = OPENAI
+    reminder: str = ""
+    seed: int = 0
+    identity: str = ""  # pins the weights of a local model; filled in before work starts
+    serving: ServingSpec = field(default_factory=ServingSpec)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifierSpec:
+    """A sequence-classification model, run in this process.
+
+    It reads the answer alone (``reads = "response"``) or request and answer as a text pair
+    (``"pair"``); the probability of the labels in ``complied`` is its score, and at least
+    ``success`` of it is compliance.
+    """
+
+    kind: str
+    name: str
+    description: str
+    model: str
+    complied: tuple[str, ...]
+    counts: tuple[str, ...]
+    reads: str = "pair"
+    success: float = 0.5
+    max_length: int = 512
+    batch_size: int = 32
+    backend: str = HF
+    identity: str = ""
+
+
+ModelSpec = PromptedSpec | ClassifierSpec
+JudgeSpec = KeywordSpec | ModelSpec
+
+KINDS: Final[Mapping[str, type[KeywordSpec] | type[PromptedSpec] | type[ClassifierSpec]]] = {
+    KEYWORD: KeywordSpec,
+    "policy-rubric": PromptedSpec,
+    "strongreject": PromptedSpec,
+    "harmbench": PromptedSpec,
+    "llama-guard": PromptedSpec,
+    "refusal": PromptedSpec,
+    "classifier": ClassifierSpec,
+}
+
+
+def described(spec: JudgeSpec) -> dict[str, Any]:
+    """All of a spec that can change a verdict, as plain data."""
+    plain = asdict(spec)
+    plain.pop("serving", None)
+    if not plain.get("identity", "set"):
+        del plain["identity"]
+    return plain
+
+
+def can_count(judge: Mapping[str, Any], label: str) -> bool:
+    """Whether a described judge can measure the share of answers labelled ``label``."""
+    return label in judge.get("counts", (label,))

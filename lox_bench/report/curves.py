@@ -1,0 +1,256 @@
+"""The pictures of attack strength: ASR against learning rate, accuracy and steps.
+
+Colours tell models apart, markers tell epochs; a ring marks the worst case, hollow points lost too
+much accuracy to count. Bars and bands are the rows' intervals, one line a seed.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from lox_bench.adversary import Findings
+from lox_bench.pipeline import CellResult
+from lox_bench.report.plots import PALETTE, save_figure
+from lox_bench.report.worst_case import WorstCase
+from lox_bench.rows import Row
+from lox_bench.runs import NO_ATTACK, CellName
+from lox_bench.variants import Attacked, Snapshot, key_of
+
+_MARKERS = "os^Dv<>P"
+_ASR_LABEL = "attack success rate (lower is safer)"
+
+
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    """One attack point in the picture."""
+
+    model: str
+    seed: int
+    lr: float
+    epochs: float
+    asr: Row
+    accuracy: Row | None
+    counts: bool
+    worst: bool
+
+
+def plot_strength(attack: str, findings: Findings, rows: Sequence[Row], out: Path) -> bool:
+    """ASR of every point of ``attack`` against its learning rate and the accuracy it reached.
+
+    Shows the reported rows where all points have some, else those the points were chosen on.
+    """
+    names = {cell.name for cell in findings.cells}
+    shown = rows if names <= {_cell(row) for row in rows} else findings.rows
+    spots = _spots(attack, findings, shown)
+    if not spots:
+        return False
+    models, epochs = _order(s.model for s in spots), sorted({s.epochs for s in spots})
+    figure = Figure(figsize=(10.4, 5.0), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    for spot in spots:
+        marker = _MARKERS[epochs.index(spot.epochs) % len(_MARKERS)]
+        colour = _colour(models, spot.model)
+        _dot(left, (spot.lr, None), spot, colour, marker)
+        if spot.accuracy is not None:
+            _dot(right, (spot.accuracy.value, spot.accuracy), spot, colour, marker)
+    _join(left, spots, models)
+    _dress(left, "learning rate of the attack (peak)", _ASR_LABEL)
+    left.set_xscale("log")
+    _dress(right, "accuracy on the attack's task (higher: it learned more)", "")
+    right.set_xlim(-0.02, 1.02)
+    figure.suptitle(
+        _title(shown, f"How much safety each point of {attack} costs", findings), fontsize=10
+    )
+    handles = _strength_legend(models, epochs, findings)
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    save_figure(figure, out)
+    return True
+
+
+def plot_steps(results: Sequence[CellResult], rows: Sequence[Row], out: Path) -> bool:
+    """ASR, and accuracy, against optimiser steps of the attack; nothing without snapshots."""
+    curves = _step_cells(results)
+    if not curves:
+        return False
+    models, attacks = _order(m for m, _, _ in curves), _order(a for _, a, _ in curves)
+    figure = Figure(figsize=(10.4, 4.8), layout="constrained")
+    panels = figure.subplots(1, 2)
+    for axes, metric in zip(panels, ("asr", "accuracy"), strict=True):
+        by_cell = {_cell(row): row for row in rows if row.metric == metric and row.n}
+        for (model, attack, _), cells in curves.items():
+            held = [(step, by_cell[cell]) for step, cell in cells if cell in by_cell]
+            _band(
+                axes,
+                held,
+                _colour(models, model),
+                ("-", "--", ":", "-.")[attacks.index(attack) % 4],
+            )
+    _dress(panels[0], "optimiser step of the attack", _ASR_LABEL)
+    _dress(panels[1], "optimiser step of the attack", "accuracy on the attack's task")
+    figure.suptitle(_title(rows, "Safety in the course of the attack"), fontsize=10)
+    handles = [Line2D([], [], color=_colour(models, m), marker="o", label=m) for m in models]
+    if len(attacks) > 1:
+        handles += [
+            Line2D([], [], color="#333333", linestyle=("-", "--", ":", "-.")[i % 4], label=attack)
+            for i, attack in enumerate(attacks)
+        ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    save_figure(figure, out)
+    return True
+
+
+def _spots(attack: str, findings: Findings, rows: Sequence[Row]) -> list[_Spot]:
+    """Points with an ASR of the first judge; the worst case is that judge's."""
+    asr = {_cell(row): row for row in reversed(rows) if row.metric == "asr"}
+    test = findings.tests.get(attack)
+    accuracy = {_cell(r): r for r in rows if r.metric == "accuracy" and r.n and r.task == test}
+    spots = []
+    for cell in findings.cells:
+        row, recipe = asr.get(cell.name), cell.recipe
+        if row is None or not row.n or not isinstance(recipe, Attacked) or recipe.attack != attack:
+            continue
+        case = _case(findings.worst, cell.model, attack, cell.seed, row.judge)
+        reached = accuracy.get(cell.name)
+        best = case.best_accuracy if case else None
+        spots.append(
+            _Spot(
+                model=cell.model,
+                seed=cell.seed,
+                lr=recipe.train.learning_rate,
+                epochs=recipe.train.epochs,
+                asr=row,
+                accuracy=reached,
+                counts=best is None
+                or (reached is not None and reached.value >= best - findings.slack / 100 - 1e-9),
+                worst=case is not None and case.point == cell.attack,
+            )
+        )
+    return spots
+
+
+def _case(
+    worst: Sequence[WorstCase], model: str, attack: str, seed: int, judge: str
+) -> WorstCase | None:
+    wanted = (model, attack, seed, judge)
+    return next((c for c in worst if (c.model, c.attack, c.seed, c.judge) == wanted), None)
+
+
+def _dot(axes: Any, x: tuple[float, Row | None], spot: _Spot, colour: str, marker: str) -> None:
+    place, row = x
+    asr = spot.asr
+    axes.errorbar(
+        place,
+        asr.value,
+        xerr=None if row is None else [[row.value - row.ci_low], [row.ci_high - row.value]],
+        yerr=[[asr.value - asr.ci_low], [asr.ci_high - asr.value]],
+        fmt=marker,
+        color=colour,
+        markerfacecolor=colour if spot.counts else "white",
+        ecolor=(*_rgb(colour), 0.45),
+        elinewidth=0.9,
+        markersize=6,
+    )
+    if spot.worst:
+        axes.plot(place, asr.value, "o", markersize=14, color="#333333", fillstyle="none", zorder=5)
+
+
+def _join(axes: Any, spots: Sequence[_Spot], models: Sequence[str]) -> None:
+    """A thin line through points that differ in the learning rate only."""
+    groups: dict[tuple[str, int, float], list[_Spot]] = {}
+    for spot in spots:
+        groups.setdefault((spot.model, spot.seed, spot.epochs), []).append(spot)
+    for (model, _, _), held in groups.items():
+        held.sort(key=lambda spot: spot.lr)
+        axes.plot(
+            [s.lr for s in held], [s.asr.value for s in held],
+            color=_colour(models, model), linewidth=1.0, alpha=0.6, zorder=1,
+        )  # fmt: skip
+
+
+def _step_cells(
+    results: Sequence[CellResult],
+) -> Mapping[tuple[str, str, int], list[tuple[int, CellName]]]:
+    """Steps and cells of every attack with snapshots: before it, on the way, and at its end."""
+    curves: dict[tuple[str, str, int], list[tuple[int, CellName]]] = {}
+    names: dict[str, list[tuple[str, str, int]]] = {}
+    for result in results:
+        cell = result.cell
+        if isinstance(cell.recipe, Snapshot):
+            key = (cell.model, cell.attack.rpartition("@")[0], cell.seed)
+            if key not in curves:
+                curves[key] = [(0, CellName(cell.model, NO_ATTACK, cell.seed))]
+                names.setdefault(key_of(cell.recipe.attacked), []).append(key)
+            curves[key].append((cell.recipe.step, cell.name))
+    for result in results:
+        for key in names.get(key_of(result.cell.recipe), ()):
+            if key[1] == result.cell.attack:
+                curves[key].append((int(result.training["steps"]), result.cell.name))
+    return curves
+
+
+def _band(axes: Any, held: Sequence[tuple[int, Row]], colour: str, style: str) -> None:
+    steps = [step for step, _ in held]
+    values = [row.value for _, row in held]
+    axes.plot(steps, values, style, marker="o", markersize=4, color=colour)
+    lows, highs = [row.ci_low for _, row in held], [row.ci_high for _, row in held]
+    axes.fill_between(steps, lows, highs, color=colour, alpha=0.15, linewidth=0)
+
+
+def _strength_legend(
+    models: Sequence[str], epochs: Sequence[float], findings: Findings
+) -> list[Line2D]:
+    handles = [Line2D([], [], color=_colour(models, m), marker="o", label=m) for m in models]
+    if len(epochs) > 1:
+        handles += [
+            Line2D([], [], color="#555555", linestyle="", marker=_MARKERS[i % len(_MARKERS)],
+                   label=f"{count:g} epoch{'s' * (count != 1)}")
+            for i, count in enumerate(epochs)
+        ]  # fmt: skip
+    hollow = f"more than {findings.slack:g} points of accuracy below the model's best"
+    for size, label in ((12, "worst case"), (6, hollow)):
+        ring = Line2D([], [], color="#333333", linestyle="", marker="o", fillstyle="none")
+        ring.set(markersize=size, label=label)
+        handles.append(ring)
+    return handles
+
+
+def _title(rows: Sequence[Row], what: str, findings: Findings | None = None) -> str:
+    asr = [row for row in rows if row.metric == "asr"]
+    asked = max(row.n + row.unjudged for row in asr)
+    facts = [asr[0].family, f"judge {asr[0].judge}", f"n = {asked} prompts"]
+    if findings is not None and rows is findings.rows:
+        facts.append("dev prompts, on which the worst case is chosen")
+    data = _order(row.attack_data for row in rows if row.attack_data)
+    return f"{what}\n" + " · ".join([*facts, f"attack data: {', '.join(data)}"])
+
+
+def _dress(axes: Any, x: str, y: str) -> None:
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.set_ylim(-0.03, 1.03)
+    axes.grid(color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def _colour(models: Sequence[str], model: str) -> str:
+    return PALETTE[list(models).index(model) % len(PALETTE)]
+
+
+def _rgb(colour: str) -> tuple[float, ...]:
+    from matplotlib.colors import to_rgb
+
+    return to_rgb(colour)
+
+
+def _cell(row: Row) -> CellName:
+    return CellName(row.model, row.attack, row.seed)
+
+
+def _order(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))
