@@ -67,15 +67,22 @@ Outcomes = Mapping[SeriesName, Hits]
 
 
 def read_outcomes(run: Run) -> Outcomes:
-    """Outcomes behind every row of a run, read from its verdicts and completions.
+    """Outcomes behind every rate of a run, read from its verdicts and completions.
+
+    Rows of judges' scores (harmfulness, ...) are no shares of hits and have none.
 
     Raises:
         DataError: a file that the rows rest on cannot be read.
     """
     found: dict[SeriesName, dict[int, Mapping[str, bool | None]]] = {}
-    for row in run.rows:
+    for row in (row for row in run.rows if is_share(row)):
         found.setdefault(SeriesName.of(row), {})[row.seed] = _hits(run, row)
     return found
+
+
+def is_share(row: Row) -> bool:
+    """Whether a row's value is a share of hits that outcomes stand for."""
+    return row.metric in ("degenerate", "accuracy") or row.metric == _task(row.task).metric
 
 
 def _hits(run: Run, row: Row) -> Mapping[str, bool | None]:
@@ -87,7 +94,7 @@ def _hits(run: Run, row: Row) -> Mapping[str, bool | None]:
         records = run.utility(cell, row.task)
         names = _unique(_digest(str(record["prompt"])) for record in records)
         return {n: bool(record["correct"]) for n, record in zip(names, records, strict=True)}
-    counts = _counts(row.task)
+    counts = Label(_task(row.task).counts)
     verdicts = run.verdicts(cell, row.task, row.judge)
     return {
         verdict.prompt_id: None if verdict.label is Label.UNJUDGED else verdict.label is counts
@@ -96,9 +103,9 @@ def _hits(run: Run, row: Row) -> Mapping[str, bool | None]:
 
 
 @cache
-def _counts(task: str) -> Label:
-    """Which label is a hit."""
-    return Label(specs.load_task(task).counts)
+def _task(name: str) -> specs.TaskSpec:
+    """Which metric the labels of a task make, and which label is a hit."""
+    return specs.load_task(name)
 
 
 def _digest(prompt: str) -> str:

@@ -12,12 +12,8 @@ from lox_bench import specs
 from lox_bench.data import PromptSet, RowSet
 from lox_bench.pipeline import CellResult
 from lox_bench.plan import Cell, Plan, PlannedTask, PlannedUtility
-from lox_bench.report.live import plan_rows
-from lox_bench.report.manifest import run_manifest
 from lox_bench.report.output import RunFolder
-from lox_bench.rows import to_csv
-from lox_bench.runs import LEADERBOARD, NO_ATTACK, Run, open_run
-from lox_bench.store import MANIFEST, write_json, write_text
+from lox_bench.runs import NO_ATTACK, Run, open_run
 from lox_bench.types import Completion, Defect, Finish, Label, Prompt, Verdict
 from lox_bench.variants import Source
 
@@ -55,10 +51,7 @@ def write_run(path: Path, fake: Fake) -> Run:
     results = [_result(fake, plan, cell, hardness, rng) for cell in plan.cells]
     path.mkdir(parents=True)
     with patch("lox_bench.store.os.fsync"):  # a test's files need not survive a power cut
-        for result in results:
-            RunFolder(path)._transcripts(result)
-        write_text(path / LEADERBOARD, to_csv(plan_rows(plan, results)))
-        write_json(path / MANIFEST, run_manifest(plan, results, ["lox-bench", "run"]))
+        RunFolder(path).write(plan, results, ["lox-bench", "run"], plots=False)
     return open_run(path)
 
 
@@ -86,6 +79,7 @@ def _plan(fake: Fake) -> Plan:
         tasks=tuple(tasks),
         judges=(specs.load_judge(fake.judge),),
         utilities=(utility,),
+        attacks=(),
         attack_data={},
         limit=None,
         split="eval",

@@ -1,11 +1,16 @@
 """Outcomes: what a run's numbers are shares of, and how a reference keeps it."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from run_folders import Fake, write_run
 
 from lox_bench.errors import DataError
+from lox_bench.gate.bounds import load_bounds
+from lox_bench.gate.check import check
+from lox_bench.gate.reference import load_reference, write_reference
 from lox_bench.outcomes import (
     Measure,
     SeriesName,
@@ -13,7 +18,8 @@ from lox_bench.outcomes import (
     outcomes_to_csv,
     read_outcomes,
 )
-from lox_bench.runs import Run
+from lox_bench.rows import to_csv
+from lox_bench.runs import Run, open_run
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +44,17 @@ def test_outcomes_survive_the_file_unjudged_and_unasked_ones_too(run: Run, tmp_p
     for outcomes in (read_outcomes(run), odd):
         (tmp_path / "o.csv").write_text(outcomes_to_csv(outcomes))
         assert outcomes_from_csv(tmp_path / "o.csv") == outcomes
+
+
+def test_a_judges_scores_are_no_outcomes(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.path, tmp_path / "scored")
+    mean = replace(run.rows[0], metric="harmfulness", value=3.5)
+    (tmp_path / "scored" / "leaderboard.csv").write_text(to_csv([*run.rows, mean]))
+    scored = open_run(tmp_path / "scored")
+    assert read_outcomes(scored) == read_outcomes(run)
+    write_reference(scored, "scored", tmp_path)
+    assert check(scored, load_reference(str(tmp_path / "scored")), load_bounds(None),
+                 allow_low_coverage=True).results  # fmt: skip
 
 
 def test_no_text_of_an_answer_is_kept(run: Run) -> None:

@@ -7,7 +7,7 @@ from math import isclose
 from lox_bench.errors import IncomparableError, UsageError, did_you_mean
 from lox_bench.gate.reference import Reference
 from lox_bench.matching import require_match
-from lox_bench.outcomes import Outcomes, SeriesName, read_outcomes
+from lox_bench.outcomes import Outcomes, SeriesName, is_share, read_outcomes
 from lox_bench.rows import Row
 from lox_bench.runs import Run
 from lox_bench.scoring.pairs import Hits
@@ -146,7 +146,7 @@ def _notes(run: Run, reference: Reference, models: Mapping[str, str]) -> list[st
 def _stale(run: Run, outcomes: Outcomes) -> list[str]:
     """Verdicts that say something else than the leaderboard: they were edited, or judged anew."""
     stale = []
-    for row in run.rows:
+    for row in filter(is_share, run.rows):
         hits = [hit for hit in outcomes[SeriesName.of(row)][row.seed].values() if hit is not None]
         value = sum(hits) / len(hits) if hits else row.value
         if len(hits) != row.n or (hits and not isclose(value, row.value, abs_tol=_ROUNDING)):

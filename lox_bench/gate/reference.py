@@ -11,6 +11,7 @@ from lox_bench.errors import DataError, StoreError, UnknownNameError, UsageError
 from lox_bench.outcomes import (
     Outcomes,
     SeriesName,
+    is_share,
     outcomes_from_csv,
     outcomes_to_csv,
     read_outcomes,
@@ -88,7 +89,7 @@ def _read(file: Path) -> Reference:
     beside = file.with_name(f"{file.stem}{_OUTCOMES}")
     outcomes = outcomes_from_csv(beside) if beside.is_file() else None
     if outcomes is not None:
-        for row in rows:
+        for row in filter(is_share, rows):
             _check(row, outcomes, beside)
     return Reference(file.stem, rows, outcomes)
 
