@@ -161,7 +161,7 @@ def move(
             wide = before[part].to(step.dtype)
             wide = wide + step.whole[index](part) if from_base else wide
             after[part] = (rows(part) * alpha).add_(wide)
-            same += int((after[part] == wide.to(dtype)).sum())
+            same += int(torch.count_nonzero(after[part] == wide.to(dtype)))
     if not all_finite(made):
         raise NonFiniteError(f"the hardened weights leave the range of {dtype}; try bfloat16")
     return made, step.certificate(same / max(made.numel(), 1))
