@@ -14,6 +14,7 @@ from test_pipeline import FAMILY
 from lox_bench.adversary import Played, found_cells, play
 from lox_bench.errors import UsageError
 from lox_bench.forecast import forecast
+from lox_bench.pipeline import run_plan
 from lox_bench.plan import Plan, Request, make_plan
 from lox_bench.report.output import RunFolder
 from lox_bench.report.worst_case import Choice
@@ -71,12 +72,16 @@ def without_accuracy(plan: Plan) -> Plan:
     return replace(plan, utilities=(), attacks=attacks)
 
 
+def played_by(plan: Plan, store: Store, stages: Stages, folder: Path) -> Played:
+    return play(plan, lambda part: run_plan(part, store, stages), stages, folder)
+
+
 def run(
     plan: Plan, store: Store, out: Path, stages: Stages | None = None, *, plots: bool = False
 ) -> Played:
     """What the command does; most tests save the seconds that plots take."""
     folder = RunFolder.claim(out, plan)
-    played = play(plan, store, stages or Stages(), folder.path)
+    played = played_by(plan, store, stages or Stages(), folder.path)
     folder.write(played.plan, played.results, ["test"], played.findings, plots=plots)
     return played
 
@@ -137,10 +142,10 @@ def test_a_run_killed_between_snapshots_continues_with_those_it_has(
     plan = without_accuracy(plan_of(family, "gsm8k", eval_every=1))
     store = Store(tmp_path / "store")
     with pytest.raises(Killed):
-        play(plan, store, Stages(dies_at="generate aligned+gsm8k@2"), tmp_path)
+        played_by(plan, store, Stages(dies_at="generate aligned+gsm8k@2"), tmp_path)
     assert len(list(store.root.glob("snapshot-weights/*"))) == 1  # step 1 was measured and dropped
     stages = Stages()
-    play(plan, store, stages, tmp_path)
+    played_by(plan, store, stages, tmp_path)
     assert stages.count("attack") == 0
     assert stages.count("generate aligned+gsm8k@2") == 2
     assert not list(store.root.glob("snapshot-weights/*"))
@@ -149,7 +154,7 @@ def test_a_run_killed_between_snapshots_continues_with_those_it_has(
 def test_snapshot_steps_are_the_trainer_s(family: Path, tmp_path: Path) -> None:
     plan = without_accuracy(plan_of(family, "gsm8k(epochs=1.5,rows=11,batch=8)", eval_every=1))
     steps = [cell.recipe.step for cell in plan.cells if isinstance(cell.recipe, Snapshot)]
-    played = play(plan, Store(tmp_path), Stages(), tmp_path)
+    played = played_by(plan, Store(tmp_path), Stages(), tmp_path)
     assert played.results[1].training["steps"] == len(steps) + 1
     with pytest.raises(UsageError, match="takes only 3 steps"):
         plan_of(family, "gsm8k", eval_every=3)
@@ -196,7 +201,7 @@ def test_a_run_on_dev_prompts_says_that_it_chose_on_what_it_shows(
 ) -> None:
     twice = "gsm8k(lr=1e-3|1e-2),gsm8k(lr=1e-3,epochs=1)"  # the family's epochs, spelt out
     plan = without_accuracy(plan_of(family, twice, split="dev"))
-    played = play(plan, Store(tmp_path), Stages(), tmp_path)
+    played = played_by(plan, Store(tmp_path), Stages(), tmp_path)
     assert played.findings is not None
     (case,) = played.findings.worst
     assert (case.chosen_on, case.counted, case.confidence) == ("same", 2, 0.975)
