@@ -19,10 +19,10 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit
 
+from lox_bench.comparison.outcomes import Measure, SeriesName
 from lox_bench.gate.bounds import Bound
 from lox_bench.gate.check import Outcome, Result, decide
 from lox_bench.gate.evidence import Evidence, paired_evidence, widened
-from lox_bench.outcomes import Measure, SeriesName
 from lox_bench.report.text_table import TextTable, markdown
 from lox_bench.scoring.mcnemar import mcnemar
 from lox_bench.scoring.paired import bootstrap, interval

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from lox_bench.adversary.snapshots import FACTS, Shelf
 from lox_bench.data import PromptSet, RowSet, choose_rows, load_prompts
 from lox_bench.derive import Work, derivation
 from lox_bench.errors import DataError
 from lox_bench.provenance import environment
 from lox_bench.recipes import preference_rows
 from lox_bench.records import write_records
-from lox_bench.snapshots import FACTS, Shelf
 from lox_bench.sources.uri import PathSource, parse_source
 from lox_bench.specs import Template
 from lox_bench.store import Store

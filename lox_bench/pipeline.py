@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from lox_bench.adversary.snapshots import wanted_snapshots
 from lox_bench.data import Row
 from lox_bench.judging.build import build_judge
 from lox_bench.judging.degenerate import find_defect
@@ -17,7 +18,6 @@ from lox_bench.judging.kinds import JudgeSpec, can_count, described
 from lox_bench.materialise import Display, Materialiser
 from lox_bench.plan import Cell, Plan, PlannedTask, PlannedUtility
 from lox_bench.records import read_records, write_records
-from lox_bench.snapshots import wanted_snapshots
 from lox_bench.specs import load_template
 from lox_bench.store import Store, read_manifest
 from lox_bench.types import (

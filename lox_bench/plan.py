@@ -8,7 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lox_bench import __version__, specs
-from lox_bench.attacks import AttackPoint
+from lox_bench.adversary.attacks import AttackPoint
+from lox_bench.adversary.search import require_optuna
+from lox_bench.adversary.snapshots import snapshots_of
+from lox_bench.adversary.strength import Strength, read_attacks
 from lox_bench.data import PromptSet, RowSet, load_prompts, resolve_rows
 from lox_bench.errors import UnknownNameError, UsageError
 from lox_bench.grammar import Call, parse_calls
@@ -18,10 +21,7 @@ from lox_bench.judging.kinds import JudgeSpec, KeywordSpec, described
 from lox_bench.models import MODELS, build_model
 from lox_bench.recipes import FamilyRecipes
 from lox_bench.runs import NO_ATTACK, CellName
-from lox_bench.search import require_optuna
-from lox_bench.snapshots import snapshots_of
 from lox_bench.specs import AttackSpec, FamilySpec, TaskSpec, UtilitySpec
-from lox_bench.strength import Strength, read_attacks
 from lox_bench.variants import Attacked, Recipe, hash_of, key_of
 
 SPLITS = ("eval", "dev")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from lox_bench.attacks import AttackSettings
+from lox_bench.adversary.attacks import AttackSettings
 from lox_bench.data import RowSet, load_prompts, resolve_rows
 from lox_bench.sources.identity import identify
 from lox_bench.specs import (

@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from lox_bench import specs
-from lox_bench.attacks import GRID_POINTS, AttackSettings, attack_points
+from lox_bench.adversary.attacks import GRID_POINTS, AttackSettings, attack_points
+from lox_bench.adversary.strength import read_attacks
 from lox_bench.errors import UnknownNameError, UsageError
 from lox_bench.grammar import parse_call
 from lox_bench.recipes import scaled
 from lox_bench.specs import AttackScale, TrainSpec
-from lox_bench.strength import read_attacks
 
 TRAIN = TrainSpec(learning_rate=1.7e-4, epochs=1.0, batch_size=4, micro_batch_size=4)
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from run_folders import ASR, Command, Fake, write_run
 
-from lox_bench.compare import Kind, compare_runs, pool_runs, seed_spreads
+from lox_bench.comparison.compare import Kind, compare_runs, pool_runs, seed_spreads
+from lox_bench.comparison.headline import headlines
+from lox_bench.comparison.outcomes import SeriesName
 from lox_bench.errors import IncomparableError
-from lox_bench.headline import headlines
-from lox_bench.outcomes import SeriesName
 from lox_bench.report.differences import difference_table, seed_table
 from lox_bench.report.text_table import TextTable, markdown
 from lox_bench.runs import Run

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from run_folders import Command, Fake, write_run
 
+from lox_bench.comparison.outcomes import Measure, SeriesName
 from lox_bench.errors import DataError, IncomparableError, SpecError, UnknownNameError, UsageError
 from lox_bench.gate.bounds import Bound, first_binding, load_bounds
 from lox_bench.gate.check import Outcome, Report, check
 from lox_bench.gate.evidence import Evidence, paired_evidence, two_sample_evidence, widened
 from lox_bench.gate.reference import Reference, load_reference, write_reference
-from lox_bench.outcomes import Measure, SeriesName
 from lox_bench.runs import Run, open_run
 from lox_bench.scoring.pairs import pair
 from lox_bench.types import Label

@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 from run_folders import Fake, write_run
 
-from lox_bench.errors import DataError
-from lox_bench.gate.bounds import load_bounds
-from lox_bench.gate.check import check
-from lox_bench.gate.reference import load_reference, write_reference
-from lox_bench.outcomes import (
+from lox_bench.comparison.outcomes import (
     Measure,
     SeriesName,
     outcomes_from_csv,
     outcomes_to_csv,
     read_outcomes,
 )
+from lox_bench.errors import DataError
+from lox_bench.gate.bounds import load_bounds
+from lox_bench.gate.check import check
+from lox_bench.gate.reference import load_reference, write_reference
 from lox_bench.rows import to_csv
 from lox_bench.runs import Run, open_run
 

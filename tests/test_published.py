@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from test_rows import ROW
 
-from lox_bench.published import published
+from lox_bench.comparison.published import published
 from lox_bench.report.published import published_table
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from lox_bench import specs
-from lox_bench.attacks import AttackPoint
+from lox_bench.adversary.attacks import AttackPoint
+from lox_bench.adversary.search import Outcome, Search, Space, require_optuna
+from lox_bench.adversary.strength import read_attacks
 from lox_bench.errors import MissingExtraError, UsageError
-from lox_bench.search import Outcome, Search, Space, require_optuna
 from lox_bench.specs import TrainSpec
-from lox_bench.strength import read_attacks
 
 pytest.importorskip("optuna", reason="pip install 'lox-bench[search]'")
 TRAIN = TrainSpec(learning_rate=1.7e-4, epochs=1.0, batch_size=4, micro_batch_size=4)
@@ -135,7 +135,7 @@ def test_what_a_search_cannot_mean_is_refused(attack: str, said: str) -> None:
 
 @pytest.fixture
 def no_optuna(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lox_bench.search.find_spec", lambda _: None)
+    monkeypatch.setattr("lox_bench.adversary.search.find_spec", lambda _: None)
 
 
 @pytest.mark.usefixtures("no_optuna")

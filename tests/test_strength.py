@@ -11,9 +11,9 @@ import pytest
 from conftest import NoProgress, save_pico
 from test_pipeline import FAMILY
 
-from lox_bench.adversary import Played, found_cells, play
+from lox_bench.adversary.forecast import forecast
+from lox_bench.adversary.play import Played, found_cells, play
 from lox_bench.errors import UsageError
-from lox_bench.forecast import forecast
 from lox_bench.pipeline import run_plan
 from lox_bench.plan import Plan, Request, make_plan
 from lox_bench.report.output import RunFolder

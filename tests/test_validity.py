@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from run_folders import ASR, Fake, write_run
 
-from lox_bench.compare import compare_runs
-from lox_bench.headline import headlines
+from lox_bench.comparison.compare import compare_runs
+from lox_bench.comparison.headline import headlines
+from lox_bench.comparison.validity import judge_validity, with_validity
 from lox_bench.rows import Row
 from lox_bench.runs import CellName
-from lox_bench.validity import judge_validity, with_validity
 
 
 @pytest.fixture(scope="module")

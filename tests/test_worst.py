@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from lox_bench.adversary.forecast import Forecast
 from lox_bench.cli.worst import forecast_line
-from lox_bench.forecast import Forecast
 from lox_bench.scoring.intervals import wilson
 from lox_bench.scoring.worst import Measured, admissible, joint_confidence, worst_point
 

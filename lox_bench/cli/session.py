@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from lox_bench.adversary.forecast import forecast
 from lox_bench.cli.agreement import summary
 from lox_bench.cli.costs import Costs, completing
 from lox_bench.cli.jsonout import plain, print_json
@@ -15,7 +16,6 @@ from lox_bench.cli.progress import choose_display
 from lox_bench.cli.tables import leaderboard_table
 from lox_bench.cli.worst import forecast_line, worst_table
 from lox_bench.cli.writing import rich_table
-from lox_bench.forecast import forecast
 from lox_bench.judging.build import build_judge
 from lox_bench.judging.pricing import Ledger
 from lox_bench.plan import Plan
@@ -25,7 +25,7 @@ from lox_bench.runs import open_run
 from lox_bench.store import Store, default_root
 
 if TYPE_CHECKING:
-    from lox_bench.adversary import Findings
+    from lox_bench.adversary.play import Findings
 
 
 class Session:
@@ -54,7 +54,7 @@ class Session:
         announce_data(plan.attack_data, self._console, quiet=self._quiet)
         if plan.attacks and not self._quiet:
             self._console.print(forecast_line(forecast(plan, store)), soft_wrap=True)
-        from lox_bench.adversary import play
+        from lox_bench.adversary.play import play
         from lox_bench.pipeline import run_plan
 
         costs = Costs(self._console, quiet=self._quiet)
@@ -86,8 +86,8 @@ class Session:
 
     def _conclude(self, console: Console, path: Path, rows: Sequence[Row]) -> None:
         """Say what the numbers allow to say, and what others have published."""
-        from lox_bench.compare import compare_runs
-        from lox_bench.headline import headlines
+        from lox_bench.comparison.compare import compare_runs
+        from lox_bench.comparison.headline import headlines
 
         found = compare_runs([open_run(path)], metrics=("asr", "over_refusal"))
         for line in headlines(rows, found):

@@ -7,8 +7,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from lox_bench.comparison.outcomes import SeriesName
 from lox_bench.errors import SpecError
-from lox_bench.outcomes import SeriesName
 from lox_bench.specs import packaged_file, parse
 
 LOWER, HIGHER = "lower", "higher"

@@ -7,8 +7,7 @@ from importlib import resources
 from math import isclose
 from pathlib import Path
 
-from lox_bench.errors import DataError, StoreError, UnknownNameError, UsageError
-from lox_bench.outcomes import (
+from lox_bench.comparison.outcomes import (
     Outcomes,
     SeriesName,
     is_share,
@@ -16,6 +15,7 @@ from lox_bench.outcomes import (
     outcomes_to_csv,
     read_outcomes,
 )
+from lox_bench.errors import DataError, StoreError, UnknownNameError, UsageError
 from lox_bench.rows import Row, read_csv, to_csv
 from lox_bench.runs import Run
 from lox_bench.store import write_text

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from lox_bench.adversary import Findings
+from lox_bench.adversary.play import Findings
 from lox_bench.pipeline import CellResult
 from lox_bench.report.plots import PALETTE, save_figure
 from lox_bench.report.worst_case import WorstCase

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lox_bench import __version__
+from lox_bench.comparison.validity import with_validity
 from lox_bench.judging.parsers import PARSERS
 from lox_bench.rows import Row
 from lox_bench.runs import CellName, Run
@@ -20,7 +21,6 @@ from lox_bench.scoring.rates import (
     verdict_rate,
 )
 from lox_bench.types import Label, Rate, Verdict
-from lox_bench.validity import with_validity
 from lox_bench.variants import hash_of
 
 DEGENERATE_JUDGE = "degenerate-rules"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lox_bench.adversary import Findings
+from lox_bench.adversary.play import Findings
 from lox_bench.judging.pricing import Ledger
 from lox_bench.pipeline import CellResult
 from lox_bench.plan import Plan

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from lox_bench.adversary import Findings
+from lox_bench.adversary.play import Findings
 from lox_bench.pipeline import CellResult
 from lox_bench.rows import Row
 from lox_bench.runs import NO_ATTACK, CellName

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lox_bench.published import Published, published
+from lox_bench.comparison.published import Published, published
 from lox_bench.report.text_table import TextTable, share
 from lox_bench.rows import Row
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 
+from lox_bench.adversary.search import Space
+from lox_bench.adversary.snapshots import FACTS, total_steps
 from lox_bench.plan import Plan
 from lox_bench.runs import NO_ATTACK
-from lox_bench.search import Space
-from lox_bench.snapshots import FACTS, total_steps
 from lox_bench.store import MANIFEST, Store, read_manifest
 from lox_bench.variants import Attacked, Recipe, Snapshot, key_of
 

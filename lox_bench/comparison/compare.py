@@ -8,8 +8,9 @@ from itertools import combinations
 from math import nan, sqrt
 from typing import Any
 
-from lox_bench.matching import require_match
-from lox_bench.outcomes import Measure, SeriesName, read_outcomes
+from lox_bench.comparison.matching import require_match
+from lox_bench.comparison.outcomes import Measure, SeriesName, read_outcomes
+from lox_bench.comparison.validity import CONTROL, NO, YES
 from lox_bench.runs import NO_ATTACK, CellName, Run
 from lox_bench.scoring.mcnemar import mcnemar
 from lox_bench.scoring.multiple import holm
@@ -17,7 +18,6 @@ from lox_bench.scoring.paired import Method, interval
 from lox_bench.scoring.pairs import Hits, pair
 from lox_bench.scoring.power import smallest_detectable
 from lox_bench.scoring.seeds import SeedSpread, seed_spread, seed_variance
-from lox_bench.validity import CONTROL, NO, YES
 
 
 class Kind(StrEnum):

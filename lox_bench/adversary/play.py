@@ -9,7 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lox_bench.attacks import AttackPoint
+from lox_bench.adversary.attacks import AttackPoint
+from lox_bench.adversary.search import STUDY, Outcome, Search, Space
+from lox_bench.adversary.strength import SearchedAttack, Strength
+from lox_bench.comparison.validity import CONTROL
 from lox_bench.materialise import Display
 from lox_bench.pipeline import CellResult
 from lox_bench.plan import Cell, Plan, attacked_cell, planned_task
@@ -25,9 +28,6 @@ from lox_bench.report.worst_case import (
 )
 from lox_bench.rows import Row
 from lox_bench.runs import NO_ATTACK
-from lox_bench.search import STUDY, Outcome, Search, Space
-from lox_bench.strength import SearchedAttack, Strength
-from lox_bench.validity import CONTROL
 from lox_bench.variants import Attacked, key_of
 
 _ASR = "asr"

@@ -15,10 +15,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from lox_bench.attacks import AttackPoint, AttackSettings, Span
+from lox_bench.adversary.attacks import AttackPoint, AttackSettings, Span
+from lox_bench.adversary.strength import SearchedAttack
 from lox_bench.errors import MissingExtraError
 from lox_bench.specs import TrainSpec
-from lox_bench.strength import SearchedAttack
 from lox_bench.types import Progress
 
 STUDY: Final = "attack-search.db"

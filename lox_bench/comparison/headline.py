@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-from lox_bench.compare import Difference, Kind
+from lox_bench.comparison.compare import Difference, Kind
+from lox_bench.comparison.validity import CONTROL, NO
 from lox_bench.report.text_table import p_value, share
 from lox_bench.rows import Row
 from lox_bench.runs import NO_ATTACK
 from lox_bench.scoring.intervals import CONFIDENCE
-from lox_bench.validity import CONTROL, NO
 
 _ALPHA = 1 - CONFIDENCE
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lox_bench.attacks import (
+from lox_bench.adversary.attacks import (
     SEARCHED,
     AttackPoint,
     AttackSettings,
