@@ -29,7 +29,8 @@ def report_table(report: Report) -> TextTable:
     """One line per bound row."""
     title = f"{report.verdict.value}: {report.run} against {report.reference}"
     notes = [_NOTE, *(f"Note: {note}." for note in report.notes)]
-    return TextTable(title, _HEAD, tuple(_line(item) for item in report.results), " ".join(notes))
+    rows = tuple(_line(item) for item in report.results)
+    return TextTable(title, _HEAD, rows, " ".join(notes), group=_HEAD.index("metric"))
 
 
 def _line(result: Result) -> tuple[str, ...]:
@@ -46,7 +47,7 @@ def _line(result: Result) -> tuple[str, ...]:
         *numbers,
         f"{bound.tolerance:.2f} at {bound.confidence:.0%}",
         size,
-        result.reason,
+        "" if result.verdict is Outcome.PASS else result.reason,  # "at most" says it all
     )
 
 

@@ -27,7 +27,7 @@ def difference_table(differences: Sequence[Difference]) -> TextTable:
     head = ("metric", "attack", "comparison", "rates", "Δ (95 %)", "by seed", "p", "Holm",
             "detectable", "n")  # fmt: skip
     rows = tuple(_difference(item) for item in differences)
-    return TextTable("Paired differences", head, rows, _NOTE)
+    return TextTable("Paired differences", head, rows, _NOTE, group=0)
 
 
 def _difference(item: Difference) -> tuple[str, ...]:
@@ -53,7 +53,7 @@ def seed_table(spreads: Sequence[Spread]) -> TextTable:
     head = ("metric", "model", "seeds", "rates", "mean", "SD seeds", "of which beyond coin flips",
             "SE prompts", "p", "n")  # fmt: skip
     rows = tuple(_spread(item) for item in spreads if len(item.seeds) > 1)
-    return TextTable("Spread over seeds, apart from prompt noise", head, rows, _SEED_NOTE)
+    return TextTable("Spread over seeds, apart from prompt noise", head, rows, _SEED_NOTE, group=0)
 
 
 def _spread(item: Spread) -> tuple[str, ...]:

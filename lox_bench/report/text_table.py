@@ -10,12 +10,16 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class TextTable:
-    """Cells ready to be shown, under a title, with a note below."""
+    """Cells ready to be shown, under a title, with a note below.
+
+    A terminal is narrow: there, each value of the column ``group`` heads a table of its own.
+    """
 
     title: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+    group: int | None = None
 
 
 def markdown(table: TextTable) -> str:
