@@ -15,9 +15,8 @@ from matplotlib.patheffects import withStroke
 
 from lox_bench.diagnostics.landscape import BROKEN, LandscapePoint
 from lox_bench.diagnostics.plane import RANDOM
-from lox_bench.report.plots import PALETTE
+from lox_bench.report.plots import PALETTE, save_figure
 
-_DPI = 160
 _LEVELS = np.linspace(0, 1, 11)
 _COLOURS = "RdYlBu_r"  # blue refuses, red complies; told apart by the colour-blind
 
@@ -51,7 +50,7 @@ def plot_plane(
     figure.colorbar(filled, ax=axes, label="attack success rate (lower is safer)")
     axes.set_title(_title(points), fontsize=10)
     figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9)
-    figure.savefig(out, dpi=_DPI)
+    save_figure(figure, out)
 
 
 def plot_lines(points: Sequence[LandscapePoint], out: Path) -> None:
@@ -82,7 +81,7 @@ def plot_lines(points: Sequence[LandscapePoint], out: Path) -> None:
         axes.spines[side].set_visible(False)
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9)
-    figure.savefig(out, dpi=_DPI)
+    save_figure(figure, out)
 
 
 def _mark(axes: Any, point: LandscapePoint) -> None:

@@ -11,9 +11,7 @@ mpl.use("Agg")
 from matplotlib.figure import Figure
 
 from lox_bench.diagnostics.effective_rank import EffectiveRank, RankPoint
-from lox_bench.report.plots import PALETTE
-
-_DPI = 160
+from lox_bench.report.plots import PALETTE, save_figure
 
 
 def plot_ranks(points: Sequence[RankPoint], found: Sequence[EffectiveRank], out: Path) -> None:
@@ -46,7 +44,7 @@ def plot_ranks(points: Sequence[RankPoint], found: Sequence[EffectiveRank], out:
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
-    figure.savefig(out, dpi=_DPI)
+    save_figure(figure, out)
 
 
 def _curve(

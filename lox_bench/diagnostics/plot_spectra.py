@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lox_bench.diagnostics.measures import MatrixReport
+from lox_bench.report.plots import save_figure
 
-_DPI = 160
 _LAYER_COLOURS = "viridis"
 _PANELS_A_ROW = 4
 _SHOWN = (0.02, 0.98)  # quantiles at which the colours of a heat map end
@@ -70,7 +70,7 @@ def plot_spectra(
     ticks = MaxNLocator(integer=True)
     figure.colorbar(shades, ax=panels.tolist(), label="layer", shrink=0.8, ticks=ticks)
     figure.suptitle(f"{title} (dashed: k = {k})", fontsize=11)
-    figure.savefig(out, dpi=_DPI)
+    save_figure(figure, out)
     return True
 
 
@@ -108,7 +108,7 @@ def plot_heatmaps(reports: Sequence[MatrixReport], title: str, out: Path) -> boo
     for axes in panels[len(shown) :]:
         axes.set_axis_off()
     figure.suptitle(title, fontsize=11)
-    figure.savefig(out, dpi=_DPI)
+    save_figure(figure, out)
     return True
 
 
