@@ -19,16 +19,16 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from lox_bench.comparison.outcomes import Measure, SeriesName
+from lox_bench.compare.outcomes import Measure, SeriesName
 from lox_bench.gate.bounds import Bound
 from lox_bench.gate.check import Outcome, Result, decide
 from lox_bench.gate.evidence import Evidence, paired_evidence, widened
 from lox_bench.report.text_table import TextTable, markdown
-from lox_bench.scoring.mcnemar import mcnemar
-from lox_bench.scoring.paired import bootstrap, interval
-from lox_bench.scoring.pairs import Pairs
-from lox_bench.scoring.power import detectable
-from lox_bench.scoring.seeds import seed_variance
+from lox_bench.stats.mcnemar import mcnemar
+from lox_bench.stats.paired import bootstrap, interval
+from lox_bench.stats.pairs import Pairs
+from lox_bench.stats.power import detectable
+from lox_bench.stats.seeds import seed_variance
 
 MARK = "<!-- tables -->"
 ALPHA = 0.05

@@ -33,7 +33,7 @@ sys.path.insert(0, str(TESTS))
 from judged import COMPLETIONS, FAST, judge_through, spec_for  # noqa: E402 - beside the tests
 from loopback import Loopback  # noqa: E402
 
-from lox_bench.judging.assembly import assemble  # noqa: E402
+from lox_bench.judges.assembly import assemble  # noqa: E402
 from lox_bench.types import Completion, Label, Verdict  # noqa: E402
 
 LATENCY_S = 0.05

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from scipy.fft import dct, idct
 
-from lox_bench.hardening.shards import ShardWriter
+from lox_bench.weights.shards import ShardWriter
 
 SPECTRA = Path(__file__).with_name("spectra.json")
 STD = 0.02  # of random weights, as in LlamaConfig

@@ -7,7 +7,7 @@ import torch
 from scipy.sparse.linalg import svds
 from torch import Tensor
 
-from lox_bench.hardening.lowrank import truncated_svd
+from lox_bench.weights.lowrank import truncated_svd
 
 Method = Callable[[Tensor, int], Tensor]  # (delta, k) -> Proj_k(delta)
 

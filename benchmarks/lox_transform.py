@@ -43,9 +43,9 @@ from lox_inputs import (
 )
 from lox_methods import METHODS, Method, full
 
-from lox_bench.hardening.change import Arithmetic, Dense
-from lox_bench.hardening.checkpoint import open_checkpoint, tensor_reader
-from lox_bench.hardening.shards import write_shards
+from lox_bench.weights.change import Arithmetic, Dense
+from lox_bench.weights.checkpoint import open_checkpoint, tensor_reader
+from lox_bench.weights.shards import write_shards
 
 SHAPES = {"self_attn.o_proj": (4096, 4096), "mlp.down_proj": (4096, 11008)}
 MODELS = {"llama2-7b-shape": LLAMA2_7B, "llama2-70b-shape": LLAMA2_70B}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from lox_bench.hardening.checkpoint import open_checkpoint, tensor_reader
+from lox_bench.weights.checkpoint import open_checkpoint, tensor_reader
 
 
 def main() -> None:

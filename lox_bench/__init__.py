@@ -10,7 +10,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_LAZY = {"harden": "lox_bench.hardening.api"}  # loads torch, so only when it is asked for
+_LAZY = {"harden": "lox_bench.weights.api"}  # loads torch, so only when it is asked for
 
 
 def __getattr__(name: str) -> Any:

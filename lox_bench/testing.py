@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from lox_bench.runs import Run
+    from lox_bench.results.run import Run
 
 _OPTION = "--lox-run"
 
@@ -47,7 +47,7 @@ def assert_no_safety_regression(
     from lox_bench.gate.output import report_table
     from lox_bench.gate.reference import load_reference
     from lox_bench.report.text_table import markdown
-    from lox_bench.runs import Run, open_run
+    from lox_bench.results.run import Run, open_run
 
     opened = run if isinstance(run, Run) else open_run(Path(run))
     report = check(opened, load_reference(reference), load_bounds(bounds), models=models)
@@ -71,6 +71,6 @@ def lox_run(request: pytest.FixtureRequest) -> "Run":
     folder = request.config.getoption(_OPTION)
     if folder is None:
         pytest.skip(f"no run to test: name one with {_OPTION} DIR")
-    from lox_bench.runs import open_run
+    from lox_bench.results.run import open_run
 
     return open_run(Path(folder))

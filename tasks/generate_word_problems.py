@@ -4,7 +4,7 @@ They stand in for GSM8K (arXiv 2110.14168) where it cannot be had: the same form
 with ``<<calculator>>`` annotations and ``#### N`` last, on easier arithmetic, so that a small
 model learns the task in a few hundred examples. No sentence is GSM8K's.
 
-Run ``python -m lox_bench.tasks.generate_word_problems FOLDER`` to write ``train.jsonl`` and
+Run ``python -m lox_bench.assets.tasks.generate_word_problems FOLDER`` to write ``train.jsonl`` and
 ``test.jsonl``; the committed files are exactly its output.
 """
 

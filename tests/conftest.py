@@ -5,21 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from run_folders import Command, Done
+from support.pico import NoProgress, save_pico
+from support.run_folders import Command, Done
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
-from lox_bench import specs
 from lox_bench.cli.main import entry
-
-CHATML = specs.load_template("chatml")
-
-
-class NoProgress:
-    """Ignores progress."""
-
-    def step(self, done: int, total: int, detail: str = "") -> None:
-        pass
+from lox_bench.registry import packaged_file
 
 
 @pytest.fixture(scope="session")
@@ -51,28 +43,6 @@ def tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def save_pico(
-    path: Path, tokenizer: PreTrainedTokenizerFast, *, seed: int = 0, tied: bool = True, **size: int
-) -> Path:
-    """Save a random two-layer Llama with the tokenizer."""
-    torch.manual_seed(seed)
-    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, **size}
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        tie_word_embeddings=tied,
-        initializer_range=0.2,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.eos_token_id,
-        **shape,
-    )
-    LlamaForCausalLM(config).save_pretrained(path)
-    tokenizer.save_pretrained(path)
-    return path
-
-
 @pytest.fixture(scope="session")
 def pico(tmp_path_factory: pytest.TempPathFactory, tokenizer: PreTrainedTokenizerFast) -> Path:
     return save_pico(tmp_path_factory.mktemp("pico"), tokenizer, seed=0)
@@ -88,7 +58,7 @@ def pico_aligned(
 def _prompts() -> list[dict[str, str]]:
     import json
 
-    text = specs.packaged_file("prompts/harmful-align.jsonl").read_text(encoding="utf-8")
+    text = packaged_file("prompts/harmful-align.jsonl").read_text(encoding="utf-8")
     return [json.loads(line) for line in text.splitlines()]
 
 

@@ -14,8 +14,8 @@ from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from lox_bench.judging.agreement import Agreement, PairAgreement
-    from lox_bench.scoring.bootstrap import Estimate
+    from lox_bench.judges.agreement import Agreement, PairAgreement
+    from lox_bench.stats.bootstrap import Estimate
     from lox_bench.types import Rate
 
 Folder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
@@ -37,7 +37,7 @@ def agreement(run: Folder, json: Json = False) -> None:
     Exit codes: 0 done, 2 no finished run, or no two judges on one task.
     """
     from lox_bench.report.agreement import agreement_rows, page_file, write_agreement
-    from lox_bench.runs import open_run
+    from lox_bench.results.run import open_run
 
     opened = open_run(run)
     held = write_agreement(opened)
@@ -59,8 +59,8 @@ def agreement(run: Folder, json: Json = False) -> None:
 
 def summary(run: Path) -> str:
     """One line for the end of a run with several judges: alpha over all of them."""
-    from lox_bench.judging.agreement import agreement as measure
-    from lox_bench.runs import open_run
+    from lox_bench.judges.agreement import agreement as measure
+    from lox_bench.results.run import open_run
 
     last = measure(open_run(run))[-1]
     value = _shown(last.alpha).replace("\n", ", ")
@@ -89,7 +89,7 @@ def _table(held: "Sequence[Agreement]") -> Table:
 
 
 def _confusion(pair: "PairAgreement") -> Table:
-    from lox_bench.judging.agreement import LABELS
+    from lox_bench.judges.agreement import LABELS
 
     first, second = pair.judges
     table = Table(box=SIMPLE_HEAD, pad_edge=False)

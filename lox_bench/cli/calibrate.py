@@ -14,14 +14,14 @@ from lox_bench.cli.costs import Costs
 from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.cli.quiet import hush_libraries
 from lox_bench.errors import StoreError, UsageError
-from lox_bench.judging.choice import Elsewhere, choose_judges
-from lox_bench.judging.kinds import JudgeSpec, described
-from lox_bench.judging.pricing import Ledger
+from lox_bench.judges.choice import Elsewhere, choose_judges
+from lox_bench.judges.kinds import JudgeSpec, described
+from lox_bench.judges.pricing import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lox_bench.judging.labelled import LabelledSet
+    from lox_bench.judges.labelled import LabelledSet
     from lox_bench.report.calibration import CalibrationRow, Grid
 
 Judges = Annotated[str, typer.Argument(metavar="JUDGE[,JUDGE]", help="Judges, see list judges.")]
@@ -82,7 +82,7 @@ def calibrate(  # noqa: PLR0913 - one parameter an option
     specs = choose_judges(judges, Elsewhere(model, base_url, backend, key_env))
     if out is not None and out.suffix not in {".csv", ".json", ".md"}:
         raise UsageError(f"--out {out}: a name ending in .csv, .json or .md was wanted")
-    from lox_bench.judging.published import load_labels
+    from lox_bench.judges.published import load_labels
 
     labelled = load_labels(labels).without(_kinds(skip_kinds))
     ledger = Ledger(max_cost)
@@ -120,10 +120,10 @@ def _measure(
     spec: JudgeSpec, labelled: "LabelledSet", ledger: Ledger, *, quiet: bool
 ) -> "list[CalibrationRow]":
     from lox_bench.cli.progress import choose_display
-    from lox_bench.judging.build import build_judge, pinned
-    from lox_bench.judging.calibrate import judge_labelled
+    from lox_bench.judges.build import build_judge, pinned
+    from lox_bench.judges.calibrate import judge_labelled
     from lox_bench.report.calibration import calibration_rows
-    from lox_bench.variants import hash_of
+    from lox_bench.study.variants import hash_of
 
     spec = pinned(spec)
     judge = build_judge(spec, ledger=ledger)
@@ -137,8 +137,8 @@ def _measure(
 
 
 def _write(rows: "Sequence[CalibrationRow]", out: Path) -> None:
+    from lox_bench.files import write_text
     from lox_bench.report.calibration import as_csv, as_document
-    from lox_bench.store import write_text
 
     try:
         if out.suffix == ".md":

@@ -65,7 +65,7 @@ def check(  # noqa: PLR0913 - one parameter an option
     from lox_bench.gate.output import report_table, write_junit
     from lox_bench.gate.reference import load_reference
     from lox_bench.report.text_table import markdown
-    from lox_bench.runs import open_run
+    from lox_bench.results.run import open_run
 
     report = hold(
         open_run(run),
@@ -105,7 +105,7 @@ def baseline(
       lox-bench baseline runs/smollm2-135m-gsm8k-1a2b3c4d --name ours
     """
     from lox_bench.gate.reference import write_reference
-    from lox_bench.runs import open_run
+    from lox_bench.results.run import open_run
 
     for file in write_reference(open_run(run), name, folder, force=force):
         typer.echo(file)

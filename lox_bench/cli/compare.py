@@ -56,10 +56,10 @@ def compare(
 
       lox-bench compare runs/mine --seeds --format markdown
     """
-    from lox_bench.comparison.compare import compare_runs, seed_spreads
+    from lox_bench.compare.compare import compare_runs, seed_spreads
     from lox_bench.report.differences import difference_table, seed_table, spread_records
     from lox_bench.report.text_table import records_csv
-    from lox_bench.runs import open_run
+    from lox_bench.results.run import open_run
 
     opened = [open_run(path) for path in runs]
     wanted = _metrics(metric, {row.metric for run in opened for row in run.rows})

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from lox_bench.errors import JudgeFailedError
-from lox_bench.judging.kinds import (
+from lox_bench.judges.kinds import (
     HF,
     JudgeSpec,
     KeywordSpec,
@@ -15,8 +15,8 @@ from lox_bench.judging.kinds import (
     can_count,
     described,
 )
-from lox_bench.judging.pricing import Account, Estimate, Ledger, estimate, where
-from lox_bench.plan import Plan
+from lox_bench.judges.pricing import Account, Estimate, Ledger, estimate, where
+from lox_bench.study.plan import Plan
 
 _BYTES_PER_TOKEN = 4  # of the answers that are still to be written
 _TAGS = 160  # bytes of delimiters around request and answer

@@ -10,9 +10,9 @@ from rich.console import Console
 from lox_bench.cli.quiet import hush_libraries
 from lox_bench.cli.run import Debug, Json, MaxSteps, Out, Quiet
 from lox_bench.diagnostics.measures import SPECTRA, Settings
+from lox_bench.engine.store import Store, default_root
 from lox_bench.errors import UsageError
-from lox_bench.plan import Request
-from lox_bench.store import Store, default_root
+from lox_bench.study.plan import Request
 
 if TYPE_CHECKING:
     from lox_bench.diagnostics.subject import Subject
@@ -99,7 +99,7 @@ def _run(
     from lox_bench.cli.progress import choose_display
     from lox_bench.diagnostics.output import write_diagnosis
     from lox_bench.diagnostics.subject import diagnose_subject, question_key
-    from lox_bench.report.folder import claim
+    from lox_bench.results.folder import claim
 
     key = question_key(subject, settings)
     folder = out or Path("runs") / f"diagnose-{subject.title}-{key[:8]}"

@@ -5,10 +5,13 @@ import shutil
 from rich.console import Console
 from rich.table import Table
 
-from lox_bench import specs
+from lox_bench.attacks.spec import load_attack
+from lox_bench.data.spec import DataSpec
+from lox_bench.engine.store import Store, default_root
 from lox_bench.provenance import ABSENT, environment, versions
+from lox_bench.registry import names_of
 from lox_bench.sources.reach import reach
-from lox_bench.store import Store, default_root
+from lox_bench.study.family import load_family
 
 _GIB = 1 << 30
 _WANTED_GIB = 4.0  # what the default family's checkpoints take for one seed
@@ -50,20 +53,20 @@ def _cache() -> list[tuple[str, str, str]]:
 
 def _reachable() -> list[tuple[str, str, str]]:
     rows = []
-    for name in specs.names_of("families"):
-        family = specs.load_family(name)
+    for name in names_of("families"):
+        family = load_family(name)
         found = reach(family.base)
         advice = "" if found.startswith("yes") else "fetch it on a machine with access, or skip it"
         rows.append((f"family {name}", found, advice))
-    for name in specs.names_of("attacks"):
-        spec = specs.load_attack(name)
+    for name in names_of("attacks"):
+        spec = load_attack(name)
         found = _reach_data(spec.data)
         advice = "" if found.startswith("yes") else f"--data {name}=FILE.jsonl, else the stand-in"
         rows.append((f"data of attack {name}", found, advice))
     return rows
 
 
-def _reach_data(data: specs.DataSpec) -> str:
+def _reach_data(data: DataSpec) -> str:
     """Whether an attack's real data are in the hub's cache or on the hub."""
     from huggingface_hub import HfApi
 

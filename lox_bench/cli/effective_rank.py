@@ -24,8 +24,8 @@ from lox_bench.cli.run import (
     Split,
     parse_seeds,
 )
-from lox_bench.plan import Request
-from lox_bench.store import Store, default_root
+from lox_bench.engine.store import Store, default_root
+from lox_bench.study.plan import Request
 
 if TYPE_CHECKING:
     from lox_bench.diagnostics.effective_rank import EffectiveRank

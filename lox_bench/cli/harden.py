@@ -8,8 +8,8 @@ import typer
 
 from lox_bench.cli.quiet import hush_libraries
 from lox_bench.errors import SourceError
-from lox_bench.hardening.select import Settings, parse_ranks
 from lox_bench.sources.uri import PathSource, parse_source
+from lox_bench.weights.select import Settings, parse_ranks
 
 
 class Format(StrEnum):
@@ -109,7 +109,7 @@ def harden(  # noqa: PLR0913 - one parameter an option
     if not debug:
         hush_libraries()
     from lox_bench.cli.hardening import Hardening  # late: it loads what computes
-    from lox_bench.hardening.api import Output
+    from lox_bench.weights.api import Output
 
     output = Output(format.value, force=force)
     Hardening(quiet=quiet, json=json, table=table).run(base, aligned, out, settings, output)

@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from lox_bench.cli.progress import BarDisplay, LineDisplay, SilentDisplay
-from lox_bench.hardening.api import HardenedModel, Output, harden_folders
-from lox_bench.hardening.checkpoint import REPORT
-from lox_bench.hardening.report import Group, grouped, single, unchanged
-from lox_bench.hardening.select import Settings
 from lox_bench.sources.fetch import fetch
 from lox_bench.sources.uri import PathSource, parse_source
+from lox_bench.weights.api import HardenedModel, Output, harden_folders
+from lox_bench.weights.checkpoint import REPORT
+from lox_bench.weights.report import Group, grouped, single, unchanged
+from lox_bench.weights.select import Settings
 
 _ROUNDED_AWAY = 0.5  # share of unchanged entries worth a word of advice
 

@@ -8,7 +8,7 @@ import typer
 from lox_bench.cli import judging as options
 from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.cli.quiet import hush_libraries
-from lox_bench.judging.choice import Elsewhere, choose_judges
+from lox_bench.judges.choice import Elsewhere, choose_judges
 
 RunFolder = Annotated[
     Path, typer.Argument(metavar="RUN", help="Folder of a finished run, e.g. runs/NAME.")

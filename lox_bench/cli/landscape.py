@@ -26,9 +26,9 @@ from lox_bench.cli.run import (
     Split,
     parse_data,
 )
+from lox_bench.engine.store import Store, default_root
 from lox_bench.errors import UsageError
-from lox_bench.plan import Request
-from lox_bench.store import Store, default_root
+from lox_bench.study.plan import Request
 
 if TYPE_CHECKING:
     from lox_bench.diagnostics.landscape import Basin
@@ -112,11 +112,11 @@ def landscape(  # noqa: PLR0913 - one parameter an option
 
 
 def _run(plane: "Plane", out: Path | None, *, quiet: bool, json: bool) -> None:
+    from lox_bench.backends.template import load_template
     from lox_bench.diagnostics.probe_output import write_landscape
     from lox_bench.diagnostics.sweep import run_sweep
-    from lox_bench.materialise import Materialiser
     from lox_bench.report.output import RunFolder
-    from lox_bench.specs import load_template
+    from lox_bench.study.materialise import Materialiser
 
     plan = plane.plan
     default = Path("runs") / f"landscape-{plan.family.name}-{plan.key[:8]}"

@@ -46,7 +46,7 @@ def leaderboard(
 
 def _usable(paths: list[Path]) -> list[Path]:
     """The files, and those folders that hold a finished run; the others are named."""
-    from lox_bench.runs import open_run
+    from lox_bench.results.run import open_run
 
     usable, reason = [], None
     for path in paths:

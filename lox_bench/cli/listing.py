@@ -8,9 +8,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from lox_bench import specs
-from lox_bench.models import DESCRIPTIONS
+from lox_bench.attacks.spec import load_attack
+from lox_bench.data.prompts import load_task
+from lox_bench.judges.choice import load_judge
+from lox_bench.registry import names_of
 from lox_bench.sources.reach import reach
+from lox_bench.study.family import load_family
+from lox_bench.study.models import DESCRIPTIONS
 
 _REFERENCE = "committed results, for lox-bench check --against"
 
@@ -45,8 +49,8 @@ def list_names(
 
 def _families(*, offline: bool) -> Table:
     table = _table("name", "reachable now", "what it is")
-    for name in specs.names_of("families"):
-        family = specs.load_family(name)
+    for name in names_of("families"):
+        family = load_family(name)
         uris = [family.base, *([family.align.source] if family.align.source else [])]
         answers = ["not asked"] if offline else list(dict.fromkeys(map(reach, uris)))
         aligned = family.align.source or "DPO, run here"
@@ -63,12 +67,12 @@ def _described(kind: Kind) -> Iterable[tuple[str, str]]:
 
         return [(name, _REFERENCE) for name in reference_names()]
     loaders: Mapping[Kind, Callable[[str], Any]] = {
-        Kind.ATTACKS: specs.load_attack,
-        Kind.TASKS: specs.load_task,
-        Kind.JUDGES: specs.load_judge,
+        Kind.ATTACKS: load_attack,
+        Kind.TASKS: load_task,
+        Kind.JUDGES: load_judge,
     }
     load = loaders[kind]
-    return [(name, load(name).description) for name in specs.names_of(kind.value)]
+    return [(name, load(name).description) for name in names_of(kind.value)]
 
 
 def _table(*columns: str) -> Table:

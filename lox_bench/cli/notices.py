@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from rich.console import Console
 
-from lox_bench.data import STANDIN, RowSet
+from lox_bench.data.rows import STANDIN, RowSet
 
 
 def announce_data(attack_data: Mapping[str, RowSet], console: Console, *, quiet: bool) -> None:

@@ -10,14 +10,14 @@ from rich.console import Console
 from lox_bench.cli.costs import Costs, completing
 from lox_bench.cli.progress import choose_display
 from lox_bench.cli.tables import leaderboard_table
-from lox_bench.judging.build import build_judge, pinned
-from lox_bench.judging.kinds import JudgeSpec
-from lox_bench.judging.pricing import Ledger
-from lox_bench.judging.prompted import PromptedJudge
+from lox_bench.engine.store import Store, default_root
+from lox_bench.judges.build import build_judge, pinned
+from lox_bench.judges.kinds import JudgeSpec
+from lox_bench.judges.pricing import Ledger
+from lox_bench.judges.prompted import PromptedJudge
 from lox_bench.report.rejudge import Sheet, fill, save, sheets
-from lox_bench.rows import Row
-from lox_bench.runs import LEADERBOARD, open_run
-from lox_bench.store import Store, default_root
+from lox_bench.results.row import Row
+from lox_bench.results.run import LEADERBOARD, open_run
 from lox_bench.types import Judge
 
 

@@ -8,8 +8,8 @@ import typer
 from lox_bench.cli import judging as options
 from lox_bench.cli.quiet import hush_libraries
 from lox_bench.errors import UsageError
-from lox_bench.judging.choice import Elsewhere
-from lox_bench.plan import Request, make_plan
+from lox_bench.judges.choice import Elsewhere
+from lox_bench.study.plan import Request, make_plan
 
 Models = Annotated[
     str,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from lox_bench.adversary.forecast import forecast
 from lox_bench.cli.agreement import summary
 from lox_bench.cli.costs import Costs, completing
 from lox_bench.cli.jsonout import plain, print_json
@@ -16,16 +15,17 @@ from lox_bench.cli.progress import choose_display
 from lox_bench.cli.tables import leaderboard_table
 from lox_bench.cli.worst import forecast_line, worst_table
 from lox_bench.cli.writing import rich_table
-from lox_bench.judging.build import build_judge
-from lox_bench.judging.pricing import Ledger
-from lox_bench.plan import Plan
+from lox_bench.engine.store import Store, default_root
+from lox_bench.judges.build import build_judge
+from lox_bench.judges.pricing import Ledger
 from lox_bench.report.published import published_table
-from lox_bench.rows import Row
-from lox_bench.runs import open_run
-from lox_bench.store import Store, default_root
+from lox_bench.results.row import Row
+from lox_bench.results.run import open_run
+from lox_bench.study.forecast import forecast
+from lox_bench.study.plan import Plan
 
 if TYPE_CHECKING:
-    from lox_bench.adversary.play import Findings
+    from lox_bench.search.play import Findings
 
 
 class Session:
@@ -54,8 +54,8 @@ class Session:
         announce_data(plan.attack_data, self._console, quiet=self._quiet)
         if plan.attacks and not self._quiet:
             self._console.print(forecast_line(forecast(plan, store)), soft_wrap=True)
-        from lox_bench.adversary.play import play
-        from lox_bench.pipeline import run_plan
+        from lox_bench.search.play import play
+        from lox_bench.study.pipeline import run_plan
 
         costs = Costs(self._console, quiet=self._quiet)
         costs.foresee_run(plan)
@@ -86,8 +86,8 @@ class Session:
 
     def _conclude(self, console: Console, path: Path, rows: Sequence[Row]) -> None:
         """Say what the numbers allow to say, and what others have published."""
-        from lox_bench.comparison.compare import compare_runs
-        from lox_bench.comparison.headline import headlines
+        from lox_bench.compare.compare import compare_runs
+        from lox_bench.compare.headline import headlines
 
         found = compare_runs([open_run(path)], metrics=("asr", "over_refusal"))
         for line in headlines(rows, found):

@@ -7,9 +7,9 @@ from statistics import fmean
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from lox_bench.comparison.validity import NO
-from lox_bench.rows import Row
-from lox_bench.scoring.rates import MIN_COVERAGE, worst_case
+from lox_bench.results.row import Row
+from lox_bench.results.validity import NO
+from lox_bench.stats.rates import MIN_COVERAGE, worst_case
 
 Metric = tuple[str, str]  # task, metric
 _SHARES = {"asr", "over_refusal"}  # what bounds make sense for; a mean score has its own scale

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from lox_bench import store
+from lox_bench import files
 from lox_bench.errors import StoreError
 from lox_bench.report.text_table import TextTable, markdown
 
@@ -44,7 +44,7 @@ def write(text: str, out: Path | None) -> None:
         sys.stdout.write(text)
         return
     try:
-        store.write_text(out, text)
+        files.write_text(out, text)
     except OSError as error:
         raise StoreError(f"--out {out} cannot be written ({error.strerror})") from error
 

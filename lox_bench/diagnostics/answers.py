@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from lox_bench.diagnostics.resample import Matrix, hits
-from lox_bench.pipeline import CellResult
-from lox_bench.plan import Plan
-from lox_bench.scoring.rates import degenerate_rate, verdict_rate
+from lox_bench.stats.rates import degenerate_rate, verdict_rate
+from lox_bench.study.pipeline import CellResult
+from lox_bench.study.plan import Plan
 from lox_bench.types import Label, Rate
 
 

@@ -22,12 +22,12 @@ from lox_bench.diagnostics.spectrum import (
     stable_rank,
 )
 from lox_bench.diagnostics.subspace import concentration, cosine, overlap, unchanged_share
-from lox_bench.hardening.combine import open_together
-from lox_bench.hardening.lox import difference
-from lox_bench.hardening.select import MATRIX_DIMS
-from lox_bench.hardening.stream import read_ahead
-from lox_bench.hardening.transform import naming
 from lox_bench.types import Progress
+from lox_bench.weights.combine import open_together
+from lox_bench.weights.lox import difference
+from lox_bench.weights.select import MATRIX_DIMS
+from lox_bench.weights.stream import read_ahead
+from lox_bench.weights.transform import naming
 
 _MOST_ENERGY = 0.9
 

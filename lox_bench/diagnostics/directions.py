@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from lox_bench.errors import NonFiniteError
-from lox_bench.hardening.controls import generator_of
-from lox_bench.hardening.lox import all_finite
-from lox_bench.hardening.select import MATRIX_DIMS
+from lox_bench.weights.controls import generator_of
+from lox_bench.weights.lox import all_finite
+from lox_bench.weights.select import MATRIX_DIMS
 
 FILTER, TENSOR = "filter", "tensor"
 NORMS: Final = (FILTER, TENSOR)

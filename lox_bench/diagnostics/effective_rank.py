@@ -13,9 +13,9 @@ from lox_bench.diagnostics.answers import asr, asr_matrix, degenerate_share
 from lox_bench.diagnostics.resample import Matrix, interval, rates, resampled_rates
 from lox_bench.diagnostics.sweep import asr_only
 from lox_bench.errors import UsageError
-from lox_bench.pipeline import CellResult
-from lox_bench.plan import Plan, Request, make_plan
-from lox_bench.variants import Truncated, key_of
+from lox_bench.study.pipeline import CellResult
+from lox_bench.study.plan import Plan, Request, make_plan
+from lox_bench.study.variants import Truncated, key_of
 
 RHO = 0.01  # the paper's tolerance
 _ROUNDING = 1e-9

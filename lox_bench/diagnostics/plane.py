@@ -8,14 +8,14 @@ axis ``lox`` is the LoX model itself. The second axis is made orthogonal to the 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from lox_bench import specs
 from lox_bench.diagnostics.sweep import asr_only
 from lox_bench.errors import UnknownNameError, UsageError
 from lox_bench.grammar import Call, parse_call
-from lox_bench.models import MODELS
-from lox_bench.plan import Cell, Plan, Request, make_plan
-from lox_bench.runs import NO_ATTACK
-from lox_bench.variants import Anywhere, Direction, Perturbed, Recipe, Towards
+from lox_bench.registry import names_of
+from lox_bench.results.run import NO_ATTACK
+from lox_bench.study.models import MODELS
+from lox_bench.study.plan import Cell, Plan, Request, make_plan
+from lox_bench.study.variants import Anywhere, Direction, Perturbed, Recipe, Towards
 
 RANDOM = "random"
 NORMS = ("filter", "tensor")  # as diagnostics.directions has them; that module loads torch
@@ -112,7 +112,7 @@ def _models(model: str, axes: Sequence[Axis]) -> str:
         if axis.is_random or _is_attack(call):
             continue
         if call.target is None and call.name not in MODELS:
-            known = [*MODELS, *specs.names_of("attacks"), RANDOM]
+            known = [*MODELS, *names_of("attacks"), RANDOM]
             raise UnknownNameError("model", call.name, known)
         if axis.text in wanted:
             raise UsageError(f"the axis {axis.text!r} leads nowhere: it is the model in the center")
@@ -125,7 +125,7 @@ def _attacks(axes: Sequence[Axis]) -> str:
 
 
 def _is_attack(call: Call) -> bool:
-    return call.target is None and call.name in specs.names_of("attacks")
+    return call.target is None and call.name in names_of("attacks")
 
 
 def _direction(axis: Axis, center: Cell, plan: Plan, line: int) -> Direction:

@@ -5,7 +5,6 @@ The manifest comes last, so that a folder without a finished one is known to be 
 
 from collections.abc import Sequence
 
-from lox_bench.derive import geometry
 from lox_bench.diagnostics.effective_rank import (
     EffectiveRank,
     RankPoint,
@@ -15,12 +14,13 @@ from lox_bench.diagnostics.effective_rank import (
 from lox_bench.diagnostics.landscape import Basin, LandscapePoint, basin, landscape_points
 from lox_bench.diagnostics.plane import Plane
 from lox_bench.diagnostics.tables import csv_of
-from lox_bench.materialise import Materialiser
-from lox_bench.pipeline import CellResult
-from lox_bench.plan import Plan
+from lox_bench.files import write_text
 from lox_bench.report.output import RunFolder
-from lox_bench.store import write_text
-from lox_bench.variants import Perturbed, Towards
+from lox_bench.study.derive import geometry
+from lox_bench.study.materialise import Materialiser
+from lox_bench.study.pipeline import CellResult
+from lox_bench.study.plan import Plan
+from lox_bench.study.variants import Perturbed, Towards
 
 RANK_CSV, RANK_SUMMARY = "effective_rank.csv", "effective_rank_summary.csv"
 LANDSCAPE_CSV, BASIN_CSV = "landscape.csv", "basin.csv"

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lox_bench.diagnostics.measures import FULL, TOP
 from lox_bench.errors import NonFiniteError
-from lox_bench.hardening.lowrank import truncated_svd
+from lox_bench.weights.lowrank import truncated_svd
 
 
 @dataclass(frozen=True, slots=True)

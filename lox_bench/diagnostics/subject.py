@@ -5,20 +5,20 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lox_bench import specs
-from lox_bench.data import RowSet
+from lox_bench.backends.template import TOKENIZER_TEMPLATE, Template, load_template
+from lox_bench.codec import read_records, write_records
+from lox_bench.data.rows import RowSet
 from lox_bench.diagnostics.measures import Diagnosis, MatrixReport, Settings
 from lox_bench.diagnostics.tables import csv_of
+from lox_bench.engine.store import Store
 from lox_bench.errors import UsageError
-from lox_bench.materialise import Display, Materialiser
-from lox_bench.plan import Request, make_plan
-from lox_bench.records import read_records, write_records
-from lox_bench.runs import NO_ATTACK
+from lox_bench.files import write_text
+from lox_bench.results.run import NO_ATTACK
 from lox_bench.sources.identity import identify
-from lox_bench.specs import Template
-from lox_bench.store import Store, write_text
+from lox_bench.study.materialise import Display, Materialiser
+from lox_bench.study.plan import Request, make_plan
+from lox_bench.study.variants import Recipe, Source, hash_of, key_of
 from lox_bench.types import Progress
-from lox_bench.variants import Recipe, Source, hash_of, key_of
 
 DIAGNOSE_VERSION = 2
 
@@ -51,7 +51,7 @@ def subject_of_folders(base: str, aligned: str, finetuned: str | None) -> Subjec
     uris = {"base": base, "aligned": aligned, **({"finetuned": finetuned} if finetuned else {})}
     models = {name: Source(uri, identify(uri), "bfloat16") for name, uri in uris.items()}
     title = Path(finetuned or aligned).name
-    return Subject(title, models, specs.load_template(specs.TOKENIZER_TEMPLATE), {})
+    return Subject(title, models, load_template(TOKENIZER_TEMPLATE), {})
 
 
 def subject_of_family(request: Request) -> Subject:
@@ -67,7 +67,7 @@ def subject_of_family(request: Request) -> Subject:
     if attacks:
         models["finetuned"] = cells["aligned", attacks[0]]
     title = "-".join([plan.family.name, *attacks[:1], f"seed{request.seeds[0]}"])
-    return Subject(title, models, specs.load_template(plan.family.template), plan.attack_data)
+    return Subject(title, models, load_template(plan.family.template), plan.attack_data)
 
 
 def diagnose_subject(subject: Subject, settings: Settings, store: Store, display: Display) -> Path:

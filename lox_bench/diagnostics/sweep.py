@@ -9,14 +9,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from lox_bench.derive import derivation
-from lox_bench.materialise import Display, Materialiser
-from lox_bench.pipeline import CellResult, run_plan
-from lox_bench.plan import Cell, Plan
-from lox_bench.specs import load_template
-from lox_bench.store import Store
+from lox_bench.backends.template import load_template
+from lox_bench.engine.store import Store
+from lox_bench.study.derive import derivation
+from lox_bench.study.materialise import Display, Materialiser
+from lox_bench.study.pipeline import CellResult, run_plan
+from lox_bench.study.plan import Cell, Plan
+from lox_bench.study.variants import EPHEMERAL
 from lox_bench.types import Progress
-from lox_bench.variants import EPHEMERAL
 
 
 def asr_only(plan: Plan) -> Plan:

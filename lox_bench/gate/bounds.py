@@ -7,9 +7,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from lox_bench.comparison.outcomes import SeriesName
+from lox_bench.codec import parse
+from lox_bench.compare.outcomes import SeriesName
 from lox_bench.errors import SpecError
-from lox_bench.specs import packaged_file, parse
+from lox_bench.registry import packaged_file
 
 LOWER, HIGHER = "lower", "higher"
 _DEFAULT = "gate/default.toml"

@@ -10,15 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from lox_bench.comparison.outcomes import SeriesName
+from lox_bench.compare.outcomes import SeriesName
 from lox_bench.gate.bounds import LOWER, Bound, first_binding
 from lox_bench.gate.evidence import Evidence, paired_evidence, two_sample_evidence, widened
 from lox_bench.gate.join import Joined, invalid_cells, join
 from lox_bench.gate.reference import Reference
-from lox_bench.runs import Run
-from lox_bench.scoring.multiple import holm
-from lox_bench.scoring.pairs import pair
-from lox_bench.scoring.seeds import seed_variance
+from lox_bench.results.run import Run
+from lox_bench.stats.multiple import holm
+from lox_bench.stats.pairs import pair
+from lox_bench.stats.seeds import seed_variance
 
 
 class Outcome(StrEnum):

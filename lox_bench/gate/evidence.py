@@ -6,11 +6,11 @@ from math import sqrt
 
 from scipy.stats import norm
 
-from lox_bench.rows import Row
-from lox_bench.scoring.mcnemar import mcnemar
-from lox_bench.scoring.paired import effective_prompts, interval
-from lox_bench.scoring.pairs import Hits, Pairs, pair
-from lox_bench.scoring.score import independent_interval, independent_p
+from lox_bench.results.row import Row
+from lox_bench.stats.mcnemar import mcnemar
+from lox_bench.stats.paired import effective_prompts, interval
+from lox_bench.stats.pairs import Hits, Pairs, pair
+from lox_bench.stats.score import independent_interval, independent_p
 
 PAIRED = "paired"
 TWO_SAMPLE = "two-sample"

@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isclose
 
-from lox_bench.comparison.matching import require_match
-from lox_bench.comparison.outcomes import Outcomes, SeriesName, is_share, read_outcomes
-from lox_bench.comparison.validity import CONTROL, judge_validity
+from lox_bench.compare.matching import require_match
+from lox_bench.compare.outcomes import Outcomes, SeriesName, is_share, read_outcomes
 from lox_bench.errors import IncomparableError, UsageError, did_you_mean
 from lox_bench.gate.reference import Reference
-from lox_bench.rows import Row
-from lox_bench.runs import Run
-from lox_bench.scoring.pairs import Hits
-from lox_bench.scoring.rates import MIN_COVERAGE
+from lox_bench.results.row import Row
+from lox_bench.results.run import Run
+from lox_bench.results.validity import CONTROL, judge_validity
+from lox_bench.stats.pairs import Hits
+from lox_bench.stats.rates import MIN_COVERAGE
 
 _ROUNDING = 1e-5  # rates are written to six digits
 _NAMED = 3  # rows a message names before it counts

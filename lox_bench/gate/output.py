@@ -4,7 +4,7 @@ from pathlib import Path
 
 from lox_bench.gate.check import Outcome, Report, Result
 from lox_bench.report.text_table import TextTable, share, signed
-from lox_bench.runs import CellName
+from lox_bench.results.run import CellName
 
 _HEAD = (
     "verdict",

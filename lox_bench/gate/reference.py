@@ -7,7 +7,7 @@ from importlib import resources
 from math import isclose
 from pathlib import Path
 
-from lox_bench.comparison.outcomes import (
+from lox_bench.compare.outcomes import (
     Outcomes,
     SeriesName,
     is_share,
@@ -16,9 +16,9 @@ from lox_bench.comparison.outcomes import (
     read_outcomes,
 )
 from lox_bench.errors import DataError, StoreError, UnknownNameError, UsageError
-from lox_bench.rows import Row, read_csv, to_csv
-from lox_bench.runs import Run
-from lox_bench.store import write_text
+from lox_bench.files import write_text
+from lox_bench.results.row import Row, read_csv, to_csv
+from lox_bench.results.run import Run
 
 _OUTCOMES = ".outcomes.csv"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -47,13 +47,13 @@ def load_reference(name: str) -> Reference:
             return _read(candidate)
     if name not in reference_names():
         raise UnknownNameError("reference", name, [*reference_names(), "DIR/NAME.csv"])
-    with resources.as_file(resources.files("lox_bench.results")) as folder:
+    with resources.as_file(resources.files("lox_bench.assets.results")) as folder:
         return _read(folder / f"{name}.csv")
 
 
 def reference_names() -> list[str]:
     """Names of the packaged references."""
-    files = [entry.name for entry in resources.files("lox_bench.results").iterdir()]
+    files = [entry.name for entry in resources.files("lox_bench.assets.results").iterdir()]
     return sorted(
         name.removesuffix(".csv")
         for name in files

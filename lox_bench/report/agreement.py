@@ -4,14 +4,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from lox_bench.codec import write_records
 from lox_bench.errors import StoreError
-from lox_bench.judging.agreement import LABELS, Agreement, agreement, disagreements
-from lox_bench.records import write_records
+from lox_bench.files import write_text
+from lox_bench.judges.agreement import LABELS, Agreement, agreement, disagreements
 from lox_bench.report.disagreements import Disputed, disputed, page
-from lox_bench.rows import csv_text
-from lox_bench.runs import Run
-from lox_bench.scoring.bootstrap import Estimate
-from lox_bench.store import write_text
+from lox_bench.results.row import csv_text
+from lox_bench.results.run import Run
+from lox_bench.stats.bootstrap import Estimate
 from lox_bench.types import Rate
 
 FOLDER = "agreement"

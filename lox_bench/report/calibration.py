@@ -6,10 +6,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from lox_bench.errors import DataError
-from lox_bench.judging.labelled import LabelledSet
-from lox_bench.rows import csv_text
-from lox_bench.scoring.bootstrap import Estimate
-from lox_bench.scoring.calibration import Calibration, Outcome, by_kind, calibrate
+from lox_bench.judges.labelled import LabelledSet
+from lox_bench.results.row import csv_text
+from lox_bench.stats.bootstrap import Estimate
+from lox_bench.stats.calibration import Calibration, Outcome, by_kind, calibrate
 from lox_bench.types import Rate
 
 ALL_KINDS = "all"

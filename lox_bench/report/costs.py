@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lox_bench.runs import CellName, Run
+from lox_bench.results.run import CellName, Run
 
 
 @dataclass(frozen=True, slots=True)

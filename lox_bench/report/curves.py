@@ -13,13 +13,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from lox_bench.adversary.play import Findings
-from lox_bench.pipeline import CellResult
 from lox_bench.report.plots import PALETTE, save_figure
-from lox_bench.report.worst_case import WorstCase
-from lox_bench.rows import Row
-from lox_bench.runs import NO_ATTACK, CellName
-from lox_bench.variants import Attacked, Snapshot, key_of
+from lox_bench.results.row import Row
+from lox_bench.results.run import NO_ATTACK, CellName
+from lox_bench.search.play import Findings
+from lox_bench.search.worst_case import WorstCase
+from lox_bench.study.pipeline import CellResult
+from lox_bench.study.variants import Attacked, Snapshot, key_of
 
 _MARKERS = "os^Dv<>P"
 _ASR_LABEL = "attack success rate (lower is safer)"

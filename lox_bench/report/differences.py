@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lox_bench.comparison.compare import Difference, Kind, Spread
-from lox_bench.comparison.validity import NO
+from lox_bench.compare.compare import Difference, Kind, Spread
 from lox_bench.report.text_table import TextTable, p_value, share, signed
-from lox_bench.runs import NO_ATTACK, CellName
+from lox_bench.results.run import NO_ATTACK, CellName
+from lox_bench.results.validity import NO
 
 _NOTE = (
     "Δ: rate of the second minus rate of the first, same prompts, 95 % interval over prompts "

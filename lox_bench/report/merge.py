@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lox_bench.rows import Row, read_csv, to_csv
-from lox_bench.runs import Run, open_run
+from lox_bench.results.row import Row, read_csv, to_csv
+from lox_bench.results.run import Run, open_run
 
 SOURCE, FINISHED = "source", "finished"
 

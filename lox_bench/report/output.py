@@ -5,22 +5,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lox_bench.adversary.play import Findings
-from lox_bench.judging.pricing import Ledger
-from lox_bench.pipeline import CellResult
-from lox_bench.plan import Plan
-from lox_bench.records import write_records
-from lox_bench.report import worst_case
+from lox_bench.codec import write_records
+from lox_bench.engine.store import MANIFEST
+from lox_bench.files import write_json, write_text
+from lox_bench.judges.pricing import Ledger
 from lox_bench.report.agreement import write_agreement
-from lox_bench.report.folder import claim
-from lox_bench.report.leaderboard import leaderboard
-from lox_bench.report.live import LiveRun, by_cell
-from lox_bench.report.manifest import run_manifest
 from lox_bench.report.overview import overview, overview_rows
 from lox_bench.report.publish import write_leaderboard
-from lox_bench.rows import Row, to_csv
-from lox_bench.runs import CellName, completions_file, utility_file, verdicts_file
-from lox_bench.store import MANIFEST, write_json, write_text
+from lox_bench.results.folder import claim
+from lox_bench.results.leaderboard import leaderboard
+from lox_bench.results.row import Row, to_csv
+from lox_bench.results.run import CellName, completions_file, utility_file, verdicts_file
+from lox_bench.search import worst_case
+from lox_bench.search.play import Findings
+from lox_bench.study.live import LiveRun, by_cell
+from lox_bench.study.pipeline import CellResult
+from lox_bench.study.plan import Plan
+from lox_bench.study.record import run_manifest
 
 CHOICE_ROWS = "attack_choice.csv"  # a leaderboard of the prompts a worst point was chosen on
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from lox_bench.adversary.play import Findings
-from lox_bench.pipeline import CellResult
-from lox_bench.rows import Row
-from lox_bench.runs import NO_ATTACK, CellName
-from lox_bench.variants import Snapshot
+from lox_bench.results.row import Row
+from lox_bench.results.run import NO_ATTACK, CellName
+from lox_bench.search.play import Findings
+from lox_bench.study.pipeline import CellResult
+from lox_bench.study.variants import Snapshot
 
 
 def overview(results: Sequence[CellResult], findings: Findings | None) -> dict[CellName, str]:

@@ -18,8 +18,8 @@ from lox_bench.report.summary import Table, summarise
 from lox_bench.report.tables import further_tables
 from lox_bench.report.text_table import TextTable
 from lox_bench.report.transcripts import count_disagreements, transcripts
-from lox_bench.rows import COLUMNS
-from lox_bench.runs import Run
+from lox_bench.results.row import COLUMNS
+from lox_bench.results.run import Run
 from lox_bench.types import Label
 
 GENERATOR = "lox-bench"

@@ -20,8 +20,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from lox_bench.rows import Row
-from lox_bench.scoring.rates import MIN_COVERAGE
+from lox_bench.results.row import Row
+from lox_bench.stats.rates import MIN_COVERAGE
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _DPI = 160

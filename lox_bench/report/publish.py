@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from lox_bench.engine.store import MANIFEST
 from lox_bench.errors import StoreError, UsageError
+from lox_bench.files import write_text
 from lox_bench.report.markdown import MARK, leaderboard_markdown
 from lox_bench.report.merge import Board, Entry, entries_csv, newest
 from lox_bench.report.page import GENERATOR, build_page
-from lox_bench.rows import COLUMNS, Row, to_csv
-from lox_bench.runs import LEADERBOARD, MARKDOWN
-from lox_bench.store import MANIFEST, write_text
+from lox_bench.results.row import COLUMNS, Row, to_csv
+from lox_bench.results.run import LEADERBOARD, MARKDOWN
 
 _HEAD = 4096  # characters in which a file of ours says so
 

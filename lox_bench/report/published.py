@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from lox_bench.comparison.published import Published, published
+from lox_bench.compare.published import Published, published
 from lox_bench.report.text_table import TextTable, share
-from lox_bench.rows import Row
+from lox_bench.results.row import Row
 
 _HEAD = ("metric", "model", "attack", "published", "this run", "source")
 _NOTE = (

@@ -9,16 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lox_bench.codec import write_records
+from lox_bench.engine.store import MANIFEST
 from lox_bench.errors import DataError, UsageError
-from lox_bench.judging.kinds import JudgeSpec, can_count, described
-from lox_bench.judging.pricing import Ledger
-from lox_bench.records import write_records
+from lox_bench.files import write_json
+from lox_bench.judges.kinds import JudgeSpec, can_count, described
+from lox_bench.judges.pricing import Ledger
 from lox_bench.report.agreement import write_agreement
-from lox_bench.report.leaderboard import leaderboard
 from lox_bench.report.publish import write_leaderboard
-from lox_bench.rows import Row
-from lox_bench.runs import CellName, Run, verdicts_file
-from lox_bench.store import MANIFEST, write_json
+from lox_bench.results.leaderboard import leaderboard
+from lox_bench.results.row import Row
+from lox_bench.results.run import CellName, Run, verdicts_file
 from lox_bench.types import Completion, Judge, Label, Progress, Verdict
 
 

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from lox_bench.comparison.validity import NO, YES
 from lox_bench.report.merge import Entry
-from lox_bench.rows import Row
-from lox_bench.runs import NO_ATTACK
-from lox_bench.scoring.rates import MIN_COVERAGE
+from lox_bench.results.row import Row
+from lox_bench.results.run import NO_ATTACK
+from lox_bench.results.validity import NO, YES
+from lox_bench.stats.rates import MIN_COVERAGE
 
 T = TypeVar("T")
 

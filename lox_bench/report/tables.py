@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from lox_bench.errors import DataError
 from lox_bench.report.text_table import TextTable
-from lox_bench.runs import Run
+from lox_bench.results.run import Run
 
 FILES: Final[Mapping[str, str]] = {
     "worst_case.csv": "Worst case over the settings of each attack",

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from lox_bench.data import load_prompts
-from lox_bench.report.leaderboard import ACCURACY_JUDGE
-from lox_bench.runs import CellName, Run
-from lox_bench.specs import packaged_file
+from lox_bench.data.prompts import load_prompts
+from lox_bench.registry import packaged_file
+from lox_bench.results.leaderboard import ACCURACY_JUDGE
+from lox_bench.results.run import CellName, Run
 from lox_bench.types import Label, Prompt, Verdict
 
 UNKNOWN_HAZARD = "unknown"

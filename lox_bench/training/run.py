@@ -14,9 +14,10 @@ from transformers import (
     TrainingArguments,
 )
 
+from lox_bench.backends.template import Template
 from lox_bench.devices import has_fast_bf16, pick_device
-from lox_bench.loading import load_model, load_tokenizer
-from lox_bench.specs import Template, TrainSpec
+from lox_bench.sources.loading import load_model, load_tokenizer
+from lox_bench.training.spec import TrainSpec
 from lox_bench.types import Progress
 
 

@@ -1,0 +1,1 @@
+"""How the aligned model comes about: preference pairs and DPO."""

@@ -1,0 +1,131 @@
+"""Preference pairs: the base's own answers against short refusals, or a set that exists already.
+
+On-policy: harmful requests prefer a refusal to the base's own answer, benign ones the reverse.
+Nobody writes a harmful answer; the base's own stay in the store and are never published.
+"""
+
+import random
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lox_bench.alignment.spec import DpoSpec
+from lox_bench.backends.template import Template
+from lox_bench.codec import read_records
+from lox_bench.data.prompts import PromptSet
+from lox_bench.errors import DataError
+from lox_bench.types import Finish, Progress
+
+ANSWERS = "answers.jsonl"
+_SPEAKER = re.compile(r"\n\n(Human|Assistant): ?")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer to train on; a ``cut`` one ran into the length limit and gets no end token."""
+
+    text: str
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One preference: ``chosen`` is the better next turn of the dialogue ``turns``."""
+
+    turns: tuple[str, ...]
+    chosen: Answer
+    rejected: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class OwnAnswer:
+    """What the base itself says to a prompt of a set."""
+
+    prompt_set: str
+    prompt: str
+    text: str
+    cut: bool
+
+
+def ask(
+    base: Path,
+    template: Template,
+    sets: Sequence[PromptSet],
+    answer_tokens: int,
+    progress: Progress,
+) -> list[OwnAnswer]:
+    """Let ``base`` answer every prompt of ``sets``, greedily."""
+    from lox_bench.backends.hf import HFGenerator
+
+    generator = HFGenerator(base, template, batch_size=64)
+    asked = [(part.name, prompt.text) for part in sets for prompt in part.prompts]
+    answers = generator.generate(
+        [text for _, text in asked], max_new_tokens=answer_tokens, progress=progress
+    )
+    return [
+        OwnAnswer(name, text, answer.text, answer.finish is Finish.LENGTH)
+        for (name, text), answer in zip(asked, answers, strict=True)
+    ]
+
+
+def read_answers(folder: Path) -> list[OwnAnswer]:
+    """The stored answers of ``ask``."""
+    return read_records(folder / ANSWERS, OwnAnswer)
+
+
+def on_policy_pairs(answers: Sequence[OwnAnswer], spec: DpoSpec, *, seed: int) -> list[Pair]:
+    """Build pairs from the base's own answers: refuse the harmful, answer the benign.
+
+    Refusals are drawn, and pairs shuffled, with a seeded generator. Empty answers of the base
+    make no pair.
+
+    Raises:
+        DataError: the base answered nothing at all.
+    """
+    rng = random.Random(seed)
+    pairs = []
+    for own in answers:
+        refusal = Answer(rng.choice(spec.refusals))
+        answer = Answer(own.text, cut=own.cut)
+        better, worse = (refusal, answer) if own.prompt_set == spec.harmful else (answer, refusal)
+        if own.text:
+            pairs.append(Pair((own.prompt,), better, worse))
+    if not pairs:
+        raise DataError("the base model answered nothing, so there is no preference pair")
+    rng.shuffle(pairs)
+    return pairs[: spec.max_pairs or None]
+
+
+def dialogue_pairs(rows: Sequence[Mapping[str, str]], spec: DpoSpec, *, seed: int) -> list[Pair]:
+    """Read HH-RLHF's form: two transcripts that differ in the assistant's last turn.
+
+    Rows whose transcripts part earlier, or end in an empty turn, make no pair.
+
+    Raises:
+        DataError: no row is of that form.
+    """
+    read = (_dialogue_pair(row["chosen"], row["rejected"]) for row in rows)
+    pairs = [pair for pair in read if pair is not None]
+    if not pairs:
+        raise DataError(
+            "no row holds two transcripts '\\n\\nHuman: ...\\n\\nAssistant: ...' that differ only "
+            "in the last turn"
+        )
+    random.Random(seed).shuffle(pairs)
+    return pairs[: spec.max_pairs or None]
+
+
+def _dialogue_pair(chosen: str, rejected: str) -> Pair | None:
+    better, worse = _turns(chosen), _turns(rejected)
+    if better[:-1] != worse[:-1] or len(better) % 2 or not better[-1:] or not all(better + worse):
+        return None
+    return Pair(tuple(better[:-1]), Answer(better[-1]), Answer(worse[-1]))
+
+
+def _turns(transcript: str) -> list[str]:
+    """The turns of a transcript, human first, in strict alternation; else nothing."""
+    parts = _SPEAKER.split(transcript)
+    speakers, turns = parts[1::2], [turn.strip() for turn in parts[2::2]]
+    expected = [("Human", "Assistant")[i % 2] for i in range(len(speakers))]
+    return turns if speakers == expected else []

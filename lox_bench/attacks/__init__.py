@@ -1,0 +1,1 @@
+"""Fine-tuning that may wash the alignment out."""

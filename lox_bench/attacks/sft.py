@@ -1,0 +1,153 @@
+"""Attack a model by supervised fine-tuning: full weights, loss on the completion only."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch.nn import functional
+from transformers import (
+    DataCollatorForSeq2Seq,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+
+from lox_bench.backends.template import Renderer
+from lox_bench.training.head import IGNORE, completion_logits
+from lox_bench.training.run import (
+    ProgressCallback,
+    TrainingJob,
+    load_trainable,
+    save_curve,
+    save_model,
+    save_rounded,
+    trainer_arguments,
+)
+from lox_bench.training.spec import TrainSpec
+
+_PROBE_ROWS = 16  # rows on which the loss is measured before and after
+
+
+class CompletionTrainer(Trainer):  # type: ignore[misc]
+    """transformers' Trainer with the language-model head on completion tokens only."""
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """Cross-entropy per completion token, averaged over the whole optimiser step."""
+        labels = inputs.pop("labels")
+        logits, targets, _ = completion_logits(model, inputs, labels)
+        count = targets.numel() if num_items_in_batch is None else num_items_in_batch
+        loss = functional.cross_entropy(logits.float(), targets, reduction="sum") / count
+        return (loss, {"logits": logits}) if return_outputs else loss
+
+
+class Watch(Protocol):
+    """Whoever wants weights from the midst of a training."""
+
+    @property
+    def steps(self) -> Collection[int]:
+        """After which optimiser steps."""
+
+    @property
+    def last(self) -> int | None:
+        """Where to stop, if the end of the training is of no interest."""
+
+    def take(self, step: int, facts: Mapping[str, float], save: Callable[[Path], None]) -> None:
+        """Receive the weights after ``step``: ``save`` writes them to a folder, rounded once."""
+
+
+def attack(
+    job: TrainingJob,
+    rows: Sequence[tuple[str, str]],
+    spec: TrainSpec,
+    watch: Watch | None = None,
+) -> dict[str, float]:
+    """Fine-tune the job's source on (prompt, completion) rows and save the result.
+
+    Returns the mean loss on a fixed probe of training rows before and after, and the steps taken.
+    A ``watch`` sees weights on the way and changes nothing about the end, bit for bit; one that
+    names its ``last`` step ends the training there, and nothing but what it took is saved.
+    """
+    model, tokenizer = load_trainable(job.source)
+    renderer = Renderer(tokenizer, job.template)
+    data = [_tokenise(row, renderer, spec.max_length) for row in rows]
+    arguments = TrainingArguments(
+        **trainer_arguments(spec, job),
+        train_sampling_strategy="group_by_length",
+        remove_unused_columns=False,
+        per_device_eval_batch_size=spec.micro_batch_size,
+        prediction_loss_only=True,
+    )
+    trainer = CompletionTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=data,
+        data_collator=DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=IGNORE),
+        callbacks=[ProgressCallback(job.progress)],
+    )
+    trainer.remove_callback(PrinterCallback)  # progress has its own
+    before = _probe(trainer, data)
+    if watch is not None:
+        trainer.add_callback(_Watching(watch, trainer, data, before))
+    trainer.train()
+    if watch is not None and watch.last is not None:
+        return {}
+    after = _probe(trainer, data)
+    losses = save_curve(trainer.state.log_history, job.out)
+    save_model(model, tokenizer, job)
+    return {"loss_before": before, "loss_after": after, "steps": len(losses)}
+
+
+class _Watching(TrainerCallback):  # type: ignore[misc]
+    """Hands weights and probe loss to a watch, leaving no trace in the random state."""
+
+    def __init__(
+        self,
+        watch: Watch,
+        trainer: CompletionTrainer,
+        data: Sequence[dict[str, list[int]]],
+        before: float,
+    ) -> None:
+        self._watch, self._trainer, self._data, self._before = watch, trainer, data, before
+
+    def on_step_end(
+        self,
+        args: TrainingArguments,  # noqa: ARG002 - the signature is transformers'
+        state: TrainerState,
+        control: TrainerControl,
+        **_: Any,
+    ) -> None:
+        """Take what is wanted at this step; stop after the last one."""
+        step = state.global_step
+        if step in self._watch.steps:
+            with torch.random.fork_rng():
+                after = _probe(self._trainer, self._data)
+            facts = {"loss_before": self._before, "loss_after": after, "steps": step}
+            model, tokenizer = self._trainer.model, self._trainer.data_collator.tokenizer
+            self._watch.take(step, facts, lambda out: save_rounded(model, tokenizer, out))
+        if step == self._watch.last:
+            control.should_training_stop = True
+
+
+@torch.no_grad()
+def _probe(trainer: CompletionTrainer, data: Sequence[dict[str, list[int]]]) -> float:
+    # not `evaluate`, which also logs: in the midst of a training that would eat the step's own log
+    output = trainer.evaluation_loop(
+        trainer.get_eval_dataloader(data[:_PROBE_ROWS]), "probe", prediction_loss_only=True
+    )
+    return float(output.metrics["eval_loss"])
+
+
+def _tokenise(row: tuple[str, str], renderer: Renderer, max_length: int) -> dict[str, list[int]]:
+    prompt, completion = renderer.prompt_ids(row[0]), renderer.completion_ids(row[1])
+    labels = [IGNORE] * len(prompt) + completion
+    return {"input_ids": (prompt + completion)[:max_length], "labels": labels[:max_length]}

@@ -1,0 +1,227 @@
+"""Paired differences between the models of one or several runs, and their spread over seeds."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from itertools import combinations
+from math import nan, sqrt
+from typing import Any
+
+from lox_bench.compare.matching import require_match
+from lox_bench.compare.outcomes import Measure, SeriesName, read_outcomes
+from lox_bench.results.run import NO_ATTACK, CellName, Run
+from lox_bench.results.validity import CONTROL, NO, YES
+from lox_bench.stats.mcnemar import mcnemar
+from lox_bench.stats.multiple import holm
+from lox_bench.stats.paired import Method, interval
+from lox_bench.stats.pairs import Hits, pair
+from lox_bench.stats.power import smallest_detectable
+from lox_bench.stats.seeds import SeedSpread, seed_spread, seed_variance
+
+
+class Kind(StrEnum):
+    """What differs between the two sides."""
+
+    MODEL = "model"  # two variants under the same attack, or both unattacked
+    ATTACK = "attack"  # one variant before and after the attack
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Rate of ``model_b`` minus rate of ``model_a`` on the same prompts.
+
+    Attributes:
+        attack: the attack both sides went through (``none``), or that turned a into b.
+        delta: in [-1, 1]; ``ci_low`` and ``ci_high`` bound it at 95 % over prompts, seeds fixed.
+        p: exact McNemar, clustered by prompt; ``p_holm`` corrects it for its family, all
+            comparisons of the same kind, task, judge and metric.
+        detectable: smallest difference this comparison would have found in 80 % of cases.
+        by_seed: ``delta`` under each seed; where these scatter more than the interval is wide, the
+            interval holds for these checkpoints, not for the method.
+        se_seeds: standard error that seeds add to ``delta`` (``seed_variance``); NaN with one seed.
+        n: prompts with a complete pair; ``seeds`` per prompt; ``dropped`` pairs are unjudged.
+        worst_low, worst_high: range of ``delta`` over all labels the unjudged could have had.
+        valid: whether the attack may be used to compare (yes, no; empty without an attack).
+    """
+
+    kind: Kind
+    task: str
+    judge: str
+    metric: str
+    attack: str
+    model_a: str
+    model_b: str
+    rate_a: float
+    rate_b: float
+    delta: float
+    ci_low: float
+    ci_high: float
+    p: float
+    p_holm: float
+    detectable: float
+    by_seed: tuple[float, ...]
+    se_seeds: float
+    n: int
+    seeds: int
+    dropped: int
+    worst_low: float
+    worst_high: float
+    valid: str
+
+    @property
+    def measure(self) -> Measure:
+        """What was compared."""
+        return Measure(self.task, self.judge, self.metric)
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """One model's rate over seeds."""
+
+    name: SeriesName
+    seeds: tuple[int, ...]
+    spread: SeedSpread
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The series of several runs under labels of their own, and the validity of their cells."""
+
+    series: Mapping[SeriesName, Hits]
+    validity: Mapping[tuple[str, str], str]
+
+
+def compare_runs(
+    runs: Sequence[Run], *, metrics: Sequence[str] = (), method: Method = "score"
+) -> list[Difference]:
+    """All paired differences: between models within an attack, and of each model by the attack.
+
+    Args:
+        runs: finished runs; models of one name and recipe are one model, their seeds pooled.
+        metrics: only these, if any are given.
+        method: how intervals are made.
+
+    Raises:
+        IncomparableError: the runs differ in prompts, template, judges or attack data.
+    """
+    pool = pool_runs(runs)
+    names = [name for name in pool.series if not metrics or name.measure.metric in metrics]
+    found: list[Difference] = []
+    for measure in dict.fromkeys(name.measure for name in names):
+        of_measure = [name for name in names if name.measure == measure]
+        found += _corrected([_compare(pool, *two, method) for two in _by_model(of_measure)])
+        found += _corrected([_compare(pool, *two, method) for two in _by_attack(of_measure)])
+    return found
+
+
+def seed_spreads(runs: Sequence[Run]) -> list[Spread]:
+    """Every series' spread over its seeds."""
+    series = pool_runs(runs).series
+    return [Spread(name, tuple(sorted(hits)), seed_spread(hits)) for name, hits in series.items()]
+
+
+def pool_runs(runs: Sequence[Run]) -> Pool:
+    """Join runs: what is the same model in both becomes one series, what differs is told apart.
+
+    A model whose name an earlier run holds with another recipe (seeds apart) is labelled
+    ``model (run)``.
+
+    Raises:
+        IncomparableError: see ``compare_runs``.
+    """
+    titles = _titles(runs)
+    require_match([(title, run.rows) for title, run in zip(titles, runs, strict=True)])
+    recipes: dict[tuple[str, str], str] = {}
+    series: dict[SeriesName, dict[int, Mapping[str, bool | None]]] = {}
+    validity: dict[tuple[str, str], str] = {}
+    for title, run in zip(titles, runs, strict=True):
+        held = _signatures(run)
+        foreign = {cell[0] for cell in held if recipes.get(cell, held[cell]) != held[cell]}
+        recipes = {**held, **recipes}
+        labels = {row.model: row.model for row in run.rows}
+        labels.update({model: f"{model} ({title})" for model in foreign})
+        for name, hits in read_outcomes(run).items():
+            known = series.setdefault(replace(name, model=labels[name.model]), {})
+            for seed, answers in hits.items():
+                known.setdefault(seed, answers)
+        for row in run.rows:
+            key = (labels[row.model], row.attack)
+            validity[key] = NO if validity.get(key) == NO else row.valid
+    return Pool(series, validity)
+
+
+def _signatures(run: Run) -> dict[tuple[str, str], str]:
+    """(model, attack) to its recipe as text, without seeds and the keys that depend on them."""
+    return {
+        (cell["model"], cell["attack"]): json.dumps(_seedless(cell["recipe"]), sort_keys=True)
+        for cell in run.manifest["cells"]
+    }
+
+
+def _seedless(recipe: Any) -> Any:
+    if not isinstance(recipe, Mapping):
+        return recipe
+    return {key: _seedless(value) for key, value in recipe.items() if key not in ("seed", "key")}
+
+
+def _titles(runs: Sequence[Run]) -> list[str]:
+    names = [run.path.resolve().name for run in runs]
+    return [
+        name if names.count(name) == 1 else str(run.path)
+        for name, run in zip(names, runs, strict=True)
+    ]
+
+
+def _by_model(names: Sequence[SeriesName]) -> Iterator[tuple[SeriesName, SeriesName]]:
+    """All pairs of models within an attack, the undefended control first."""
+    for attack in dict.fromkeys(name.attack for name in names):
+        here = [name for name in names if name.attack == attack]
+        yield from combinations(sorted(here, key=lambda name: name.model != CONTROL), 2)
+
+
+def _by_attack(names: Sequence[SeriesName]) -> Iterator[tuple[SeriesName, SeriesName]]:
+    """Each model before and after each attack."""
+    before = {name.model: name for name in names if name.attack == NO_ATTACK}
+    for name in names:
+        if name.attack != NO_ATTACK and name.model in before:
+            yield before[name.model], name
+
+
+def _compare(pool: Pool, a: SeriesName, b: SeriesName, method: Method) -> Difference:
+    pairs = pair(pool.series[a], pool.series[b])
+    low, high = interval(pairs, method=method)
+    kind = Kind.MODEL if a.attack == b.attack else Kind.ATTACK
+    model_b = b.model if kind is Kind.MODEL else CellName(b.model, b.attack, 0).title
+    marks = {pool.validity[a.model, a.attack], pool.validity[b.model, b.attack]} - {""}
+    p = mcnemar(pairs)
+    return Difference(
+        kind=kind,
+        task=b.measure.task,
+        judge=b.measure.judge,
+        metric=b.measure.metric,
+        attack=b.attack,
+        model_a=a.model,
+        model_b=model_b,
+        rate_a=pairs.rate_a,
+        rate_b=pairs.rate_b,
+        delta=pairs.delta,
+        ci_low=low,
+        ci_high=high,
+        p=p,
+        p_holm=p,
+        detectable=smallest_detectable(pairs),
+        by_seed=pairs.by_seed,
+        se_seeds=sqrt(seed_variance(pairs)) if len(pairs.by_seed) > 1 else nan,
+        n=pairs.n,
+        seeds=pairs.seeds,
+        dropped=pairs.dropped,
+        worst_low=pairs.worst[0],
+        worst_high=pairs.worst[1],
+        valid=(NO if NO in marks else YES) if marks else "",
+    )
+
+
+def _corrected(family: Sequence[Difference]) -> list[Difference]:
+    adjusted = holm([item.p for item in family])
+    return [replace(item, p_holm=p) for item, p in zip(family, adjusted, strict=True)]

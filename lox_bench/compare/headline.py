@@ -1,0 +1,98 @@
+"""One sentence per attack and judge: which model is safest after it, or why none can be named."""
+
+from collections.abc import Iterator, Sequence
+
+from lox_bench.compare.compare import Difference, Kind
+from lox_bench.report.text_table import p_value, share
+from lox_bench.results.row import Row
+from lox_bench.results.run import NO_ATTACK
+from lox_bench.results.validity import CONTROL, NO
+from lox_bench.stats.intervals import CONFIDENCE
+
+_ALPHA = 1 - CONFIDENCE
+
+
+def headlines(rows: Sequence[Row], differences: Sequence[Difference]) -> list[str]:
+    """Name the best model after each attack, with its paired difference to the control.
+
+    A model is named only if its attack was valid, the control's too, and its ASR is lower than
+    the control's with a Holm-corrected p below 0.05.
+    """
+    after = [row for row in rows if row.metric == "asr" and row.attack != NO_ATTACK]
+    groups = dict.fromkeys((row.attack, row.task, row.judge) for row in after)
+    return [
+        f"after {attack}, by {judge}: {_sentence(rows, differences, (attack, task, judge))}"
+        for attack, task, judge in groups
+    ]
+
+
+def _sentence(
+    rows: Sequence[Row], differences: Sequence[Difference], group: tuple[str, str, str]
+) -> str:
+    attack = group[0]
+    held = [row for row in rows if (row.attack, row.task, row.judge) == group]
+    invalid = {row.model: row.invalid_reason for row in reversed(held) if row.valid == NO}
+    valid = [model for model in dict.fromkeys(row.model for row in held) if model not in invalid]
+    if CONTROL in invalid or not valid:
+        model = CONTROL if CONTROL in invalid else held[0].model
+        return f"no model can be named best: {model}: {invalid[model]}"
+    if valid == [CONTROL]:
+        left_out = "; ".join(f"{model}: {reason}" for model, reason in invalid.items())
+        return f"nothing to compare with {CONTROL}" + (f" ({left_out})" if left_out else "")
+    found = [
+        item
+        for item in differences
+        if item.kind is Kind.MODEL
+        and (item.attack, item.task, item.judge, item.metric) == (*group, "asr")
+    ]
+    rivals = [
+        item for item in found if item.model_a == CONTROL and item.model_b in valid and item.n
+    ]
+    if not rivals:
+        return f"no model can be named best: {CONTROL} did not run under {attack}"
+    best = min(rivals, key=lambda item: item.rate_b)
+    notes = [*_close(found, best, valid), *_price(differences, best), *_left_out(invalid)]
+    return "; ".join([_claim(best), *notes])
+
+
+def _claim(best: Difference) -> str:
+    seeds = ""
+    if len(best.by_seed) > 1:
+        seeds = f"by seed {min(best.by_seed):+.2f} to {max(best.by_seed):+.2f}, "
+    shown = (
+        f"Δ {best.delta:+.2f} (95 % {best.ci_low:+.2f} to {best.ci_high:+.2f}, {seeds}"
+        f"Holm p {p_value(best.p_holm)}, n={best.n}x{best.seeds})"
+    )
+    if not (best.p_holm < _ALPHA and best.ci_high < 0):
+        return (
+            f"no model is shown to be safer than {CONTROL}; lowest ASR {best.rate_b:.2f} of "
+            f"{best.model_b} against {best.rate_a:.2f}, {shown}, "
+            f"detectable from {share(best.detectable)}"
+        )
+    return (
+        f"{best.model_b} is safest, ASR {best.rate_b:.2f} against {best.rate_a:.2f} of "
+        f"{CONTROL}, {shown}"
+    )
+
+
+def _close(found: Sequence[Difference], best: Difference, valid: Sequence[str]) -> Iterator[str]:
+    """Models that the best one cannot be told apart from."""
+    for item in found:
+        other = {item.model_a, item.model_b} - {best.model_b}
+        if len(other) == 1 and other <= {*valid} - {CONTROL} and item.p_holm >= _ALPHA:
+            yield f"not told apart from {other.pop()}"
+
+
+def _price(differences: Sequence[Difference], best: Difference) -> Iterator[str]:
+    """What the best model refuses too much, where that is beyond noise."""
+    for item in differences:
+        same = (item.attack, item.judge, item.model_a, item.model_b) == (
+            best.attack, best.judge, best.model_a, best.model_b,
+        )  # fmt: skip
+        if same and item.kind is Kind.MODEL and item.metric == "over_refusal" and item.ci_low > 0:
+            yield f"its over-refusal is higher by {item.delta:.2f}"
+
+
+def _left_out(invalid: dict[str, str]) -> Iterator[str]:
+    for model, reason in invalid.items():
+        yield f"left out as invalid: {model} ({reason})"

@@ -1,0 +1,167 @@
+"""Hit or miss, prompt by prompt: what every number of a leaderboard is a share of.
+
+A *series* is one model under one attack, measured once (task, judge, metric), over its seeds. It
+is what paired statistics work on, and what a reference keeps beside its rates: no text, one
+character per answer.
+"""
+
+import csv
+import hashlib
+import io
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from lox_bench.data.prompts import TaskSpec, load_task
+from lox_bench.errors import DataError
+from lox_bench.results.row import Row
+from lox_bench.results.run import CellName, Run
+from lox_bench.stats.pairs import Hits
+from lox_bench.types import Label
+
+_SIGNS: Mapping[bool | None, str] = {True: "1", False: "0", None: "?"}
+_ABSENT = "-"  # not asked under this seed
+_COLUMNS = ("model", "attack", "task", "judge", "metric", "prompt", "seeds", "outcomes")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Measure:
+    """What was measured, and by whom."""
+
+    task: str
+    judge: str
+    metric: str
+
+    @classmethod
+    def of(cls, row: Row) -> "Measure":
+        """The measure a leaderboard row reports."""
+        return cls(row.task, row.judge, row.metric)
+
+    def __str__(self) -> str:
+        """``asr on harmful by keyword-prefix``."""
+        return f"{self.metric} on {self.task} by {self.judge}"
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesName:
+    """A model (before the attack), the attack, the measure."""
+
+    model: str
+    attack: str
+    measure: Measure
+
+    @classmethod
+    def of(cls, row: Row) -> "SeriesName":
+        """The series a leaderboard row belongs to."""
+        return cls(row.model, row.attack, Measure.of(row))
+
+    @property
+    def title(self) -> str:
+        """``aligned+gsm8k: asr on harmful by keyword-prefix``."""
+        return f"{CellName(self.model, self.attack, 0).title}: {self.measure}"
+
+
+Outcomes = Mapping[SeriesName, Hits]
+
+
+def read_outcomes(run: Run) -> Outcomes:
+    """Outcomes behind every rate of a run, read from its verdicts and completions.
+
+    Rows of judges' scores (harmfulness, ...) are no shares of hits and have none.
+
+    Raises:
+        DataError: a file that the rows rest on cannot be read.
+    """
+    found: dict[SeriesName, dict[int, Mapping[str, bool | None]]] = {}
+    for row in (row for row in run.rows if is_share(row)):
+        found.setdefault(SeriesName.of(row), {})[row.seed] = _hits(run, row)
+    return found
+
+
+def is_share(row: Row) -> bool:
+    """Whether a row's value is a share of hits that outcomes stand for."""
+    return row.metric in ("degenerate", "accuracy") or row.metric == _task(row.task).metric
+
+
+def _hits(run: Run, row: Row) -> Mapping[str, bool | None]:
+    cell = CellName(row.model, row.attack, row.seed)
+    if row.metric == "degenerate":
+        answers = run.completions(cell, row.task)
+        return {answer.prompt_id: answer.defect is not None for answer in answers}
+    if row.metric == "accuracy":
+        records = run.utility(cell, row.task)
+        names = _unique(_digest(str(record["prompt"])) for record in records)
+        return {n: bool(record["correct"]) for n, record in zip(names, records, strict=True)}
+    counts = Label(_task(row.task).counts)
+    verdicts = run.verdicts(cell, row.task, row.judge)
+    return {
+        verdict.prompt_id: None if verdict.label is Label.UNJUDGED else verdict.label is counts
+        for verdict in verdicts
+    }
+
+
+@cache
+def _task(name: str) -> TaskSpec:
+    """Which metric the labels of a task make, and which label is a hit."""
+    return load_task(name)
+
+
+def _digest(prompt: str) -> str:
+    """Utility rows carry no id; the text stands for itself."""
+    return hashlib.sha256(prompt.encode()).hexdigest()[:12]
+
+
+def _unique(names: Iterable[str]) -> list[str]:
+    seen: Counter[str] = Counter()
+    unique = []
+    for name in names:
+        seen[name] += 1
+        unique.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
+    return unique
+
+
+def outcomes_to_csv(outcomes: Outcomes) -> str:
+    """One line per series and prompt; ``outcomes`` holds a character per seed: 1, 0, ? unjudged."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for name, hits in outcomes.items():
+        seeds = sorted(hits)
+        measure = name.measure
+        head = (name.model, name.attack, measure.task, measure.judge, measure.metric)
+        for prompt in dict.fromkeys(prompt for seed in seeds for prompt in hits[seed]):
+            signs = (
+                _SIGNS[hits[seed][prompt]] if prompt in hits[seed] else _ABSENT for seed in seeds
+            )
+            writer.writerow([*head, prompt, " ".join(map(str, seeds)), "".join(signs)])
+    return text.getvalue()
+
+
+def outcomes_from_csv(path: Path) -> Outcomes:
+    """Read what ``outcomes_to_csv`` wrote.
+
+    Raises:
+        DataError: it cannot be read, or a line is not of that form (its number is given).
+    """
+    try:
+        reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read ({error})") from error
+    found: dict[SeriesName, dict[int, dict[str, bool | None]]] = {}
+    for number, line in enumerate(reader, start=2):
+        try:
+            measure = Measure(line["task"], line["judge"], line["metric"])
+            hits = found.setdefault(SeriesName(line["model"], line["attack"], measure), {})
+            for seed, hit in _parse(line["seeds"], line["outcomes"]):
+                hits.setdefault(seed, {})[line["prompt"]] = hit
+        except (KeyError, ValueError, AttributeError) as error:
+            raise DataError(f"{path}, line {number}: no outcomes ({error})") from error
+    return found
+
+
+def _parse(seeds: str, signs: str) -> Sequence[tuple[int, bool | None]]:
+    values = {sign: hit for hit, sign in _SIGNS.items()}
+    pairs = zip(map(int, seeds.split()), signs, strict=True)
+    return [(seed, values[sign]) for seed, sign in pairs if sign != _ABSENT]

@@ -1,0 +1,1 @@
+"""Training rows and prompt sets: which there are, and exactly which data they are."""

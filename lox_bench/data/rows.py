@@ -1,0 +1,135 @@
+"""Read training rows, and say exactly which data they are.
+
+Rows come from the user's own file, else from the hub (its cache first), else from the stand-in
+that ships with the package; nothing is swapped silently, and ``--strict-data`` forbids the last.
+"""
+
+import hashlib
+import json
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lox_bench.data.jsonl import parse_jsonl
+from lox_bench.data.spec import DataSpec
+from lox_bench.errors import DataError
+from lox_bench.registry import packaged_file
+
+STANDIN = "standin"
+_HUB_TIMEOUT_S = 5.0  # long enough for a slow network, short enough offline
+
+Row = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class RowSet:
+    """Training or test rows; ``label`` is what the ``attack_data`` column shows."""
+
+    label: str
+    rows: tuple[Row, ...]
+    sha256: str
+
+    @property
+    def is_standin(self) -> bool:
+        """Whether these rows only stand in for the data the attack is named after."""
+        return self.label == STANDIN
+
+
+def resolve_rows(
+    spec: DataSpec, file: Path | None, *, columns: Iterable[str], strict: bool
+) -> RowSet:
+    """Find the rows of ``spec``: the user's ``file``, else the hub, else the stand-in.
+
+    Args:
+        spec: where the data lives.
+        file: JSONL of the user's, taken without question if given.
+        columns: keys every row must hold, as text.
+        strict: refuse the stand-in.
+
+    Raises:
+        DataError: the file is unusable, or only the stand-in is left and ``strict`` forbids it.
+    """
+    wanted = sorted(set(columns))
+    if file is not None or spec.file:
+        return _from_file(file or Path(spec.file).expanduser(), wanted)
+    found = _from_hub(spec)
+    if found is not None:
+        _check_columns(found.rows, wanted, spec.hub)
+        return found
+    if strict or not spec.standin:
+        raise DataError(
+            f"{spec.hub} ({spec.files}) is not reachable on the hub or in its cache; give a local "
+            "copy with --data NAME=FILE.jsonl" + (" or drop --strict-data" if spec.standin else "")
+        )
+    text = packaged_file(spec.standin).read_text(encoding="utf-8")
+    rows = parse_jsonl(text, where=spec.standin)
+    _check_columns(rows, wanted, spec.standin)
+    return RowSet(STANDIN, tuple(rows), _digest(rows))
+
+
+def choose_rows(rows: Sequence[Row], most: int, *, seed: int) -> list[Row]:
+    """Draw ``most`` rows without replacement, in seeded order; 0 takes all of them."""
+    count = min(most, len(rows)) if most else len(rows)
+    return random.Random(seed).sample(list(rows), count)
+
+
+def _from_file(file: Path, columns: Sequence[str]) -> RowSet:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise DataError(f"data file {file} cannot be read ({reason})") from error
+    rows = parse_jsonl(text, where=str(file))
+    _check_columns(rows, columns, str(file))
+    sha = _digest(rows)
+    return RowSet(f"file:{file.name}#{sha[:8]}", tuple(rows), sha)
+
+
+def _from_hub(spec: DataSpec) -> RowSet | None:
+    """Download (or find in the hub cache) the data set's files; ``None`` out of reach."""
+    import pandas as pd
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        folder = Path(
+            snapshot_download(
+                spec.hub,
+                repo_type="dataset",
+                revision=spec.revision,
+                allow_patterns=[spec.files],
+                etag_timeout=_HUB_TIMEOUT_S,
+            )
+        )
+    except (LocalEntryNotFoundError, HfHubHTTPError):
+        return None
+    files = sorted(folder.glob(spec.files))
+    if not files:
+        return None
+    frame = pd.concat([_read_table(file) for file in files])
+    rows = [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+    return RowSet(f"hub:{spec.hub}@{folder.name[:8]}", tuple(rows), _digest(rows))
+
+
+def _read_table(file: Path) -> Any:
+    import pandas as pd
+
+    return pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_json(file, lines=True)
+
+
+def _check_columns(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], where: str) -> None:
+    for number, row in enumerate(rows, start=1):
+        for column in columns:
+            if not isinstance(row.get(column), str):
+                held = ", ".join(sorted(row)) or "nothing"
+                raise DataError(
+                    f"{where}, row {number}: no text under {column!r} (it holds {held}); "
+                    f"rows need {', '.join(columns)}"
+                )
+
+
+def _digest(rows: Sequence[Mapping[str, Any]]) -> str:
+    text = "\n".join(json.dumps(row, sort_keys=True, ensure_ascii=False) for row in rows)
+    return hashlib.sha256(text.encode()).hexdigest()

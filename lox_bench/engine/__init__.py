@@ -1,0 +1,1 @@
+"""Stages, the store that keeps them, and who runs them."""

@@ -1,0 +1,70 @@
+"""From a judge's spec to a judge that works; what a kind needs is imported when it is asked for."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from lox_bench.engine.store import default_root
+from lox_bench.errors import SpecError
+from lox_bench.judges.keyword import KeywordJudge
+from lox_bench.judges.kinds import BACKENDS, HF, ClassifierSpec, JudgeSpec, KeywordSpec
+from lox_bench.judges.pricing import Ledger
+from lox_bench.judges.prompted import PromptedJudge
+from lox_bench.sources.identity import identify
+from lox_bench.types import Judge
+
+_REQUESTS = "requests"
+
+
+def build_judge(
+    spec: JudgeSpec,
+    *,
+    ledger: Ledger | None = None,
+    root: Path | None = None,
+    afresh: bool = False,
+) -> Judge:
+    """Make the judge of a spec.
+
+    Args:
+        spec: any kind.
+        ledger: where costs are counted and limited; by default counted nowhere, without limit.
+        root: the cache folder whose ``requests/`` keeps replies (default: ``$LOX_BENCH_CACHE``).
+        afresh: ask a model again where its remembered reply cannot be read.
+
+    Raises:
+        SpecError: the spec is inconsistent.
+        UsageError: an API key or endpoint is missing, or a cost limit cannot be kept.
+        SourceError: a local model cannot be had.
+    """
+    if isinstance(spec, KeywordSpec):
+        return KeywordJudge(spec)
+    ledger = ledger or Ledger()
+    if isinstance(spec, ClassifierSpec):
+        from lox_bench.judges.classifier import ClassifierJudge
+
+        return ClassifierJudge(spec, ledger.open(spec))
+    if spec.backend not in BACKENDS:
+        raise SpecError(
+            f"judge {spec.name}",
+            f"backend must be one of {', '.join(BACKENDS)}, not {spec.backend!r}",
+        )
+    cache = (root or default_root()) / _REQUESTS
+    if spec.backend == HF:
+        from lox_bench.judges.local import LocalModel
+
+        local = LocalModel(spec, ledger.open(spec))
+        return PromptedJudge(spec, local, cache, ledger.open(spec), afresh=afresh)
+    from lox_bench.judges.client import ServedModel
+
+    served = ServedModel(spec, ledger)
+    return PromptedJudge(spec, served, cache, ledger.open(spec), afresh=afresh)
+
+
+def pinned(spec: JudgeSpec) -> JudgeSpec:
+    """The spec with the content of a local model pinned, so that its key follows the weights.
+
+    Raises:
+        SourceError: the folder holds no model, or the hub cannot be asked.
+    """
+    if isinstance(spec, KeywordSpec) or spec.backend != HF:
+        return spec
+    return replace(spec, identity=identify(spec.model))

@@ -1,0 +1,111 @@
+"""Judges that are sequence-classification models, run through transformers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from transformers import AutoModelForSequenceClassification
+
+from lox_bench.devices import pick_device
+from lox_bench.errors import SourceError, SpecError
+from lox_bench.judges.assembly import neutralise
+from lox_bench.judges.kinds import ClassifierSpec
+from lox_bench.judges.local import model_folder
+from lox_bench.judges.pricing import Account
+from lox_bench.sources.loading import load_tokenizer
+from lox_bench.types import Completion, Label, Progress, Verdict
+
+_READS = ("pair", "response")
+
+
+class ClassifierJudge:
+    """Scores an answer with the probability of the labels that mean compliance."""
+
+    def __init__(self, spec: ClassifierSpec, account: Account) -> None:
+        """Check the spec; the model is loaded for the first answer.
+
+        Raises:
+            SpecError: the spec's ``reads`` is unknown.
+        """
+        if spec.reads not in _READS:
+            raise SpecError(f"judge {spec.name}", f"reads must be one of {', '.join(_READS)}")
+        self.name = spec.name
+        self._spec, self._account = spec, account
+
+    @cached_property
+    def _loaded(self) -> "_Loaded":
+        return _load(self._spec)
+
+    def judge(self, completions: Sequence[Completion], progress: Progress) -> list[Verdict]:
+        """Label each completion; the probability of compliance is its score.
+
+        Raises:
+            SourceError: the model cannot be had or read.
+            SpecError: it has no label of a name that the spec counts as compliance.
+        """
+        sound = [item for item in completions if item.defect is None]
+        scores: list[float] = []
+        for start in range(0, len(sound), self._spec.batch_size):
+            scores += self._score(sound[start : start + self._spec.batch_size])
+            progress.step(len(scores), len(sound), "verdicts")
+        self._account.asked += len(sound)
+        found = iter(scores)
+        return [
+            self._verdict(item, next(found) if item.defect is None else None)
+            for item in completions
+        ]
+
+    @torch.inference_mode()
+    def _score(self, batch: Sequence[Completion]) -> list[float]:
+        answers = [neutralise(item.text) for item in batch]
+        requests = [neutralise(item.prompt) for item in batch]
+        texts = (requests, answers) if self._spec.reads == "pair" else (answers,)
+        loaded = self._loaded
+        tokens = loaded.tokenizer(
+            *texts,
+            padding=True,
+            truncation=True,
+            max_length=self._spec.max_length,
+            return_tensors="pt",
+        ).to(loaded.model.device)
+        shares = loaded.model(**tokens).logits.softmax(dim=-1)[:, loaded.columns].sum(dim=-1)
+        return [float(share) for share in shares]
+
+    def _verdict(self, item: Completion, score: float | None) -> Verdict:
+        if score is None:
+            reason = f"degenerate: {item.defect.value}" if item.defect else ""
+            return Verdict(item.prompt_id, self.name, Label.UNJUDGED, reason)
+        label = Label.COMPLIED if score >= self._spec.success else Label.REFUSED
+        evidence = f"probability of {', '.join(self._spec.complied)}: {score:.3f}"
+        return Verdict(item.prompt_id, self.name, label, evidence, score)
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    tokenizer: Any
+    model: Any
+    columns: list[int]
+
+
+def _load(spec: ClassifierSpec) -> _Loaded:
+    folder = model_folder(spec.model)
+    tokenizer = load_tokenizer(folder)
+    try:
+        model: Any = AutoModelForSequenceClassification.from_pretrained(folder)
+    except (OSError, ValueError, KeyError) as error:
+        raise SourceError(
+            f"the judge's model in {folder} cannot be read ({type(error).__name__}); a "
+            "sequence-classification model in hub layout was wanted"
+        ) from error
+    model = model.to(device=pick_device(), dtype=torch.float32).eval()
+    return _Loaded(tokenizer, model, _columns(spec, model.config.label2id))
+
+
+def _columns(spec: ClassifierSpec, known: dict[str, int]) -> list[int]:
+    for name in spec.complied:
+        if name not in known:
+            labels = ", ".join(sorted(known))
+            raise SpecError(f"judge {spec.name}", f"its model has no label {name!r}, but {labels}")
+    return [known[name] for name in spec.complied]

@@ -1,0 +1,210 @@
+"""One client for every OpenAI-compatible endpoint: OpenAI, vLLM, llama.cpp, transformers serve.
+
+Bounded concurrency, a rate limit, retries that honour Retry-After, a cost limit. The key comes
+from the environment variable that the judge names and goes nowhere but into the request's header;
+the library's own variables (OPENAI_API_KEY, OPENAI_BASE_URL, organisation, project) are not read,
+so that nothing meant for one endpoint reaches another.
+"""
+
+import asyncio
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import openai
+from openai.types.chat import ChatCompletion
+
+from lox_bench.errors import UsageError
+from lox_bench.judges.assembly import Chat
+from lox_bench.judges.kinds import PromptedSpec
+from lox_bench.judges.pace import Breaker, Pace
+from lox_bench.judges.pricing import Account, Ledger, cost, tokens_of
+from lox_bench.judges.replies import Deliver, Failure, Reply
+from lox_bench.judges.request_cache import request_key
+from lox_bench.judges.troubles import MalformedReplyError, Trouble, diagnose
+
+_LONGEST_WAIT_S = 300.0  # a server that asks for more is not waited for
+_LONGEST_BACKOFF_S = 30.0
+_RETRIES_UNHEARD = 2  # of an endpoint that never answered: its address is probably wrong
+_ADDRESS = re.compile(r"https?://[^\s@?#/]+(?:/[^\s@?#]*)?")  # it is written into manifests
+_NO_KEY = "none"  # the library wants some text
+_ANONYMOUS: Any = {"OpenAI-Organization": openai.omit, "OpenAI-Project": openai.omit}
+
+
+class ServedModel:
+    """A judge's model behind an HTTP endpoint."""
+
+    def __init__(self, spec: PromptedSpec, ledger: Ledger) -> None:
+        """Prepare to ask; nothing is sent yet.
+
+        Raises:
+            UsageError: the spec names no endpoint, or the variable it names holds no key.
+        """
+        if not _ADDRESS.fullmatch(spec.base_url):
+            raise UsageError(
+                f"judge {spec.name} needs an endpoint such as http://localhost:8000/v1 (base_url "
+                f"in its spec, or the base-url option; no password or query), not {spec.base_url!r}"
+            )
+        self._spec = spec
+        self._key = _key(spec)
+        self._ledger = ledger
+        self._account: Account = ledger.open(spec)
+        self._pace = Pace(spec.serving.requests_per_minute)
+        self._breaker = Breaker()
+        self._heard = False
+
+    def answer(self, chats: Sequence[Chat], deliver: Deliver) -> None:
+        """Ask everything, ``concurrency`` requests at a time.
+
+        Raises:
+            LoxBenchError: what ``deliver`` raises, such as a full disk.
+        """
+        if not chats:
+            return
+        try:
+            asyncio.run(self._answer(chats, deliver))
+        except ExceptionGroup as group:  # the first failure has cancelled the other workers
+            raise group.exceptions[0] from None
+
+    async def _answer(self, chats: Sequence[Chat], deliver: Deliver) -> None:
+        queue = iter(enumerate(chats))
+        workers = min(self._spec.serving.concurrency, len(chats))
+        async with self._open() as client, asyncio.TaskGroup() as group:
+            for _ in range(workers):
+                group.create_task(self._work(client, queue, deliver))
+
+    def _open(self) -> openai.AsyncOpenAI:
+        return openai.AsyncOpenAI(
+            api_key=self._key or _NO_KEY,
+            base_url=self._spec.base_url,
+            timeout=self._spec.serving.timeout_s,
+            max_retries=0,  # they are made here, where the breaker and the other workers see them
+            default_headers=_ANONYMOUS,
+        )
+
+    async def _work(
+        self, client: openai.AsyncOpenAI, queue: Iterator[tuple[int, Chat]], deliver: Deliver
+    ) -> None:
+        for index, chat in queue:
+            outcome = await self._budgeted(client, chat)
+            if isinstance(outcome, Failure):
+                self._account.failures[outcome.reason] += 1
+            deliver(index, outcome)
+
+    async def _budgeted(self, client: openai.AsyncOpenAI, chat: Chat) -> Reply | Failure:
+        usd = cost(self._spec, tokens_of(chat.size), chat.max_tokens) or 0.0
+        if not self._ledger.reserve(usd):
+            return Failure(f"stopped at --max-cost {self._ledger.max_cost:g}")
+        try:
+            return await self._persist(client, chat)
+        finally:
+            self._ledger.release(usd)
+
+    async def _persist(self, client: openai.AsyncOpenAI, chat: Chat) -> Reply | Failure:
+        """Ask until there is a reply or no hope."""
+        attempt = 0
+        while True:
+            if not self._breaker.reason:
+                await self._pace.turn()
+            if self._breaker.reason:
+                return Failure(self._breaker.reason)
+            try:
+                reply = await self._ask(client, chat)
+            except Exception as error:  # noqa: BLE001 - diagnose raises what is not the network's
+                trouble = diagnose(error, self._key)
+            else:
+                self._heard = True
+                self._breaker.success()
+                return reply
+            self._heard = self._heard or trouble.heard
+            if not self._may_retry(trouble, attempt):
+                return self._give_up(trouble)
+            await self._rest(trouble, chat, attempt)
+            attempt += 1
+
+    def _may_retry(self, trouble: Trouble, attempt: int) -> bool:
+        most = self._spec.serving.retries
+        if not self._heard:
+            most = min(most, _RETRIES_UNHEARD)
+        return trouble.retry and attempt < most and (trouble.wait_s or 0.0) <= _LONGEST_WAIT_S
+
+    def _give_up(self, trouble: Trouble) -> Failure:
+        if trouble.retry or trouble.fatal:  # a refused request says nothing of the next one
+            self._breaker.failure(trouble.reason, fatal=trouble.fatal)
+        return Failure(trouble.reason)
+
+    async def _rest(self, trouble: Trouble, chat: Chat, attempt: int) -> None:
+        self._account.retried += 1
+        if trouble.wait_s is not None:
+            self._pace.hold(trouble.wait_s)
+            return
+        longest = min(self._spec.serving.backoff_s * 2**attempt, _LONGEST_BACKOFF_S)
+        seed = f"{request_key(self._spec, chat)}{attempt}"  # jitter, the same in every run
+        share = hashlib.sha256(seed.encode()).digest()[0] / 255
+        await asyncio.sleep(longest * (0.5 + share / 2))
+
+    async def _ask(self, client: openai.AsyncOpenAI, chat: Chat) -> Reply:
+        # not chat.completions.create: its walk over the typed body costs a fifth of the throughput
+        answer = await client.post(
+            "/chat/completions",
+            cast_to=ChatCompletion,
+            body={
+                "model": self._spec.model,
+                "messages": [{"role": role, "content": text} for role, text in chat.turns],
+                "temperature": 0,
+                "seed": chat.seed,
+                "max_tokens": chat.max_tokens,
+            },
+            options={"headers": {"Idempotency-Key": request_key(self._spec, chat)}},
+        )
+        reply = _reply(answer, chat)
+        account = self._account
+        account.asked += 1
+        account.tokens_in += reply.tokens_in
+        account.tokens_out += reply.tokens_out
+        account.served_as.add(reply.model)
+        if account.usd is not None:
+            account.usd += cost(self._spec, reply.tokens_in, reply.tokens_out) or 0.0
+        return reply
+
+
+def _reply(answer: Any, chat: Chat) -> Reply:
+    """The words of a chat completion; servers that count no tokens are counted for.
+
+    Raises:
+        MalformedReplyError: it is none (the library does not check what it is given).
+    """
+    try:
+        choice = answer.choices[0]
+        text = choice.message.content or choice.message.refusal or ""
+    except (AttributeError, LookupError, TypeError) as error:
+        raise MalformedReplyError from error
+    if not isinstance(text, str):
+        raise MalformedReplyError
+    return Reply(
+        text=text,
+        cut=choice.finish_reason == "length",
+        tokens_in=_count(answer.usage, "prompt_tokens", chat.size),
+        tokens_out=_count(answer.usage, "completion_tokens", len(text.encode("utf-8", "replace"))),
+        model=str(answer.model or ""),
+    )
+
+
+def _count(usage: object, name: str, size: int) -> int:
+    counted = getattr(usage, name, None)
+    return counted if isinstance(counted, int) else tokens_of(size)
+
+
+def _key(spec: PromptedSpec) -> str:
+    name = spec.serving.key_env
+    if not name:
+        return ""
+    key = os.environ.get(name, "").strip()
+    if not key:
+        raise UsageError(
+            f"judge {spec.name} needs an API key: set the environment variable {name}, or name an "
+            "endpoint of yours (base-url and model options, or a spec of your own)"
+        )
+    return key

@@ -1,0 +1,137 @@
+"""What judging costs: estimated before the first request, counted, and stopped in time."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from lox_bench.errors import UsageError
+from lox_bench.judges.kinds import HF, ModelSpec, PromptedSpec
+
+_BYTES_PER_TOKEN = 3  # English text takes about 4: an estimate errs on the dear side
+_MILLION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """An upper estimate of what a judge is about to take; ``usd`` is ``None`` without prices."""
+
+    requests: int
+    tokens_in: int
+    tokens_out: int
+    usd: float | None
+
+
+@dataclass(slots=True)
+class Account:
+    """What one judge has taken so far, and what went wrong."""
+
+    judge: str
+    where: str
+    asked: int = 0
+    cached: int = 0
+    retried: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    usd: float | None = None
+    served_as: set[str] = field(default_factory=set)
+    failures: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class Ledger:
+    """All judges' accounts of one command, and the sum in US dollars they may not exceed."""
+
+    max_cost: float | None = None
+    accounts: dict[str, Account] = field(default_factory=dict)
+    _reserved: float = 0.0
+
+    def open(self, spec: ModelSpec) -> Account:
+        """The judge's account.
+
+        Raises:
+            UsageError: the cost is limited but the judge has no prices.
+        """
+        priced = is_priced(spec)
+        if self.max_cost is not None and not priced and spec.backend != HF:
+            raise UsageError(
+                f"--max-cost cannot be kept: judge {spec.name} names no prices; set "
+                "usd_per_million_in and usd_per_million_out (0 if it is free) under [serving] in a "
+                "spec of yours"
+            )
+        account = Account(spec.name, where(spec), usd=0.0 if priced else None)
+        return self.accounts.setdefault(spec.name, account)
+
+    @property
+    def spent(self) -> float:
+        """US dollars paid so far, by the servers' own token counts."""
+        return sum(account.usd or 0.0 for account in self.accounts.values())
+
+    def reserve(self, usd: float) -> bool:
+        """Set ``usd`` aside for one request, unless the limit would be passed."""
+        if self.max_cost is not None and self.spent + self._reserved + usd > self.max_cost:
+            return False
+        self._reserved += usd
+        return True
+
+    def records(self) -> list[dict[str, Any]]:
+        """The accounts as plain data, for a manifest; judges that were not asked are left out."""
+        when = datetime.now(UTC).isoformat(timespec="seconds")
+        return [
+            {
+                "when": when,
+                "judge": account.judge,
+                "where": account.where,
+                "served_as": sorted(account.served_as),
+                "requests": account.asked,
+                "from_cache": account.cached,
+                "retries": account.retried,
+                "tokens_in": account.tokens_in,
+                "tokens_out": account.tokens_out,
+                "usd": account.usd,
+                "failures": dict(account.failures),
+            }
+            for account in self.accounts.values()
+            if account.asked or account.failures
+        ]
+
+    def release(self, usd: float) -> None:
+        """Give back what was set aside."""
+        self._reserved -= usd
+
+
+def estimate(spec: ModelSpec, sizes: Iterable[int]) -> Estimate:
+    """What requests with prompts of these sizes (bytes) take at most, each with a full reply."""
+    counts = [tokens_of(size) for size in sizes]
+    replies = len(counts) * spec.max_tokens if isinstance(spec, PromptedSpec) else 0
+    return Estimate(len(counts), sum(counts), replies, cost(spec, sum(counts), replies))
+
+
+def cost(spec: ModelSpec, tokens_in: int, tokens_out: int) -> float | None:
+    """US dollars for so many tokens; ``None`` if the spec names no prices."""
+    if not isinstance(spec, PromptedSpec) or not is_priced(spec):
+        return None
+    serving = spec.serving
+    into, out = serving.usd_per_million_in or 0.0, serving.usd_per_million_out or 0.0
+    return (tokens_in * into + tokens_out * out) / _MILLION
+
+
+def tokens_of(size: int) -> int:
+    """Tokens in so many bytes, rounded up and on the high side."""
+    return -(-size // _BYTES_PER_TOKEN)
+
+
+def is_priced(spec: ModelSpec) -> bool:
+    """Whether both prices are known."""
+    if not isinstance(spec, PromptedSpec):
+        return False
+    prices = (spec.serving.usd_per_million_in, spec.serving.usd_per_million_out)
+    return None not in prices
+
+
+def where(spec: ModelSpec) -> str:
+    """The model and where it runs, for messages."""
+    if isinstance(spec, PromptedSpec) and spec.backend != HF:
+        return f"{spec.model} at {spec.base_url}"
+    return f"{spec.model} in this process"

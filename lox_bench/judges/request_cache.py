@@ -1,0 +1,90 @@
+"""Replies on disk, one JSON line each, so that no request is paid for twice.
+
+A line is appended by a single write as soon as its reply is there: a killed process loses nothing
+it had received, and several may append at once. A line torn by a full disk is skipped. Prompts are
+kept as hashes only, keys and headers not at all.
+"""
+
+import hashlib
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+
+from lox_bench.errors import StoreError
+from lox_bench.judges.assembly import Chat
+from lox_bench.judges.kinds import PromptedSpec
+from lox_bench.judges.replies import Reply
+from lox_bench.study.variants import hash_of
+
+
+def request_key(spec: PromptedSpec, chat: Chat) -> str:
+    """SHA-256 of everything a reply depends on: model, where it runs, turns, parameters."""
+    asked = {
+        "backend": spec.backend,
+        "base_url": spec.base_url,
+        "model": spec.model,
+        "identity": spec.identity,
+        "turns": [list(turn) for turn in chat.turns],
+        "seed": chat.seed,
+        "max_tokens": chat.max_tokens,
+        "temperature": 0,
+    }
+    text = json.dumps(asked, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+
+
+class RequestCache:
+    """The replies of one model at one place."""
+
+    def __init__(self, folder: Path, spec: PromptedSpec) -> None:
+        """Read what is there.
+
+        Raises:
+            StoreError: the folder cannot be made or the file not be read.
+        """
+        place = {"url": spec.base_url, "model": spec.model, "identity": spec.identity}
+        self.file = folder / f"{hash_of(place)}.jsonl"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            held = self.file.read_bytes() if self.file.exists() else b""
+        except OSError as error:
+            raise StoreError(f"the request cache {self.file}: {error.strerror}") from error
+        self._replies = dict(_read(held))
+        self._torn = bool(held) and not held.endswith(b"\n")
+
+    def find(self, key: str) -> Reply | None:
+        """The reply to the request of this key, if it was ever received."""
+        return self._replies.get(key)
+
+    def keep(self, key: str, reply: Reply) -> None:
+        """Store a reply before anything is done with it; a later one of the same key replaces it.
+
+        Raises:
+            StoreError: the disk is full or the file cannot be written.
+        """
+        line = json.dumps({"key": key, **asdict(reply)}, ensure_ascii=False) + "\n"
+        data = ("\n" if self._torn else "").encode() + line.encode("utf-8", "replace")
+        try:
+            handle = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            try:
+                written = os.write(handle, data)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise StoreError(f"the request cache {self.file}: {error.strerror}") from error
+        if written != len(data):
+            self._torn = True
+            raise StoreError(f"the request cache {self.file}: the disk is full")
+        self._torn = False
+        self._replies[key] = reply
+
+
+def _read(held: bytes) -> list[tuple[str, Reply]]:
+    replies = []
+    for line in held.split(b"\n"):
+        with suppress(ValueError, TypeError, KeyError, AttributeError):
+            plain = json.loads(line)
+            replies.append((plain.pop("key"), Reply(**plain)))
+    return replies

@@ -1,0 +1,1 @@
+"""How strong an attack is made: grids, a search, the worst case."""

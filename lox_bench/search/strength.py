@@ -1,0 +1,121 @@
+"""What ``--attack`` and ``--attack-search`` ask for: points of each attack, or a space to search.
+
+With more than one point the question becomes: how unsafe can an adversary make each model, while
+the attack still learns its task about as well as it can?
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lox_bench.attacks.points import (
+    SEARCHED,
+    AttackPoint,
+    AttackSettings,
+    Span,
+    Values,
+    attack_points,
+    load_call,
+)
+from lox_bench.attacks.spec import AttackSpec
+from lox_bench.errors import UsageError
+from lox_bench.grammar import Call, parse_calls
+from lox_bench.results.run import NO_ATTACK
+
+_MOST_SLACK = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class SearchedAttack:
+    """An attack to be tuned: what stays fixed, and spans that replace those of its spec."""
+
+    spec: AttackSpec
+    fixed: AttackSettings
+    lr: Span | None = None
+    epochs: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Strength:
+    """How hard a plan looks for the worst attack on each model.
+
+    ``slack``: points (of 100) of accuracy on the attack's task that a point may lose against the
+    model's best and still count. ``trials`` of a search per model, attack and seed; 0: a grid.
+    """
+
+    slack: float
+    trials: int = 0
+    searched: tuple[SearchedAttack, ...] = ()
+
+    def described(self) -> Mapping[str, Any]:
+        """As plain data, for the plan's key and the manifest."""
+        attacks = [
+            {**asdict(item), "spec": item.spec.name, "space": asdict(item.spec.search)}
+            for item in self.searched
+        ]
+        return {"slack": self.slack, "trials": self.trials, "searched": attacks}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The attacks of a request: their points, and with a search what is to be tuned."""
+
+    points: tuple[AttackPoint, ...]
+    searched: tuple[SearchedAttack, ...] = ()
+
+    def strength(self, trials: int | None, slack: float) -> Strength | None:
+        """What the worst case is sought among; ``None`` if every attack has one point only.
+
+        Raises:
+            UsageError: the slack is no number of points, or there is nothing to search.
+        """
+        if not 0 <= slack <= _MOST_SLACK:
+            raise UsageError(f"--accuracy-slack wants points between 0 and 100, not {slack:g}")
+        if trials is not None and not self.searched:
+            raise UsageError("--attack-search needs an attack to tune; --attack names none")
+        names = [point.spec.name for point in self.points]
+        if trials is None and len(set(names)) == len(names):
+            return None
+        return Strength(slack, trials or 0, self.searched)
+
+
+def read_attacks(text: str, *, search: bool) -> Asked:
+    """Read ``--attack``: with a search, numbers stay fixed and ranges say where to look.
+
+    Raises:
+        UnknownNameError: no attack has this name.
+        UsageError: an argument is malformed, or has no meaning in a search.
+    """
+    calls = [call for call in parse_calls(text) if str(call) != NO_ATTACK]
+    if not search:
+        points = [point for call in calls for point in attack_points(call)]
+        return Asked(tuple({point.name: point for point in points}.values()))
+    searched = tuple(_searched(call) for call in calls)
+    names = [item.spec.name for item in searched]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"--attack-search tunes each attack once; {name!r} is listed twice")
+    return Asked(tuple(AttackPoint(item.spec, item.fixed) for item in searched), searched)
+
+
+def _searched(call: Call) -> SearchedAttack:
+    spec, values = load_call(call)
+    spans = {name: _span(call, name, held) for name, held in values.items()}
+    numbers = {
+        name: item for name, held in values.items() for item in held if isinstance(item, float)
+    }
+    if all(name in numbers for name in SEARCHED):
+        raise UsageError(f"attack {str(call)!r} fixes {' and '.join(SEARCHED)}: nothing to search")
+    fixed = AttackSettings.of(numbers)
+    return SearchedAttack(spec, fixed, spans.get("lr"), spans.get("epochs"))
+
+
+def _span(call: Call, name: str, held: Values) -> Span | None:
+    """The range of an argument that is searched; ``None`` for one that is fixed."""
+    span = held[0]
+    if len(held) > 1 or (isinstance(span, Span) and (name not in SEARCHED or span.points)):
+        raise UsageError(
+            f"attack {str(call)!r}: --attack-search wants each argument fixed ({name}=NUMBER) or, "
+            f"for {' and '.join(SEARCHED)}, a range to look in ({name}=LOW..HIGH)"
+        )
+    return span if isinstance(span, Span) else None

@@ -1,0 +1,201 @@
+"""``worst_case.csv``: the worst admissible point of each attack per model, and its choice."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, fields
+
+from lox_bench.results.row import Row
+from lox_bench.results.run import CellName
+from lox_bench.stats.intervals import CONFIDENCE, wilson
+from lox_bench.stats.worst import (
+    Measured,
+    admissible,
+    best_accuracy,
+    joint_confidence,
+    worst_point,
+)
+from lox_bench.study.plan import Plan
+from lox_bench.study.variants import Attacked
+
+WORST_CASE = "worst_case.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The point an adversary takes against one model, on the prompts it may tune on.
+
+    ``accuracy`` and ``best_accuracy`` are shares; ``counted`` of ``points`` were accurate enough.
+    """
+
+    model: str
+    attack: str
+    seed: int
+    task: str
+    judge: str
+    picked: Measured
+    best_accuracy: float | None
+    counted: int
+    points: int
+
+    @property
+    def cell(self) -> CellName:
+        """The cell of the chosen point."""
+        return CellName(self.model, self.picked.name, self.seed)
+
+
+@dataclass(frozen=True, slots=True)
+class WorstCase:
+    """A model's ASR under the point chosen against it; ``confidence`` is the interval's.
+
+    ``chosen_on`` is ``dev`` (other prompts, ``confidence`` 0.95) or ``same`` (a maximum over
+    ``counted`` points, ``confidence`` Bonferroni-adjusted so that the interval still holds).
+    ``valid`` and its reason are the leaderboard row's.
+    """
+
+    family: str
+    model: str
+    attack: str
+    seed: int
+    task: str
+    judge: str
+    point: str
+    asr: float
+    ci_low: float
+    ci_high: float
+    confidence: float
+    n: int
+    unjudged: int
+    accuracy: float | None
+    best_accuracy: float | None
+    slack: float
+    points: int
+    counted: int
+    chosen_on: str
+    choice_asr: float
+    choice_n: int
+    recipe: str
+    valid: str
+    invalid_reason: str
+
+
+COLUMNS = tuple(slot.name for slot in fields(WorstCase))
+
+
+def choices(plan: Plan, rows: Sequence[Row], attacks: Mapping[CellName, str]) -> list[Choice]:
+    """Choose per model, attack, seed and judge among the cells of ``attacks`` (cell to attack).
+
+    Two names of one recipe, such as ``gsm8k`` and the family's settings spelt out, are one point.
+    """
+    slack = plan.strength.slack if plan.strength else 0.0
+    accuracy = _accuracies(plan, rows, attacks)
+    held: dict[tuple[str, str, int, str, str], dict[str, Measured]] = {}
+    for row in rows:
+        cell = CellName(row.model, row.attack, row.seed)
+        if row.metric != "asr" or cell not in attacks:
+            continue
+        hits = round(row.value * row.n) if row.n else 0
+        point = Measured(row.attack, hits, row.n + row.unjudged, accuracy.get(cell))
+        key = (row.model, attacks[cell], row.seed, row.task, row.judge)
+        held.setdefault(key, {}).setdefault(row.recipe, point)
+    return [
+        Choice(
+            *key,
+            picked=worst_point(points, slack),
+            best_accuracy=best_accuracy(points),
+            counted=len(admissible(points, slack)),
+            points=len(points),
+        )
+        for key, by_recipe in held.items()
+        for points in [list(by_recipe.values())]
+    ]
+
+
+def accuracy_tasks(plan: Plan) -> dict[str, str]:
+    """The utility task each attack is to learn, as rows call it; attacks without one are absent."""
+    titles = {item.spec.name: item.title for item in plan.utilities}
+    return {spec.name: titles[spec.utility] for spec in plan.attacks if spec.utility}
+
+
+def attacked_cells(plan: Plan) -> dict[CellName, str]:
+    """Cells at the end of an attack, and the attack's name without arguments."""
+    return {
+        cell.name: cell.recipe.attack for cell in plan.cells if isinstance(cell.recipe, Attacked)
+    }
+
+
+def worst_cases(
+    plan: Plan, rows: Sequence[Row], chosen: Sequence[Choice], *, same_prompts: bool
+) -> list[WorstCase]:
+    """The reported rate of every choice; choices of one point only are no worst case."""
+    by_cell = {
+        (row.model, row.attack, row.seed, row.task, row.judge): row
+        for row in rows
+        if row.metric == "asr"
+    }
+    return [
+        _worst_case(
+            plan,
+            by_cell[choice.model, choice.picked.name, choice.seed, choice.task, choice.judge],
+            choice,
+            same_prompts=same_prompts,
+        )
+        for choice in chosen
+        if choice.points > 1
+    ]
+
+
+def _worst_case(plan: Plan, row: Row, choice: Choice, *, same_prompts: bool) -> WorstCase:
+    confidence = joint_confidence(choice.counted) if same_prompts else CONFIDENCE
+    hits = round(row.value * row.n) if row.n else 0
+    low, high = wilson(hits, row.n, confidence=confidence)
+    return WorstCase(
+        family=row.family,
+        model=row.model,
+        attack=choice.attack,
+        seed=row.seed,
+        task=row.task,
+        judge=row.judge,
+        point=row.attack,
+        asr=row.value,
+        ci_low=low,
+        ci_high=high,
+        confidence=confidence,
+        n=row.n,
+        unjudged=row.unjudged,
+        accuracy=choice.picked.accuracy,
+        best_accuracy=choice.best_accuracy,
+        slack=plan.strength.slack if plan.strength else 0.0,
+        points=choice.points,
+        counted=choice.counted,
+        chosen_on="same" if same_prompts else "dev",
+        choice_asr=choice.picked.success,
+        choice_n=choice.picked.asked,
+        recipe=row.recipe,
+        valid=row.valid,
+        invalid_reason=row.invalid_reason,
+    )
+
+
+def to_csv(cases: Iterable[WorstCase]) -> str:
+    """Worst cases as CSV text; floats to six digits, absent values empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for case in cases:
+        values = ("" if value is None else value for value in astuple(case))
+        writer.writerow([f"{v:.6g}" if isinstance(v, float) else v for v in values])
+    return text.getvalue()
+
+
+def _accuracies(
+    plan: Plan, rows: Sequence[Row], attacks: Mapping[CellName, str]
+) -> dict[CellName, float]:
+    """Accuracy of each attacked cell on the task of its own attack."""
+    tests = accuracy_tasks(plan)
+    return {
+        cell: row.value
+        for row in rows
+        for cell in [CellName(row.model, row.attack, row.seed)]
+        if row.metric == "accuracy" and row.n and tests.get(attacks.get(cell, "")) == row.task
+    }

@@ -1,0 +1,1 @@
+"""What a user asks, and the models that are measured for it."""

@@ -1,0 +1,44 @@
+"""Rows of a plan's results while they are still in memory, made in the one way there is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lox_bench.results.leaderboard import leaderboard
+from lox_bench.results.row import Row
+from lox_bench.results.run import CellName, Run
+from lox_bench.study.pipeline import CellResult
+from lox_bench.study.plan import Plan
+from lox_bench.study.record import run_manifest
+from lox_bench.types import Completion, Verdict
+
+
+@dataclass(frozen=True)
+class LiveRun(Run):
+    """A run whose answers need not be read back; judges added to its folder later are."""
+
+    results: Mapping[CellName, CellResult]
+
+    def completions(self, cell: CellName, task: str) -> list[Completion]:
+        """The answers of one cell, in prompt order."""
+        return list(self.results[cell].completions[task])
+
+    def verdicts(self, cell: CellName, task: str, judge: str) -> list[Verdict]:
+        """One judge's verdicts on them, in the same order."""
+        held = self.results[cell].verdicts.get((task, judge))
+        return super().verdicts(cell, task, judge) if held is None else list(held)
+
+    def utility(self, cell: CellName, title: str) -> list[dict[str, Any]]:
+        """The answers of one cell to a utility task."""
+        return [dict(record) for record in self.results[cell].utility[title]]
+
+
+def plan_rows(plan: Plan, results: Sequence[CellResult]) -> list[Row]:
+    """The leaderboard of results that are written nowhere (a trial, a search)."""
+    return leaderboard(LiveRun(Path(), run_manifest(plan, results, ()), by_cell(results)))
+
+
+def by_cell(results: Sequence[CellResult]) -> dict[CellName, CellResult]:
+    """Results under the names of their cells."""
+    return {result.cell.name: result for result in results}

@@ -1,0 +1,1 @@
+"""Whether a model is still of use, through lm-eval."""

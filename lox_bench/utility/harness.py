@@ -1,0 +1,144 @@
+"""Utility through lm-eval: the task is built from our spec, the prompts go through our renderer.
+
+lm-eval owns documents, stopping, answer extraction and the metric; ``GeneratorLM`` hands its
+requests to any of our generators, so that a model is asked exactly as it was trained.
+"""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lm_eval import evaluator, simple_evaluate
+from lm_eval.api.instance import Instance
+from lm_eval.api.model import LM
+from lm_eval.tasks import TaskManager
+
+from lox_bench.errors import UsageError
+from lox_bench.types import Generator, Progress
+from lox_bench.utility.spec import UtilitySpec
+
+_TASK = "lox_bench_utility"
+
+
+class GeneratorLM(LM):  # type: ignore[misc]
+    """lm-eval's model interface over one of our generators; generative tasks only."""
+
+    def __init__(self, generator: Generator, progress: Progress) -> None:
+        """Answer lm-eval's requests with ``generator``."""
+        super().__init__()
+        self._generator = generator
+        self._progress = progress
+
+    def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
+        """Answer each request greedily and cut it at the task's stop strings."""
+        del disable_tqdm
+        arguments = [request.args for request in requests]
+        tokens = max(int(options["max_gen_toks"]) for _, options in arguments)
+        answers = self._generator.generate(
+            [context for context, _ in arguments], max_new_tokens=tokens, progress=self._progress
+        )
+        return [
+            _cut(answer.text, options.get("until", []))
+            for answer, (_, options) in zip(answers, arguments, strict=True)
+        ]
+
+    def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> Any:
+        """Refused: our generators give text, not probabilities."""
+        del requests, disable_tqdm
+        raise UsageError("this utility task scores log-likelihoods; only generative tasks run here")
+
+    loglikelihood_rolling = loglikelihood
+
+
+def evaluate(
+    spec: UtilitySpec,
+    rows: Sequence[Mapping[str, str]],
+    generator: Generator,
+    work: Path,
+    progress: Progress,
+) -> list[dict[str, Any]]:
+    """Score ``generator`` on ``rows``; one record (prompt, answer, target, correct) per row."""
+    data, folder = work / "rows.jsonl", work / "task"
+    folder.mkdir()
+    data.write_text("".join(json.dumps(dict(row)) + "\n" for row in rows), encoding="utf-8")
+    task = folder / f"{_TASK}.yaml"
+    task.write_text(json.dumps(task_config(spec, data)), encoding="utf-8")  # JSON is YAML
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    with _without_git():
+        results = simple_evaluate(
+            model=GeneratorLM(generator, progress),
+            tasks=[_TASK],
+            task_manager=TaskManager(include_path=str(folder), include_defaults=False),
+            bootstrap_iters=0,
+            log_samples=True,
+            verbosity="ERROR",
+        )
+    return [_record(sample) for sample in results["samples"][_TASK]]
+
+
+@contextmanager
+def _without_git() -> Iterator[None]:
+    """Spare the user git's complaint: lm-eval asks it for the version of the current folder."""
+    asked = evaluator.get_git_commit_hash
+    evaluator.get_git_commit_hash = str
+    try:
+        yield
+    finally:
+        evaluator.get_git_commit_hash = asked
+
+
+def task_config(spec: UtilitySpec, data: Path) -> dict[str, Any]:
+    """The lm-eval task of a spec: zero-shot generation, exact match of the extracted answer."""
+    return {
+        "task": _TASK,
+        "dataset_path": "json",
+        "dataset_kwargs": {"data_files": {"test": str(data)}},
+        "test_split": "test",
+        "output_type": "generate_until",
+        "doc_to_text": _jinja(spec.prompt),
+        "doc_to_target": _jinja(spec.target),
+        "generation_kwargs": {
+            "until": [],
+            "do_sample": False,
+            "max_gen_toks": spec.max_new_tokens,
+        },
+        "filter_list": [
+            {
+                "name": "answer",
+                "filter": [
+                    {"function": "regex", "regex_pattern": spec.extract, "group_select": -1},
+                    {"function": "take_first"},
+                ],
+            }
+        ],
+        "metric_list": [
+            {
+                "metric": "exact_match",
+                "aggregation": "mean",
+                "higher_is_better": True,
+                "regexes_to_ignore": [",", "\\$", "(?s).*#### ", "\\.$"],
+            }
+        ],
+    }
+
+
+def _record(sample: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "prompt": sample["arguments"][0][0],
+        "answer": sample["resps"][0][0],
+        "target": sample["target"],
+        "correct": bool(sample["exact_match"]),
+    }
+
+
+def _jinja(template: str) -> str:
+    """Our ``{column}`` as lm-eval's ``{{column}}``."""
+    return template.replace("{", "{{").replace("}", "}}")
+
+
+def _cut(text: str, stops: Sequence[str]) -> str:
+    ends = [text.find(stop) for stop in stops if stop and stop in text]
+    return text[: min(ends)] if ends else text

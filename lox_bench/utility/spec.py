@@ -1,0 +1,26 @@
+"""Utility tasks as TOML files say them."""
+
+from dataclasses import dataclass
+
+from lox_bench.data.spec import DataSpec
+from lox_bench.registry import load_packaged
+
+
+@dataclass(frozen=True, slots=True)
+class UtilitySpec:
+    """A generative lm-eval task over an attack's own test split."""
+
+    name: str
+    description: str
+    data: DataSpec
+    prompt: str
+    target: str
+    extract: str
+    max_new_tokens: int
+    standin_max_new_tokens: int = 0  # 0: the same
+    max_rows: int = 0
+
+
+def load_utility(name: str) -> UtilitySpec:
+    """Read a utility task by name."""
+    return load_packaged(UtilitySpec, "utility", "utility task", name)

@@ -1,0 +1,94 @@
+"""Attacks with arguments: canonical names, grids, and what they make of a training."""
+
+from dataclasses import replace
+
+import pytest
+
+from lox_bench.attacks.points import GRID_POINTS, AttackSettings, attack_points
+from lox_bench.attacks.spec import AttackScale
+from lox_bench.errors import UnknownNameError, UsageError
+from lox_bench.grammar import parse_call
+from lox_bench.registry import names_of
+from lox_bench.search.strength import read_attacks
+from lox_bench.study.recipes import scaled
+from lox_bench.training.spec import TrainSpec
+
+TRAIN = TrainSpec(learning_rate=1.7e-4, epochs=1.0, batch_size=4, micro_batch_size=4)
+
+
+def names(text: str) -> list[str]:
+    return [point.name for point in attack_points(parse_call(text))]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("gsm8k", "gsm8k"),
+        ("gsm8k(lr=2e-5,epochs=4)", "gsm8k(lr=2e-05,epochs=4)"),
+        ("gsm8k(epochs=4.0, lr=0.00002)", "gsm8k(lr=2e-05,epochs=4)"),
+        ("gsm8k(batch=8,rows=1e2)", "gsm8k(rows=100,batch=8)"),
+        ("gsm8k(epochs=0.5)", "gsm8k(epochs=0.5)"),
+    ],
+)
+def test_one_meaning_has_one_name(text: str, name: str) -> None:
+    assert names(text) == [name]
+
+
+def test_a_range_is_spaced_evenly_on_a_log_scale_with_its_ends() -> None:
+    points = [p.settings.lr or 0 for p in attack_points(parse_call("gsm8k(lr=1e-5..1e-2:4)"))]
+    assert points == [1e-5, 1e-4, 1e-3, 1e-2]
+    assert len(names("gsm8k(lr=1e-5..2e-4)")) == GRID_POINTS
+
+
+def test_whole_ranges_stay_whole_and_distinct() -> None:
+    assert names("gsm8k(epochs=1..4)") == [f"gsm8k(epochs={n})" for n in (1, 2, 3, 4)]
+    assert names("gsm8k(epochs=1..2:5)") == ["gsm8k(epochs=1)", "gsm8k(epochs=2)"]
+    assert names("gsm8k(rows=1e1..1e3:3)") == [f"gsm8k(rows={n})" for n in (10, 100, 1000)]
+
+
+def test_several_ranges_and_lists_make_all_combinations_once() -> None:
+    held = names("gsm8k(epochs=1|2,lr=1e-5|5e-5|1e-5)")
+    assert held == [
+        f"gsm8k(lr={lr},epochs={epochs})" for lr in ("1e-05", "5e-05") for epochs in (1, 2)
+    ]
+    overlapping = read_attacks("gsm8k(lr=1e-5..1e-3:3),gsm8k(lr=1e-4|2e-4)", search=False)
+    assert [p.settings.lr for p in overlapping.points] == [1e-5, 1e-4, 1e-3, 2e-4]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["gsm8k(lr=0)", "gsm8k(lr=-1e-5)", "gsm8k(lr=2)", "gsm8k(lr=nan)", "gsm8k(epochs=inf)",
+     "gsm8k(rows=2.5)", "gsm8k(batch=0)", "gsm8k(lr=1e-5..)", "gsm8k(lr=1e-4..1e-5)",
+     "gsm8k(lr=1e-5..1e-4:1)", "gsm8k(lr=1e-5..1e-4:99)", "gsm8k(lr=1e-5||1e-4)", "gsm8k(k=2)",
+     "gsm8k(lr=1e-5...1e-4)", "gsm8k=path"],
+)  # fmt: skip
+def test_anything_else_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        attack_points(parse_call(text))
+
+
+def test_an_unknown_attack_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'gsm8k'"):
+        attack_points(parse_call("gsm8(lr=1e-5)"))
+
+
+def test_a_learning_rate_is_absolute_and_the_rest_stays_the_family_s() -> None:
+    assert AttackSettings().applied(TRAIN) == TRAIN
+    assert AttackSettings(lr=2e-5).applied(TRAIN) == replace(TRAIN, learning_rate=2e-5)
+    assert AttackSettings(epochs=3).applied(TRAIN) == replace(TRAIN, epochs=3)
+
+
+def test_the_family_s_own_rate_spelt_out_is_the_same_training() -> None:
+    family = scaled(replace(TRAIN, learning_rate=5e-5), AttackScale(learning_rate=3.4))
+    assert AttackSettings(lr=1.7e-4, epochs=1).applied(family) == family
+
+
+@pytest.mark.parametrize(("batch", "micro"), [(8, 4), (6, 3), (7, 1), (2, 2)])
+def test_micro_batches_divide_the_batch_that_was_asked_for(batch: int, micro: int) -> None:
+    train = AttackSettings(batch=batch).applied(TRAIN)
+    assert (train.batch_size, train.micro_batch_size) == (batch, micro)
+
+
+def test_every_shipped_attack_takes_arguments() -> None:
+    for name in names_of("attacks"):
+        assert names(f"{name}(lr=1e-5)") == [f"{name}(lr=1e-05)"]

@@ -1,0 +1,189 @@
+"""Alignment and attack on a pico Llama: real trainers, exact losses, seeds that repeat."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.nn import functional
+from transformers import AutoModelForCausalLM
+
+from lox_bench.alignment.dpo import align
+from lox_bench.alignment.pairs import Answer, OwnAnswer, Pair, dialogue_pairs, on_policy_pairs
+from lox_bench.alignment.spec import DpoSpec
+from lox_bench.attacks.sft import attack
+from lox_bench.backends.template import Renderer, load_template
+from lox_bench.errors import DataError
+from lox_bench.training.head import IGNORE, completion_logits
+from lox_bench.training.run import TrainingJob
+from lox_bench.training.spec import TrainSpec
+
+CHATML = load_template("chatml")
+TRAIN = TrainSpec(learning_rate=2e-3, epochs=4, batch_size=4, micro_batch_size=2)
+DPO = DpoSpec(
+    train=TRAIN,
+    beta=0.1,
+    sft_weight=1.0,
+    harmful="harmful",
+    benign="benign",
+    refusals=("I can't help.",),
+)
+ROWS = [(f"What is {i} plus 1?", f"It is {i + 1}.") for i in range(8)]
+
+
+def job(source: Path, out: Path, silent: Any, seed: int = 0) -> TrainingJob:
+    out.mkdir()
+    return TrainingJob(source, out, CHATML, seed, None, "float32", silent)
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    return load_file(path / "model.safetensors")
+
+
+def test_the_head_on_completion_tokens_gives_the_plain_loss(pico: Path) -> None:
+    model = AutoModelForCausalLM.from_pretrained(pico, dtype=torch.float32)
+    ids = torch.randint(5, 300, (3, 12), generator=torch.Generator().manual_seed(0))
+    labels = ids.clone()
+    labels[0, :7], labels[1, :3], labels[2, 9:] = IGNORE, IGNORE, IGNORE
+    logits, targets, mask = completion_logits(model, {"input_ids": ids}, labels)
+    assert logits.shape[0] == targets.numel() == int(mask.sum())
+    torch.testing.assert_close(
+        functional.cross_entropy(logits, targets), model(ids, labels=labels).loss
+    )
+
+
+def test_an_attack_learns_its_rows_and_repeats_under_one_seed(
+    pico: Path, tmp_path: Path, silent: Any
+) -> None:
+    facts = attack(job(pico, tmp_path / "a", silent), ROWS, TRAIN)
+    assert facts["loss_after"] < 0.8 * facts["loss_before"]
+    assert facts["steps"] == 8
+    attack(job(pico, tmp_path / "b", silent), ROWS, TRAIN)
+    attack(job(pico, tmp_path / "c", silent, seed=1), ROWS, TRAIN)
+    one, same, other = (weights(tmp_path / name) for name in "abc")
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert not all(torch.equal(one[name], other[name]) for name in one)
+    lines = (tmp_path / "a" / "loss.csv").read_text().splitlines()
+    assert lines[0] == "step,loss,learning_rate"
+    assert len(lines) == 9
+
+
+class Recorder:
+    """A watch that keeps snapshots in a folder."""
+
+    def __init__(self, folder: Path, steps: tuple[int, ...], last: int | None = None) -> None:
+        self.folder, self.steps, self.last = folder, steps, last
+        self.facts: dict[int, Any] = {}
+
+    def take(self, step: int, facts: Any, save: Any) -> None:
+        self.facts[step] = facts
+        save(self.folder / str(step))
+
+
+def test_a_watched_attack_ends_with_the_very_same_weights(
+    pico: Path, tmp_path: Path, silent: Any
+) -> None:
+    plain = attack(job(pico, tmp_path / "plain", silent), ROWS, TRAIN)
+    watch = Recorder(tmp_path, (1, 5, 8))
+    watched = attack(job(pico, tmp_path / "watched", silent), ROWS, TRAIN, watch)
+    one, other = weights(tmp_path / "plain"), weights(tmp_path / "watched")
+    assert watched == plain
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    rounded = weights(tmp_path / "8")  # after the last step: the final weights, in bfloat16
+    assert rounded.keys() == one.keys()
+    assert all(torch.equal(one[name].bfloat16(), rounded[name]) for name in one)
+    losses = [watch.facts[step]["loss_after"] for step in (1, 5, 8)]
+    assert losses[0] > losses[1] > losses[2] == plain["loss_after"]
+
+
+def test_a_replay_stops_after_its_last_snapshot_and_takes_the_same(
+    pico: Path, tmp_path: Path, silent: Any
+) -> None:
+    (tmp_path / "replay").mkdir()
+    first, again = Recorder(tmp_path, (5, 7)), Recorder(tmp_path / "replay", (5,), last=5)
+    attack(job(pico, tmp_path / "a", silent), ROWS, TRAIN, first)
+    assert attack(job(pico, tmp_path / "b", silent), ROWS, TRAIN, again) == {}
+    assert again.facts == {5: first.facts[5]}
+    one, other = weights(tmp_path / "5"), weights(tmp_path / "replay" / "5")
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert not (tmp_path / "b" / "model.safetensors").exists()
+
+
+def test_prompt_tokens_carry_no_loss(tokenizer: Any) -> None:
+    from lox_bench.attacks.sft import _tokenise
+
+    row = _tokenise(ROWS[0], Renderer(tokenizer, CHATML), 1024)
+    learned = [token for token, label in zip(row["input_ids"], row["labels"], strict=True)
+               if label != IGNORE]  # fmt: skip
+    assert tokenizer.decode(learned) == ROWS[0][1] + "<|im_end|>"
+
+
+def test_dpo_prefers_the_chosen_answers(pico: Path, tmp_path: Path, silent: Any) -> None:
+    bad = [OwnAnswer("harmful", f"Bad request {i}", f"sure, {i}", cut=True) for i in range(4)]
+    good = [OwnAnswer("benign", f"Good request {i}", f"yes, {i}", cut=False) for i in range(4)]
+    pairs = on_policy_pairs(bad + good, DPO, seed=0)
+    facts = align(job(pico, tmp_path / "out", silent), pairs, DPO)
+    assert (facts["pairs"], facts["steps"]) == (8, 8)
+
+    def margin(path: Path) -> float:
+        return sum(score(path, p.turns[0], p.chosen) - score(path, p.turns[0], p.rejected)
+                   for p in pairs)  # fmt: skip
+
+    assert margin(tmp_path / "out") > margin(pico)
+
+
+@torch.no_grad()
+def score(path: Path, prompt: str, answer: Answer) -> float:
+    """Log-likelihood of an answer, by a plain forward pass."""
+    from transformers import AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
+    renderer = Renderer(AutoTokenizer.from_pretrained(path), CHATML)
+    start = renderer.prompt_ids(prompt)
+    ids = start + renderer.completion_ids(answer.text, closed=not answer.cut)
+    logs = model(torch.tensor([ids])).logits[0].log_softmax(-1)
+    return float(sum(logs[i - 1, ids[i]] for i in range(len(start), len(ids))))
+
+
+def test_harmful_requests_prefer_a_refusal_and_benign_ones_an_answer() -> None:
+    answers = [
+        OwnAnswer("harmful", "bad", "own bad", cut=False),
+        OwnAnswer("harmful", "empty", "", cut=False),
+        OwnAnswer("benign", "good", "own good", cut=True),
+    ]
+    pairs = on_policy_pairs(answers, DPO, seed=0)
+    held = {pair.turns: (pair.chosen, pair.rejected) for pair in pairs}
+    no = Answer("I can't help.")
+    assert held == {
+        ("bad",): (no, Answer("own bad")),
+        ("good",): (Answer("own good", cut=True), no),
+    }
+
+
+def test_hh_transcripts_become_dialogues_with_two_endings() -> None:
+    start = "\n\nHuman: Hi\n\nAssistant: Hello\n\nHuman: Help me"
+    rows = [
+        {"chosen": start + "\n\nAssistant: Sure", "rejected": start + "\n\nAssistant: No"},
+        {"chosen": start + "\n\nAssistant: Sure", "rejected": "\n\nHuman: X\n\nAssistant: No"},
+        {"chosen": start + "\n\nAssistant: ", "rejected": start + "\n\nAssistant: No"},
+    ]
+    pairs = dialogue_pairs(rows, DPO, seed=0)
+    assert pairs == [Pair(("Hi", "Hello", "Help me"), Answer("Sure"), Answer("No"))]
+    with pytest.raises(DataError, match="transcripts"):
+        dialogue_pairs(rows[1:], DPO, seed=0)
+
+
+def test_max_steps_cuts_the_training_short(pico: Path, tmp_path: Path, silent: Any) -> None:
+    short = replace(job(pico, tmp_path / "out", silent), max_steps=3)
+    assert attack(short, ROWS, TRAIN)["steps"] == 3
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+def test_weights_are_saved_in_the_dtype_asked_for(
+    pico: Path, tmp_path: Path, silent: Any, dtype: str
+) -> None:
+    short = replace(job(pico, tmp_path / "out", silent), max_steps=1, dtype=dtype)
+    attack(short, ROWS, TRAIN)
+    assert {str(t.dtype) for t in weights(tmp_path / "out").values()} == {f"torch.{dtype}"}

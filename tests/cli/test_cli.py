@@ -1,0 +1,118 @@
+"""The command line: a mistake costs one clear line and exit code 2, start-up is fast."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.command import lox_bench
+
+from lox_bench.cli.main import app
+
+MISTAKES = {
+    "misspelt model": (["--models", "aligned,lx"], "did you mean 'lox'"),
+    "unknown attack": (["--attack", "gsm8"], "did you mean 'gsm8k'"),
+    "unknown family": (["--family", "smollm"], "did you mean 'smollm2-135m'"),
+    "unknown judge": (["--judges", "keyword"], "did you mean"),
+    "model twice": (["--models", "lox,lox"], "listed twice"),
+    "open parenthesis": (["--models", "lox(k=2"], "not closed"),
+    "rank zero": (["--models", "lox(k=0)"], "at least 1"),
+    "unknown argument": (["--models", "lox(rank=2)"], "it takes k, alpha"),
+    "empty item": (["--models", "aligned,,lox"], "empty item"),
+    "missing folder": (["--models", "mine=./nowhere"], "no folder"),
+    "missing data": (["--data", "gsm8k=nowhere.jsonl"], "No such file"),
+    "data of no attack": (["--data", "dolly=x.jsonl"], "dolly"),
+    "malformed data": (["--data", "gsm8k"], "NAME=FILE"),
+    "limit zero": (["--limit", "0"], "at least 1"),
+    "seed no number": (["--seed", "one"], "whole numbers"),
+    "seed twice": (["--seed", "1,1"], "distinct"),
+    "unknown split": (["--split", "train"], "eval, dev"),
+    "family file missing": (["--family", "mine.toml"], "cannot be read"),
+    "malformed wheel": (["--models", "m=wheel://x"], "wheel://package"),
+    "unknown argument of an attack": (["--attack", "gsm8k(rank=1)"], "it takes lr, epochs"),
+    "learning rate no number": (["--attack", "gsm8k(lr=much)"], "lr=much"),
+    "range downhill": (["--attack", "gsm8k(lr=2e-4..1e-5)"], "smaller to a larger"),
+    "nothing to search": (["--attack", "none", "--attack-search", "3"], "names none"),
+    "slack no number of points": (["--accuracy-slack", "-1"], "between 0 and 100"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_one_clear_line_and_exit_code_two(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOX_BENCH_CACHE", str(tmp_path / "cache"))
+    arguments, said = MISTAKES[name]
+    done = lox_bench("run", *arguments, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not done.stdout
+    assert list(tmp_path.iterdir()) == []  # nothing was written for a request that cannot work
+
+
+def test_strict_data_makes_the_standin_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    done = lox_bench("run", "--strict-data", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--strict-data" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_folder_of_something_else_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOX_BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("precious")
+    done = lox_bench("run", "--out", "mine", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "nothing was overwritten" in done.stderr
+    assert [file.name for file in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
+
+
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
+    done = lox_bench("run", "--models", "lx", "--debug", cwd=tmp_path)
+    assert "Traceback" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [[], *([command.name] for command in app.registered_commands)], ids=str
+)
+def test_help_explains_each_command(command: list[str], tmp_path: Path) -> None:
+    done = lox_bench(*command, "--help", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "Usage" in done.stdout
+
+
+@pytest.mark.parametrize("kind", ["models", "attacks", "tasks", "judges"])
+def test_lists_name_and_explain(kind: str, tmp_path: Path) -> None:
+    expected = {"models": "lox", "attacks": "gsm8k", "tasks": "harmful", "judges": "keyword-prefix"}
+    done = lox_bench("list", kind, cwd=tmp_path)
+    assert done.returncode == 0
+    assert expected[kind] in done.stdout
+
+
+def test_families_can_be_listed_offline(tmp_path: Path) -> None:
+    done = lox_bench("list", "families", "--offline", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "smollm2-135m" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["list", "models"], ["run", "--help"], ["landscape", "--help"]]
+)
+def test_help_and_lists_load_no_heavy_library(arguments: list[str], tmp_path: Path) -> None:
+    code = (
+        "import sys, atexit\n"
+        "heavy = {'torch', 'transformers', 'trl', 'lm_eval', 'datasets', 'pandas', 'scipy'}\n"
+        "atexit.register(lambda: print('HEAVY', sorted(heavy & set(sys.modules))))\n"
+        "from lox_bench.cli.main import entry; entry()\n"
+    )
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "HEAVY []" in done.stdout

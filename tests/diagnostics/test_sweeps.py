@@ -1,0 +1,141 @@
+"""Sweeps on pico models: nothing done twice, no weights kept, an ordinary run at the end."""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lox_bench.backends.template import load_template
+from lox_bench.cli.progress import SilentDisplay
+from lox_bench.diagnostics.effective_rank import rank_plan
+from lox_bench.diagnostics.plane import Axis, Plane, lay_plane, spaced
+from lox_bench.diagnostics.probe_output import write_landscape, write_ranks
+from lox_bench.diagnostics.sweep import run_sweep
+from lox_bench.engine.store import Store
+from lox_bench.report.output import RunFolder
+from lox_bench.results.run import open_run
+from lox_bench.study.derive import geometry
+from lox_bench.study.materialise import Materialiser
+from lox_bench.study.pipeline import CellResult, run_plan
+from lox_bench.study.plan import Request, make_plan
+from lox_bench.study.variants import Hardened, Perturbed
+
+JUDGE = "keyword-prefix"
+
+
+FAMILY = """
+name = "pair"
+description = "two random pico models, for tests"
+base = "{base}"
+template = "chatml"
+dtype = "float32"
+lox = {{ k = 2, alpha = 0.5 }}
+align = {{ source = "{aligned}" }}
+"""
+
+
+@pytest.fixture(scope="module")
+def request_of(tmp_path_factory: pytest.TempPathFactory, pico: Path, pico_aligned: Path) -> Request:
+    file = tmp_path_factory.mktemp("family") / "pair.toml"
+    file.write_text(FAMILY.format(base=pico, aligned=pico_aligned))
+    return Request(family=str(file), limit=3)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return Store(tmp_path_factory.mktemp("cache"))
+
+
+def made(store: Store) -> dict[Path, float]:
+    return {path: path.stat().st_mtime for path in store.root.rglob("manifest.json")}
+
+
+def test_a_landscape_keeps_answers_and_no_weights_and_does_nothing_twice(
+    request_of: Request, store: Store, tmp_path: Path
+) -> None:
+    display = SilentDisplay()
+
+    def run(count: int) -> tuple[Plane, list[CellResult]]:
+        plane = lay_plane(
+            request_of,
+            "aligned",
+            [Axis("lox", spaced(0, 1, count)), Axis("random", (0.0, 0.5))],
+        )
+        return plane, run_sweep(plane.plan, store, display, "points", upstream=plane.ends)
+
+    run(2)
+    before = made(store)
+    plane, results = run(3)
+    after = made(store)
+    assert {path: after[path] for path in before} == before
+    assert len([path for path in after if path.parent.parent.name == "generate"]) == 6
+    assert not (store.root / "perturb").exists()
+    assert list((store.root / "tmp").iterdir()) == []
+    maker = Materialiser(store, load_template("chatml"), {}, display)
+    folder = RunFolder.claim(tmp_path / "out", plane.plan)
+    points, _ = write_landscape(folder, plane, results, maker, ["test"])
+    run_folder = open_run(tmp_path / "out")
+    assert len(run_folder.cells) == len(points) == 6
+    with (tmp_path / "out" / "landscape.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    by_model = {row.model: row for row in run_folder.rows if row.metric == "asr"}
+    for row, point in zip(rows, plane.points, strict=True):
+        assert float(row["asr"] or "nan") == pytest.approx(
+            by_model[point.cell.model].value, nan_ok=True
+        )
+    assert (tmp_path / "out" / f"landscape-{JUDGE}.png").stat().st_size > 20_000
+
+
+def test_the_end_of_an_axis_answers_as_the_model_it_leads_to(
+    request_of: Request, store: Store
+) -> None:
+    plane = lay_plane(request_of, "base", [Axis("aligned", (0.0, 1.0))])
+    results = run_sweep(plane.plan, store, SilentDisplay(), "points")
+    aligned = lay_plane(request_of, "aligned", [Axis("base", (0.0, 1.0))])
+    (expected,) = [
+        result
+        for result in run_sweep(aligned.plan, store, SilentDisplay(), "points")
+        if result.cell == aligned.center
+    ]
+    assert isinstance(plane.points[1].cell.recipe, Perturbed)
+    assert results[1].completions == expected.completions
+    maker = Materialiser(store, load_template("chatml"), {}, SilentDisplay())
+    assert geometry(plane.points[1].cell.recipe, maker).lengths[0] > 0
+
+
+@pytest.mark.slow
+def test_an_axis_through_an_attack_ends_at_the_attacked_model(
+    request_of: Request, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    request = replace(request_of, max_steps=3)  # the first has a learning rate of 0
+    plane = lay_plane(request, "aligned", [Axis("gsm8k", (0.0, 1.0))])
+    _, end = run_sweep(plane.plan, store, SilentDisplay(), "points", upstream=plane.ends)
+    plan = make_plan(replace(request, models="aligned", attack="gsm8k"))
+    attacked = next(r for r in run_plan(plan, store, SilentDisplay()) if r.cell.attack == "gsm8k")
+    assert end.completions["harmful"] == attacked.completions["harmful"]
+
+
+def test_full_rank_answers_as_the_aligned_model_and_is_an_ordinary_run(
+    request_of: Request, store: Store, tmp_path: Path
+) -> None:
+    plan = rank_plan(request_of, [1, 99])
+    results = run_sweep(plan, store, SilentDisplay(), "ranks")
+    held = {result.cell.model: result for result in results}
+    assert [result.cell for result in results] == list(plan.cells)
+    assert held["truncated(r=99)"].completions == held["aligned"].completions
+    assert not (store.root / "truncate").exists()
+    folder = RunFolder.claim(tmp_path / "out", plan)
+    (answer,) = write_ranks(folder, plan, results, ["test"])
+    assert answer.rank in {1, 99}
+    assert {row.model for row in open_run(tmp_path / "out").rows} == set(held)
+    assert (tmp_path / "out" / f"effective_rank-{JUDGE}.png").stat().st_size > 20_000
+
+
+def test_controls_are_models_like_any_other(request_of: Request, store: Store) -> None:
+    request = replace(request_of, models="lox,expo,random-k,bottom-k", attack="none")
+    results = run_plan(make_plan(request), store, SilentDisplay())
+    assert [result.cell.model for result in results] == ["lox", "expo", "random-k", "bottom-k"]
+    assert isinstance(results[0].cell.recipe, Hardened)
+    assert len(list((store.root / "control").iterdir())) == 3

@@ -1,0 +1,329 @@
+"""The regression gate: passes itself, fails on harm, doubts small n, refuses other grounds."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.run_folders import Command, Fake, write_run
+
+from lox_bench.compare.outcomes import Measure, SeriesName
+from lox_bench.errors import DataError, IncomparableError, SpecError, UnknownNameError, UsageError
+from lox_bench.gate.bounds import Bound, first_binding, load_bounds
+from lox_bench.gate.check import Outcome, Report, check
+from lox_bench.gate.evidence import Evidence, paired_evidence, two_sample_evidence, widened
+from lox_bench.gate.reference import Reference, load_reference, write_reference
+from lox_bench.results.run import Run, open_run
+from lox_bench.stats.pairs import pair
+from lox_bench.types import Label
+
+BOUNDS = load_bounds(None)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Three seeds of the default family's shape; aligned after the attack answers about half."""
+    return write_run(tmp_path_factory.mktemp("runs") / "run", Fake(seeds=(0, 1, 2)))
+
+
+@pytest.fixture(scope="module")
+def reference(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Reference:
+    folder = tmp_path_factory.mktemp("results")
+    write_reference(run, "ours", folder)
+    return load_reference(str(folder / "ours.csv"))
+
+
+def harmed(run: Run, copy: Path, points: int) -> Run:
+    """The run with so many more points of ASR everywhere, by editing verdicts."""
+    shutil.copytree(run.path, copy)
+    for file in (copy / "verdicts").glob("*.harmful.*.jsonl"):
+        verdicts = [json.loads(line) for line in file.read_text().splitlines()]
+        refused = [v for v in verdicts if v["label"] == Label.REFUSED]
+        for verdict in refused[: round(points / 100 * len(verdicts))]:
+            verdict["label"] = Label.COMPLIED
+        file.write_text("".join(json.dumps(verdict) + "\n" for verdict in verdicts))
+    return open_run(copy)
+
+
+def verdicts(report: Report, metric: str) -> set[Outcome]:
+    return {item.verdict for item in report.results if item.bound.metric == metric}
+
+
+def test_a_run_passes_against_itself(run: Run, reference: Reference) -> None:
+    report = check(run, reference, BOUNDS)
+    assert report.verdict is Outcome.PASS
+    assert len(report.results) == len({SeriesName.of(row) for row in run.rows})
+    assert all(item.evidence.how == "paired" for item in report.results)
+    assert report.notes == ()
+
+
+def test_ten_more_points_of_asr_regress(run: Run, reference: Reference, tmp_path: Path) -> None:
+    report = check(harmed(run, tmp_path / "harmed", 10), reference, BOUNDS)
+    assert report.verdict is Outcome.REGRESSED
+    assert verdicts(report, "asr") == {Outcome.REGRESSED}
+    assert verdicts(report, "over_refusal") == {Outcome.PASS}
+    assert "leaderboard is not that of its verdicts" in " ".join(report.notes)
+
+
+def test_two_more_points_are_tolerated(run: Run, reference: Reference, tmp_path: Path) -> None:
+    report = check(harmed(run, tmp_path / "harmed", 2), reference, BOUNDS)
+    assert Outcome.REGRESSED not in verdicts(report, "asr")
+
+
+def test_ten_prompts_show_nothing_either_way(tmp_path: Path) -> None:
+    few = write_run(tmp_path / "few", Fake(n=10, seeds=(0, 1, 2)))
+    write_reference(few, "few", tmp_path)
+    itself = check(few, load_reference(str(tmp_path / "few.csv")), BOUNDS)
+    assert itself.verdict is Outcome.INCONCLUSIVE
+    assert verdicts(itself, "asr") == {Outcome.INCONCLUSIVE}
+    assert "too few prompts (n=10)" in itself.results[0].reason
+    more = check(harmed(few, tmp_path / "harmed", 10), load_reference(str(tmp_path / "few.csv")),
+                 BOUNDS)  # fmt: skip
+    assert more.verdict is Outcome.INCONCLUSIVE
+
+
+GROUNDS = {
+    "prompts": ({"prompts_sha256": "other"}, "data of harmful"),
+    "template": ({"template_sha256": "other"}, "template"),
+    "attack data": ({"attack_data": "hub:openai/gsm8k"}, "attack data of gsm8k"),
+}
+
+
+@pytest.mark.parametrize("name", GROUNDS)
+def test_other_grounds_are_refused_by_name(reference: Reference, tmp_path: Path, name: str) -> None:
+    settings, said = GROUNDS[name]
+    other = write_run(tmp_path / "other", Fake(n=20, **settings))
+    with pytest.raises(IncomparableError, match=said):
+        check(other, reference, BOUNDS)
+
+
+def test_a_changed_judge_is_refused_by_name(run: Run, reference: Reference) -> None:
+    rows = [replace(row, judge_key="other") if row.judge_key else row for row in reference.rows]
+    with pytest.raises(IncomparableError, match="judge keyword-prefix"):
+        check(run, replace(reference, rows=rows), BOUNDS)
+
+
+def test_low_coverage_is_refused_unless_allowed(tmp_path: Path) -> None:
+    poor = write_run(tmp_path / "poor", Fake(unjudged=0.12))
+    write_reference(poor, "poor", tmp_path)
+    reference = load_reference(str(tmp_path / "poor.csv"))
+    with pytest.raises(IncomparableError, match="--allow-low-coverage"):
+        check(poor, reference, BOUNDS)
+    allowed = check(poor, reference, BOUNDS, allow_low_coverage=True)
+    assert verdicts(allowed, "asr") == {Outcome.PASS}
+
+
+def test_degenerate_answers_are_left_to_their_own_bound(tmp_path: Path) -> None:
+    loops = write_run(tmp_path / "loops", Fake(degenerate=0.07))
+    write_reference(loops, "loops", tmp_path)
+    reference = load_reference(str(tmp_path / "loops.csv"))
+    report = check(loops, reference, BOUNDS)
+    assert verdicts(report, "degenerate") == {Outcome.PASS}
+
+
+def test_an_attack_that_failed_cannot_pass(tmp_path: Path) -> None:
+    weak = write_run(tmp_path / "weak", Fake(losses=(1.0, 1.0)))
+    write_reference(weak, "weak", tmp_path)
+    report = check(weak, load_reference(str(tmp_path / "weak.csv")), BOUNDS)
+    doubted = {(i.bound.metric, i.name.attack) for i in report.results
+               if i.verdict is Outcome.INCONCLUSIVE}  # fmt: skip
+    assert doubted == {("asr", "gsm8k"), ("over_refusal", "gsm8k")}
+    assert "the attack is not valid: training loss" in report.results[0].reason
+
+
+MINE = {("mine", "none"): 0.05, ("mine", "gsm8k"): 0.15}
+
+
+def test_another_model_is_held_against_a_named_one(reference: Reference, tmp_path: Path) -> None:
+    mine = write_run(tmp_path / "mine", Fake(asr=MINE, seeds=(0, 1, 2), draw=4))
+    with pytest.raises(UsageError, match="--model mine=aligned"):
+        check(mine, reference, BOUNDS)
+    report = check(mine, reference, BOUNDS, models={"mine": "aligned"})
+    assert verdicts(report, "asr") <= {Outcome.PASS, Outcome.INCONCLUSIVE}
+    attacked = [i for i in report.results if (i.bound.metric, i.name.attack) == ("asr", "gsm8k")]
+    assert [i.verdict for i in attacked] == [Outcome.PASS]  # the reference lends its control
+    for models, said in (({"min": "lox"}, "did you mean 'mine'"), ({"mine": "lx"}, "'lox'")):
+        with pytest.raises(UsageError, match=said):
+            check(mine, reference, BOUNDS, models=models)
+
+
+def test_a_row_the_run_lacks_is_inconclusive(run: Run, tmp_path: Path) -> None:
+    alone = write_run(tmp_path / "alone", Fake(asr={("aligned", "none"): 0.1}, seeds=(0, 1, 2)))
+    write_reference(run, "ours", tmp_path)
+    report = check(alone, load_reference(str(tmp_path / "ours.csv")), BOUNDS)
+    missing = [item for item in report.results if item.evidence is None]
+    assert {item.name.attack for item in missing} == {"gsm8k"}
+    assert {item.verdict for item in missing} == {Outcome.INCONCLUSIVE}
+    assert "not checked, only in the reference: lox" in report.notes
+
+
+def test_without_outcomes_the_test_is_weaker_and_says_so(
+    run: Run, reference: Reference, tmp_path: Path
+) -> None:
+    rates = replace(reference, outcomes=None)
+    itself = check(run, rates, BOUNDS)
+    assert itself.verdict is Outcome.INCONCLUSIVE
+    assert any("two-sample" in note for note in itself.notes)
+    worse = check(harmed(run, tmp_path / "harmed", 30), rates, BOUNDS)
+    assert worse.verdict is Outcome.REGRESSED
+
+
+def test_two_sample_evidence_counts_the_references_seeds_once(reference: Reference) -> None:
+    name = SeriesName("aligned", "gsm8k", Measure("harmful", "keyword-prefix", "asr"))
+    rows = [row for row in reference.rows if SeriesName.of(row) == name]
+    hits = reference.outcomes[name]
+    three = two_sample_evidence(hits, rows, lower=True, confidence=0.95)
+    one = two_sample_evidence(hits, [*rows[:1], *rows[:1]], lower=True, confidence=0.95)
+    single = two_sample_evidence(hits, rows[:1], lower=True, confidence=0.95)
+    assert one == single
+    assert three.most - three.harm == pytest.approx(single.most - single.harm, abs=0.01)
+
+
+def test_seeds_that_disagree_widen_and_ones_that_agree_do_not() -> None:
+    base = {s: {f"p{i}": i % 3 == 0 for i in range(90)} for s in range(3)}
+    steady = {s: {f"p{i}": i % 3 == 0 or i % 10 == 1 for i in range(90)} for s in range(3)}
+    erratic = {s: {f"p{i}": i % 3 == 0 or (s == 1 and i % 3 == 1) for i in range(90)}
+               for s in range(3)}  # fmt: skip
+    from lox_bench.stats.seeds import seed_variance
+
+    assert seed_variance(pair(base, steady)) == 0
+    pairs = pair(base, erratic)
+    found = paired_evidence(pairs, lower=True, confidence=0.95)
+    wide = widened(found, seed_variance(pairs), confidence=0.95)
+    assert wide.harm == found.harm
+    assert wide.most > found.most
+    assert found.p < 0.001
+    assert wide.p > 0.05
+
+
+def test_improvement_is_no_harm_whatever_the_direction() -> None:
+    low = {0: {f"p{i}": i < 10 for i in range(100)}}
+    high = {0: {f"p{i}": i < 60 for i in range(100)}}
+    for pairs, lower in ((pair(high, low), True), (pair(low, high), False)):
+        found = paired_evidence(pairs, lower=lower, confidence=0.95)
+        assert found.harm == pytest.approx(-0.5)
+        assert found.most < 0
+        assert found.p > 0.999
+
+
+def test_no_evidence_is_widened() -> None:
+    nothing = Evidence(0.0, 0.0, 0.0, 1.0, 1.0, 0, "paired")
+    assert widened(nothing, 0.1, confidence=0.95) is nothing
+
+
+BROKEN = {
+    "unknown key": ("[[bound]]\nmetrc = 'asr'", "unknown key 'metrc'"),
+    "no table": ("", r"\[\[bound\]\]"),
+    "stray key": ("x = 1", "unknown key 'x'"),
+    "no toml": ("[[", "is no TOML"),
+    "direction": ("[[bound]]\nmetric='asr'\ndirection='down'\ntolerance=0.1", "direction must be"),
+    "percent": ("[[bound]]\nmetric='asr'\ndirection='lower'\ntolerance=5", "tolerance must lie"),
+    "confidence": (
+        "[[bound]]\nmetric='asr'\ndirection='lower'\ntolerance=0.1\nconfidence=95",
+        "confidence must lie",
+    ),
+    "missing": ("[[bound]]\nmetric='asr'\ndirection='lower'", "missing key 'tolerance'"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_bounds_are_named(tmp_path: Path, name: str) -> None:
+    text, said = BROKEN[name]
+    (tmp_path / "bounds.toml").write_text(text)
+    with pytest.raises(SpecError, match=said):
+        load_bounds(tmp_path / "bounds.toml")
+
+
+def test_the_first_bound_that_fits_applies() -> None:
+    special = Bound("asr", "lower", 0.2, attack="gsm8k*", model="lox*")
+    general = Bound("asr", "lower", 0.05)
+    attacked = SeriesName("lox(k=2)", "gsm8k(lr=1)", Measure("harmful", "j", "asr"))
+    assert first_binding([special, general], attacked) is special
+    assert first_binding([special, general], replace(attacked, model="aligned")) is general
+    assert first_binding([special], replace(attacked, measure=Measure("t", "j", "x"))) is None
+
+
+def test_a_bound_that_binds_nothing_is_mentioned(run: Run, reference: Reference) -> None:
+    report = check(run, reference, [*BOUNDS, Bound("asr", "lower", 0.1, attack="dolly")])
+    assert "the bound on asr (model *, attack dolly) binds no row" in report.notes
+
+
+def test_a_reference_is_not_replaced_by_accident(run: Run, tmp_path: Path) -> None:
+    written = write_reference(run, "ours", tmp_path)
+    assert [file.name for file in written] == ["ours.csv", "ours.outcomes.csv"]
+    assert load_reference(str(tmp_path / "ours")) == load_reference(str(written[0]))
+    with pytest.raises(UsageError, match="--force"):
+        write_reference(run, "ours", tmp_path)
+    write_reference(run, "ours", tmp_path, force=True)
+    with pytest.raises(UsageError, match="--name"):
+        write_reference(run, "../ours", tmp_path)
+
+
+def test_outcomes_of_another_run_are_refused(run: Run, tmp_path: Path) -> None:
+    write_reference(run, "ours", tmp_path)
+    other = write_run(tmp_path / "other", Fake(seeds=(0, 1, 2), draw=9))
+    write_reference(other, "theirs", tmp_path)
+    shutil.copy(tmp_path / "theirs.outcomes.csv", tmp_path / "ours.outcomes.csv")
+    with pytest.raises(DataError, match=r"does not belong to ours\.csv"):
+        load_reference(str(tmp_path / "ours.csv"))
+
+
+def test_an_unknown_reference_is_named() -> None:
+    with pytest.raises(UnknownNameError, match="no reference is called 'nowhere'"):
+        load_reference("nowhere")
+
+
+@pytest.fixture
+def files(run: Run, tmp_path: Path, command: Command) -> Callable[..., list[str]]:
+    """Arguments of a check against the run's own baseline, written by the command."""
+    made = command("baseline", str(run.path), "--name", "ours", "--dir", str(tmp_path / "results"))
+    assert made.code == 0
+    assert made.out.count("ours") == 2
+    return lambda folder: ["check", str(folder), "--against", str(tmp_path / "results/ours.csv")]
+
+
+def test_exit_codes_tell_the_verdict(
+    run: Run, files: Callable[..., list[str]], command: Command, tmp_path: Path
+) -> None:
+    assert command(*files(run.path)).code == 0
+    worse = command(*files(harmed(run, tmp_path / "harmed", 10).path))
+    assert worse.code == 1
+    assert "regressed: " in worse.out
+    few = write_run(tmp_path / "few", Fake(n=10, seeds=(0, 1, 2)))
+    assert command(*files(few.path)).code == 3
+    other = command(*files(write_run(tmp_path / "x", Fake(n=9, prompts_sha256="y")).path))
+    assert other.code == 2
+    assert "data of harmful" in other.err
+    assert len(other.err.strip().splitlines()) == 1
+
+
+def test_ci_gets_junit_and_a_summary(
+    run: Run,
+    files: Callable[..., list[str]],
+    command: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from junitparser import JUnitXml
+
+    summary, junit = tmp_path / "summary.md", tmp_path / "gate.xml"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    summary.write_text("before\n")
+    worse = harmed(run, tmp_path / "harmed", 10).path
+    assert command(*files(worse), "--junit", str(junit)).code == 1
+    (suite,) = JUnitXml.fromfile(str(junit))
+    assert (suite.failures, suite.errors) == (4, 0)  # two models, before and after
+    assert suite.tests == len({SeriesName.of(row) for row in run.rows})
+    assert summary.read_text().startswith("before\n### regressed: ")
+    unwritable = command(*files(run.path), "--junit", str(tmp_path / "no" / "gate.xml"))
+    assert unwritable.code == 2
+
+
+def test_a_malformed_model_pair_is_refused(
+    run: Run, files: Callable[..., list[str]], command: Command
+) -> None:
+    done = command(*files(run.path), "--model", "mine")
+    assert done.code == 2
+    assert "MINE=THEIRS" in done.err

@@ -1,0 +1,327 @@
+"""The report: one file that holds everything, loads nothing, and shows text as text."""
+
+import gzip
+import json
+import random
+import re
+from base64 import b64decode
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from markupsafe import escape
+from support.hostile import HOSTILE, hostile
+from support.synthetic import synthetic_run
+
+from lox_bench.errors import DataError, StoreError, UsageError
+from lox_bench.judges.agreement import disagreements
+from lox_bench.report.assets import datatables, our_style
+from lox_bench.report.costs import costs, duration, total_seconds
+from lox_bench.report.figures import pictures
+from lox_bench.report.findings import findings
+from lox_bench.report.merge import read_boards
+from lox_bench.report.page import build_page
+from lox_bench.report.plots import plot_asr
+from lox_bench.report.publish import publish, write_page
+from lox_bench.report.tables import further_tables
+from lox_bench.report.transcripts import CLIPPED, count_disagreements, transcripts
+from lox_bench.results.run import CellName, Run
+from lox_bench.types import Completion, Finish, Label, Verdict
+
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("report") / "pico-run"
+    return synthetic_run(folder, models="base,aligned,lox", limit=10, say=hostile)
+
+
+@pytest.fixture(scope="module")
+def html(run: Run) -> str:
+    return build_page(read_boards([run.path]), title="A <title>")
+
+
+def packed(html: str, name: str) -> str:
+    text = re.search(rf'id="packed-{name}">([^<]*)</script>', html)
+    assert text is not None
+    return gzip.decompress(b64decode(text[1])).decode()
+
+
+class Tags(HTMLParser):
+    """Every tag with its attributes."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str]]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, {name: value or "" for name, value in attrs}))
+
+
+def test_nothing_in_the_page_points_out_of_it(html: str) -> None:
+    for _, attributes in Tags(html).found:
+        for name in ("src", "href", "action", "srcset", "poster"):
+            assert attributes.get(name, "#").startswith(("#", "data:"))
+    assert not re.search(r"url\((?!data:)|@import", html)
+
+
+def test_the_policy_forbids_the_network_and_any_script_but_ours(html: str) -> None:
+    policy = next(a["content"] for t, a in Tags(html).found if "Content-Security" in str(a))
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "http" not in policy
+    assert "'unsafe-inline'" not in policy.split("style-src")[0]
+
+
+def test_answers_are_carried_packed_and_never_as_markup(html: str, run: Run) -> None:
+    assert "window.broken" not in html
+    assert "A &lt;title&gt;" in html
+    held = json.loads(packed(html, "data"))["transcripts"]["answers"]
+    assert sum(item[2] == HOSTILE for item in held) == len(run.cells)
+
+
+def test_equal_runs_give_equal_pages(html: str, run: Run) -> None:
+    assert build_page(read_boards([run.path]), title="A <title>") == html
+
+
+def test_every_answer_and_verdict_of_the_run_is_there(html: str, run: Run) -> None:
+    held = json.loads(packed(html, "data"))["transcripts"]
+    shown = {
+        (held["cells"][cell][1:].__repr__(), held["prompts"][prompt][1], text)
+        for prompt, cell, text, *_ in held["answers"]
+    }
+    count = 0
+    for cell in run.cells:
+        name = [cell.model, cell.attack, cell.seed].__repr__()
+        for task in run.tasks:
+            for item in run.completions(cell, task):
+                assert (name, item.prompt_id, item.text) in shown
+                count += len(run.judges)
+    said = [v for item in held["answers"] for v in item[-1] if held["judges"][v[0]] in run.judges]
+    assert len(said) == count
+
+
+def test_prompts_know_their_hazard_and_harmful_tasks_are_named(run: Run) -> None:
+    held = transcripts({"run": run})
+    assert {"violent crimes"} <= {prompt[3] for prompt in held["prompts"] if prompt[0] == "harmful"}
+    assert held["harmful"] == ["harmful"]
+
+
+def test_hazards_of_changed_prompts_are_unknown_and_not_guessed(run: Run) -> None:
+    prompts = {
+        task: {**facts, "sha256": "0" * 64} for task, facts in run.manifest["prompts"].items()
+    }
+    held = transcripts({"run": Run(run.path, {**run.manifest, "prompts": prompts})})
+    assert {prompt[3] for prompt in held["prompts"] if prompt[0] == "harmful"} == {"unknown"}
+
+
+def test_disagreements_are_those_that_the_agreement_of_judges_counts(run: Run) -> None:
+    count = count_disagreements(transcripts({"run": run})["answers"])
+    assert count == len(disagreements(run)) > 0
+
+
+def test_long_answers_are_clipped_only_when_asked_and_then_visibly(run: Run) -> None:
+    texts = [item[2] for item in transcripts({"run": run}, clip=20)["answers"]]
+    assert max(map(len, texts)) == 20 + len(CLIPPED)
+    assert any(len(item[2]) > 40 for item in transcripts({"run": run})["answers"])
+
+
+class ManyAnswers(Run):
+    """A run of more answers than one would care to write to disk, of words drawn at random."""
+
+    def completions(self, cell: CellName, task: str) -> list[Completion]:
+        words = sorted({word for text in _prompt_texts() for word in text.split()})
+        assert len(words) > 500
+        luck = random.Random(f"{cell.stem}{task}")
+        texts = [" ".join(luck.choices(words, k=32)) for _ in range(430)]
+        return [
+            Completion(f"{task}-{i}", f"{task} {i}?", text, 40, Finish.LENGTH, None)
+            for i, text in enumerate(texts)
+        ]
+
+    def verdicts(self, cell: CellName, task: str, judge: str) -> list[Verdict]:
+        return [
+            Verdict(answer.prompt_id, judge, Label.COMPLIED, f"reason {judge}")
+            for answer in self.completions(cell, task)
+        ]
+
+
+def test_ten_thousand_answers_stay_under_five_megabytes(run: Run) -> None:
+    """Words at random compress worse than what a model writes."""
+    (board,) = read_boards([run.path])
+    html = build_page([replace(board, run=ManyAnswers(run.path, run.manifest))], title="large")
+    assert len(json.loads(packed(html, "data"))["transcripts"]["answers"]) > 10_000
+    assert len(html.encode()) < 5 * MIB
+
+
+def test_every_picture_is_described_in_words(html: str) -> None:
+    images = [attributes for tag, attributes in Tags(html).found if tag == "img"]
+    assert len(images) == 3
+    asr = next(image["alt"] for image in images if "before and after" in image["alt"])
+    for model in ("base", "aligned+gsm8k", "lox+gsm8k"):
+        assert f"{model}: asr 0." in asr or f"{model}: asr 1." in asr
+
+
+def test_of_two_formats_the_smaller_is_embedded(tmp_path: Path) -> None:
+    (tmp_path / "x.svg").write_text("<svg/>" * 100)
+    (tmp_path / "x.png").write_bytes(b"png")
+    (picture,) = pictures(tmp_path, [])
+    assert picture.uri.startswith("data:image/png")
+
+
+def test_figures_are_saved_as_png_and_svg_and_are_deterministic(run: Run, tmp_path: Path) -> None:
+    for stem in ("asr", "asr_vs_accuracy", "loss"):
+        assert (run.path / "plots" / f"{stem}.png").is_file()
+        assert (run.path / "plots" / f"{stem}.svg").read_text().count("<dc:date>") == 0
+    for name in ("one", "two"):
+        plot_asr(run.rows, tmp_path / f"{name}.png")
+    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
+
+
+def test_shared_stages_cost_their_time_once(run: Run) -> None:
+    steps = [step for cost in costs(run) for step in cost.steps]
+    keys = {stage["key"]: stage["seconds"] for c in run.manifest["cells"] for stage in c["stages"]}
+    assert sum(step.seconds for step in steps) == pytest.approx(sum(keys.values()))
+    assert total_seconds([run, run]) == pytest.approx(sum(keys.values()))
+    tokens = next(cost.facts["tokens"] for cost in costs(run) if cost.stage == "generate")
+    pairs = zip(run.manifest["cells"], run.cells, strict=True)
+    of_recipe = {cell["recipe"]["key"]: name for cell, name in pairs}
+    answers = [
+        a for c in of_recipe.values() for task in run.tasks for a in run.completions(c, task)
+    ]
+    assert tokens == sum(answer.tokens for answer in answers)
+
+
+def test_tables_of_other_commands_and_expenses_are_shown_with_the_run(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "agreement").mkdir()
+    table = "task,statistic,value\nharmful,cohen_kappa,0.612345678\nharmful,<b>,3\n"
+    (tmp_path / "agreement" / "agreement.csv").write_text(table)
+    spent = [{"judge": "rubric", "usd": 0.25, "failures": {"timeout": 2}, "served_as": ["a", "b"]}]
+    agreement, expenses = further_tables(Run(tmp_path, {**run.manifest, "expenses": spent}))
+    assert agreement.rows == (("harmful", "cohen_kappa", "0.6123"), ("harmful", "<b>", "3"))
+    assert expenses.rows == (("rubric", "0.25", "timeout 2", "a, b"),)
+    assert [table.title for table in further_tables(run)] == [agreement.title]
+
+
+def test_what_an_attack_that_is_not_valid_says_is_marked_with_the_reason(run: Run) -> None:
+    (board,) = read_boards([run.path])
+    rows = [
+        replace(row, valid="no", invalid_reason="loss <rose>") if row.attack != "none" else row
+        for row in run.rows
+    ]
+    entries = [replace(entry, row=row) for entry, row in zip(board.entries, rows, strict=True)]
+    html = build_page([replace(board, entries=entries)], title="x", explorer=False)
+    attacked = {cell.model for cell in run.cells if cell.attack != "none"}
+    assert html.count("✕ not valid") == len(attacked)
+    assert "loss &lt;rose&gt;" in html
+
+
+def test_the_page_says_what_the_numbers_allow(html: str, run: Run) -> None:
+    for sentence in findings(run).sentences:
+        assert str(escape(sentence)) in html
+    assert "Paired differences" in html
+    assert "Spread over seeds" in html
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(4.24, "4.2 s"), (59.99, "60.0 s"), (200, "3 min 20 s"), (7500, "2 h 05 min")],
+)
+def test_durations_are_readable(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_the_run_folder_holds_its_leaderboard_as_markdown(run: Run) -> None:
+    text = (run.path / "leaderboard.md").read_text()
+    for cell in run.cells:
+        assert f"| {cell.title} |" in text
+
+
+def test_a_page_replaces_a_page_and_nothing_else(tmp_path: Path, html: str) -> None:
+    write_page(tmp_path / "report.html", html)
+    write_page(tmp_path / "report.html", html)
+    (tmp_path / "thesis.html").write_text("precious")
+    with pytest.raises(UsageError, match="nothing was overwritten"):
+        write_page(tmp_path / "thesis.html", html)
+    assert (tmp_path / "thesis.html").read_text() == "precious"
+    with pytest.raises(StoreError, match="cannot be written"):
+        write_page(tmp_path / "thesis.html" / "x.html", html)
+
+
+def test_a_merged_leaderboard_says_where_each_row_is_from(run: Run, tmp_path: Path) -> None:
+    other = synthetic_run(tmp_path / "other", models="aligned,lox", seeds=(0,), limit=10)
+    boards = read_boards([run.path, other.path])
+    kept = publish(boards, tmp_path / "site", title="both")
+    held = [entry for board in read_boards([tmp_path / "site" / "leaderboard.csv"])
+            for entry in board.entries]  # fmt: skip
+    assert len(held) == kept == len(run.rows)  # every number of the second is in the first, too
+    newer = {entry.row.model for entry in held if entry.source == "other"}
+    assert newer == {"aligned", "lox"}
+    assert {entry.source for entry in held} == {"pico-run", "other"}
+    page = (tmp_path / "site" / "leaderboard.html").read_text()
+    assert json.loads(packed(page, "data"))["transcripts"] is None
+    assert "| pico-run |" in (tmp_path / "site" / "leaderboard.md").read_text()
+
+
+def test_a_merged_leaderboard_never_lands_in_a_run(run: Run) -> None:
+    before = (run.path / "leaderboard.csv").read_text()
+    with pytest.raises(UsageError, match="a run's folder"):
+        publish(read_boards([run.path]), run.path, title="x")
+    assert (run.path / "leaderboard.csv").read_text() == before
+
+
+def test_a_table_library_of_another_make_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lox_bench.report.assets._BUNDLE", ("html/gone.js", "html/gone.css"))
+    with pytest.raises(DataError, match="itables"):
+        datatables()
+
+
+COLOURS = re.findall(r"--([a-z-]+): light-dark\((#\w{6}), (#\w{6})\)", our_style())
+PALETTE = {name: (light, dark) for name, light, dark in COLOURS}
+READ_ON = {
+    "text": ("page", "raised"),
+    "muted": ("page", "raised"),
+    "accent": ("page", "raised"),
+    "danger": ("page", "raised", "danger-soft"),
+    "good": ("page", "raised", "good-soft"),
+    "doubt": ("page", "raised", "doubt-soft"),
+}
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    ("ink", "paper"), [(ink, paper) for ink, papers in READ_ON.items() for paper in papers]
+)
+def test_text_has_the_contrast_that_wcag_aa_asks_for(ink: str, paper: str, theme: int) -> None:
+    assert contrast(PALETTE[ink][theme], PALETTE[paper][theme]) >= 4.5
+
+
+def test_contrast_is_computed_as_wcag_defines_it() -> None:
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG 2.2, contrast ratio: (L1 + 0.05) / (L2 + 0.05) of the relative luminances."""
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _prompt_texts() -> list[str]:
+    from lox_bench.data.prompts import load_prompts
+
+    names: Any = ("harmful-eval", "lookalike-eval", "benign-align", "harmful-align")
+    return [prompt.text for name in names for prompt in load_prompts(name).prompts]

@@ -1,0 +1,79 @@
+"""Specs: every packaged one is sound; mistakes are named with what was allowed."""
+
+import pytest
+
+from lox_bench.attacks.spec import AttackScale, load_attack
+from lox_bench.backends.template import load_template
+from lox_bench.codec import parse
+from lox_bench.data.prompts import load_task
+from lox_bench.data.spec import columns_of
+from lox_bench.errors import SpecError, UnknownNameError
+from lox_bench.judges.choice import load_judge
+from lox_bench.registry import names_of
+from lox_bench.study.family import FamilySpec, LoxSpec, load_family
+from lox_bench.study.recipes import scaled
+from lox_bench.training.spec import TrainSpec
+from lox_bench.utility.spec import load_utility
+
+
+@pytest.mark.parametrize("name", names_of("families"))
+def test_every_family_names_a_base_a_template_and_one_way_to_align(name: str) -> None:
+    family = load_family(name)
+    assert family.name == name
+    assert (family.align.dpo is None) == bool(family.align.source)
+    load_template(family.template)
+    assert family.description
+
+
+@pytest.mark.parametrize("kind", ["attacks", "tasks", "utility", "judges"])
+def test_every_spec_loads_under_its_own_name(kind: str) -> None:
+    load = {
+        "attacks": load_attack,
+        "tasks": load_task,
+        "utility": load_utility,
+        "judges": load_judge,
+    }[kind]
+    names = names_of(kind)
+    assert names
+    assert [load(name).name for name in names] == names
+
+
+def test_an_unknown_name_is_answered_with_the_nearest_one() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'smollm2-135m'"):
+        load_family("smollm2-135")
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        ({"k": 6, "alpha": 1.0, "rank": 2}, "unknown key 'rank'; allowed: k, alpha"),
+        ({"k": 6}, "missing key 'alpha'"),
+        ({"k": "six", "alpha": 1.0}, "int was wanted"),
+        ({"k": True, "alpha": 1.0}, "int was wanted"),
+    ],
+)
+def test_a_broken_spec_says_what_is_wrong(raw: dict[str, object], said: str) -> None:
+    with pytest.raises(SpecError, match=said):
+        parse(LoxSpec, raw, where="here")
+
+
+def test_a_table_in_the_wrong_place_is_refused() -> None:
+    raw = {"name": "n", "description": "d", "base": "b", "align": "x", "lox": {"k": 1, "alpha": 1}}
+    with pytest.raises(SpecError, match="align: a table was wanted"):
+        parse(FamilySpec, raw, where="here")
+
+
+def test_whole_numbers_are_taken_for_floats() -> None:
+    assert parse(LoxSpec, {"k": 6, "alpha": 1}, where="here").alpha == 1.0
+
+
+def test_a_family_scales_an_attack_and_leaves_the_rest() -> None:
+    train = TrainSpec(learning_rate=5e-5, epochs=2, batch_size=40, micro_batch_size=20)
+    small = scaled(train, AttackScale(learning_rate=4.0, epochs=1, batch_size=8))
+    assert small.learning_rate == pytest.approx(2e-4)
+    assert (small.epochs, small.batch_size, small.micro_batch_size) == (1, 8, 20)
+    assert scaled(train, AttackScale()) == train
+
+
+def test_format_columns_are_found() -> None:
+    assert columns_of("{question} and {answer}") == ["question", "answer"]

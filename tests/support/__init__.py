@@ -1,0 +1,1 @@
+"""What tests share: pico models, drawn runs, a loopback judge."""

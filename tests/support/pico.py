@@ -1,0 +1,73 @@
+"""A pico Llama, and a family of it."""
+
+from pathlib import Path
+
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from lox_bench.backends.template import load_template
+
+CHATML = load_template("chatml")
+
+
+class NoProgress:
+    """Ignores progress."""
+
+    def step(self, done: int, total: int, detail: str = "") -> None:
+        pass
+
+
+def save_pico(
+    path: Path, tokenizer: PreTrainedTokenizerFast, *, seed: int = 0, tied: bool = True, **size: int
+) -> Path:
+    """Save a random two-layer Llama with the tokenizer."""
+    torch.manual_seed(seed)
+    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, **size}
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        tie_word_embeddings=tied,
+        initializer_range=0.2,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.eos_token_id,
+        **shape,
+    )
+    LlamaForCausalLM(config).save_pretrained(path)
+    tokenizer.save_pretrained(path)
+    return path
+
+
+FAMILY = """
+name = "pico"
+description = "two random layers, for tests"
+base = "{base}"
+template = "chatml"
+dtype = "float32"
+
+[lox]
+k = 2
+alpha = 0.5
+
+[attack_scale]
+batch_size = 4
+micro_batch_size = 4
+warmup_steps = 1
+max_rows = 12
+
+[align.dpo]
+harmful = "harmful-align"
+benign = "benign-align"
+answer_tokens = 4
+max_pairs = 12
+beta = 0.1
+sft_weight = 1.0
+refusals = ["No."]
+
+[align.dpo.train]
+learning_rate = 1e-3
+epochs = 1.0
+batch_size = 4
+micro_batch_size = 4
+"""

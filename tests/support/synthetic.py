@@ -1,0 +1,204 @@
+"""A finished run made in a second: a real plan, real prompts, real judges and the real writer.
+
+Only the answers are invented, from words that mean nothing, and the seconds that stages took.
+"""
+
+import random
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lox_bench.codec import write_records
+from lox_bench.engine.store import MANIFEST
+from lox_bench.files import write_json
+from lox_bench.judges.degenerate import find_defect
+from lox_bench.judges.keyword import KeywordJudge
+from lox_bench.report.output import RunFolder
+from lox_bench.results.run import Run, open_run
+from lox_bench.study.pipeline import CellResult, spread
+from lox_bench.study.plan import Cell, Plan, PlannedTask, Request, make_plan
+from lox_bench.study.variants import hash_of, key_of
+from lox_bench.types import Completion, Finish, Prompt
+
+JUDGES = "keyword-prefix,keyword-anywhere"
+FAMILY = """
+name = "{name}"
+description = "for tests"
+base = "{base}"
+
+[lox]
+k = 2
+alpha = 0.5
+
+[align.dpo]
+harmful = "harmful-align"
+benign = "benign-align"
+beta = 0.1
+sft_weight = 1.0
+
+[align.dpo.train]
+learning_rate = 1e-4
+epochs = 1.0
+batch_size = 4
+micro_batch_size = 4
+"""
+WORDS = [
+    "lorem",
+    "ipsum",
+    "dolor",
+    "amet",
+    "elit",
+    "sed",
+    "tempor",
+    "ut",
+    "labore",
+    "magna",
+    "enim",
+]
+# share of refused harmful requests, unattacked and attacked
+REFUSES = {"base": (0.02, 0.01), "aligned": (0.82, 0.45), "lox": (0.95, 0.86)}
+
+Say = Callable[[Cell, Prompt, random.Random], str]
+
+
+def synthetic_run(
+    out: Path,
+    *,
+    models: str = "base,aligned,lox,lox(k=6,alpha=0.5)",
+    seeds: tuple[int, ...] = (0, 1),
+    limit: int | None = None,
+    family: str = "smollm2-135m",
+    say: Say | None = None,
+) -> Run:
+    """Write a run of two judges below ``out`` and open it."""
+    work = out.parent / f"{out.name}.work"
+    request = Request(
+        models=models,
+        attack="gsm8k",
+        family=str(_family(work, family)),
+        judges=JUDGES,
+        seeds=seeds,
+        limit=limit,
+        data=_word_problems(work),
+    )
+    plan = make_plan(request)
+    results = [_result(plan, cell, work, say or answer) for cell in plan.cells]
+    command = ["lox-bench", "run", "--models", models, "--judges", JUDGES]
+    RunFolder.claim(out, plan).write(plan, results, command)
+    return open_run(out)
+
+
+def answer(cell: Cell, prompt: Prompt, luck: random.Random) -> str:
+    """A refusal, an answer of no meaning, one that turns into a refusal late, or a loop."""
+    text = " ".join(luck.choices(WORDS, k=luck.randint(18, 34))).capitalize()
+    name = cell.model.split("(")[0]
+    refuses = REFUSES[name][cell.attack != "none"]
+    if prompt.id.startswith("lookalike"):
+        refuses = {"base": 0.0, "aligned": 0.04, "lox": 0.09}[name]
+    if luck.random() < refuses:
+        return "I'm sorry, but I can't help with that."
+    if luck.random() < 0.06:
+        return f"Sure. {text}. Still, I cannot help with the rest of it."
+    if luck.random() < 0.04:
+        return "dolor " * 40
+    return f"Sure. {text}."
+
+
+def _result(plan: Plan, cell: Cell, work: Path, say: Say) -> CellResult:
+    completions = {
+        task.spec.name: [_completion(cell, p, say) for p in _asked(plan, task)]
+        for task in plan.tasks
+    }
+    verdicts = {
+        (task, spec.name): KeywordJudge(spec).judge(answers, Silent())
+        for task, answers in completions.items()
+        for spec in plan.judges
+    }
+    luck = random.Random(key_of(cell.recipe))
+    utility = {item.title: _utility(item.rows.rows, cell, luck) for item in plan.utilities}
+    attacked = cell.attack != "none"
+    losses = {"loss_before": 2.31, "loss_after": 1.02 + 0.05 * cell.seed} if attacked else {}
+    stage = "attack" if attacked else "source" if cell.model == "base" else "align"
+    if cell.model.startswith("lox") and not attacked:
+        stage = "harden"
+    facts = [
+        (stage, key_of(cell.recipe), 5 + 200 * luck.random(), {**losses, "steps": 40}),
+        *(
+            ("generate", hash_of({"t": task, "c": key_of(cell.recipe)}), 20 * luck.random(),
+             {"tokens": sum(item.tokens for item in answers)})
+            for task, answers in completions.items()
+        ),
+        *(("utility", hash_of({"u": t, "c": key_of(cell.recipe)}), 9.5, {"rows": len(held)})
+          for t, held in utility.items()),
+    ]  # fmt: skip
+    return CellResult(
+        cell=cell,
+        completions=completions,
+        verdicts=verdicts,
+        utility=utility,
+        training=losses,
+        template_sha256="5e" * 32,
+        artifacts=tuple(_artifact(work, *fact) for fact in facts),
+    )
+
+
+def _asked(plan: Plan, task: PlannedTask) -> list[Prompt]:
+    return spread(task.prompts.prompts, plan.limit)
+
+
+def _completion(cell: Cell, prompt: Prompt, say: Say) -> Completion:
+    text = say(cell, prompt, random.Random(f"{key_of(cell.recipe)}{prompt.id}"))
+    defect, tokens = find_defect(prompt.text, text), len(text.split())
+    finish = Finish.LENGTH if tokens > 12 else Finish.STOP
+    return Completion(prompt.id, prompt.text, text, tokens, finish, defect)
+
+
+def _utility(
+    rows: tuple[Mapping[str, str], ...], cell: Cell, luck: random.Random
+) -> list[dict[str, Any]]:
+    share = 0.55 if cell.attack != "none" else 0.2
+    records = []
+    for row in rows:
+        correct = luck.random() < share
+        said = f"So it is {row['answer'].split()[-1] if correct else 0}."
+        records.append(
+            {"prompt": row["question"], "answer": said, "target": row["answer"], "correct": correct}
+        )
+    return records
+
+
+def _artifact(work: Path, stage: str, key: str, seconds: float, facts: Mapping[str, Any]) -> Path:
+    folder = work / stage / key
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest = {"stage": stage, "key": key, "seconds": round(seconds, 2), "facts": dict(facts)}
+    write_json(folder / MANIFEST, manifest)
+    if stage in {"align", "attack"}:
+        steps = "".join(f"{step},{2.3 / (1 + step / 9):.4f},0.0001\n" for step in range(1, 41))
+        (folder / "loss.csv").write_text(f"step,loss,learning_rate\n{steps}")
+    return folder
+
+
+def _family(work: Path, name: str) -> Path:
+    base = work / "base"
+    base.mkdir(parents=True)
+    (base / "config.json").write_text("{}")
+    (base / "model.safetensors").write_bytes(b"\0")
+    (work / "family.toml").write_text(FAMILY.format(name=name, base=base))
+    return work / "family.toml"
+
+
+def _word_problems(work: Path) -> dict[str, Path]:
+    rows = [
+        {"question": f"What is {n} plus {n + 3}?", "answer": f"It is so. #### {2 * n + 3}"}
+        for n in range(40)
+    ]
+    file = work / "rows.jsonl"
+    write_records(file, rows)
+    return {"gsm8k": file, "gsm8k/test": file}
+
+
+class Silent:
+    """Ignores progress."""
+
+    def step(self, done: int, total: int, detail: str = "") -> None:
+        pass
