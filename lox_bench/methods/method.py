@@ -1,0 +1,107 @@
+"""What a method is: a frozen dataclass whose fields are its arguments, and where it acts.
+
+    @dataclass(frozen=True, slots=True)
+    class WiseFt:
+        \"\"\"Average the attacked model with the one that was attacked (arXiv 2109.01903).\"\"\"
+
+        place: ClassVar = Place.AFTER
+        alpha: Annotated[float, Range(0, 1)] = 0.5
+
+        def tensor(self, name: str, w: Weights) -> Tensor: ...
+
+The dataclass is parser, help text, key and label at once. Of the three forms below a method has
+the one that fits; ``before`` and ``after`` methods work on weights, ``during`` ones on a training.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from lox_bench.types import Progress
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lox_bench.attacks.job import SftJob
+
+
+class Place(StrEnum):
+    """When a method acts, seen from the attack."""
+
+    BEFORE = "before"
+    DURING = "during"
+    AFTER = "after"
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """What a number of a method's may be; the ends are allowed unless ``above`` says otherwise."""
+
+    low: float
+    high: float
+    above: bool = False  # low itself is not allowed
+
+    def holds(self, value: float) -> bool:
+        """Whether ``value`` lies in the range."""
+        return (self.low < value if self.above else self.low <= value) and value <= self.high
+
+    def __str__(self) -> str:
+        """``0 to 1``, or ``above 0, at most 1``."""
+        return f"above {self.low:g}, at most {self.high:g}" if self.above else (
+            f"{self.low:g} to {self.high:g}"
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """One tensor, of every model at hand; all of one shape and type.
+
+    ``base``: before alignment. ``aligned``: the family's aligned model, for a ``before`` method the
+    model to be hardened. ``start``: the model that was attacked (aligned, after all ``before``
+    methods). ``tuned``: after the attack and the ``after`` methods so far. Before the attack
+    ``start`` and ``tuned`` are ``aligned``.
+    """
+
+    base: "Tensor"
+    aligned: "Tensor"
+    start: "Tensor"
+    tuned: "Tensor"
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """The same four models as checkpoints on disk."""
+
+    base: Path
+    aligned: Path
+    start: Path
+    tuned: Path
+
+
+class Method(Protocol):
+    """Any method; ``family_defaults`` names the family's table that overrides field defaults."""
+
+    place: ClassVar[Place]
+
+
+class TensorMethod(Method, Protocol):
+    """A method that sees one tensor at a time; streamed, so that any size of model will do."""
+
+    def tensor(self, name: str, w: Weights) -> "Tensor":
+        """The tensor to be written, in shape and type of ``w.tuned``; the same object: unchanged."""
+
+
+class CheckpointMethod(Method, Protocol):
+    """A method that writes a whole checkpoint itself."""
+
+    def checkpoint(self, models: Folders, out: Path, progress: Progress) -> Mapping[str, Any]:
+        """Fill the empty folder ``out`` with a model in hub layout; facts for its record."""
+
+
+class TrainingMethod(Method, Protocol):
+    """A method that changes the attacker's training: its rows, its loss, what may move."""
+
+    def prepare(self, job: "SftJob") -> "SftJob":
+        """The training to be run instead of ``job``."""
