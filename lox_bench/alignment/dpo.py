@@ -5,6 +5,7 @@ likelihood is kept up by an SFT term (TRL's ``loss_type = ["sigmoid", "sft"]``).
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
@@ -13,16 +14,16 @@ from trl import DPOConfig, DPOTrainer
 
 from lox_bench.alignment.pairs import Pair
 from lox_bench.alignment.spec import DpoSpec
-from lox_bench.backends.template import Renderer
+from lox_bench.backends.template import Renderer, Template
 from lox_bench.training.head import serve_fused_calls
 from lox_bench.training.run import (
     ProgressCallback,
-    TrainingJob,
     load_trainable,
     save_curve,
     save_model,
     trainer_arguments,
 )
+from lox_bench.training.spec import Training
 
 
 class CompletionDPOTrainer(DPOTrainer):  # type: ignore[misc]
@@ -36,13 +37,15 @@ class CompletionDPOTrainer(DPOTrainer):  # type: ignore[misc]
         return super()._precompute_ref_logps(dataset, name, batch_size)
 
 
-def align(job: TrainingJob, pairs: Sequence[Pair], spec: DpoSpec) -> dict[str, float]:
-    """Train the job's source on ``pairs`` and save the aligned model.
+def align(
+    source: Path, template: Template, pairs: Sequence[Pair], spec: DpoSpec, job: Training
+) -> dict[str, float]:
+    """Train the model in ``source`` on ``pairs`` and save the aligned model.
 
     Returns first and last training loss and the number of steps and pairs.
     """
-    model, tokenizer = load_trainable(job.source)
-    renderer = Renderer(tokenizer, job.template)
+    model, tokenizer = load_trainable(source)
+    renderer = Renderer(tokenizer, template)
     rows = sorted((_tokenise(pair, renderer) for pair in pairs), key=lambda row: row["length"])
     config = DPOConfig(
         **trainer_arguments(spec.train, job),

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lox_bench.alignment.spec import DpoSpec
-from lox_bench.backends.template import Template
+from lox_bench.backends.backend import Generator
 from lox_bench.codec import read_records
-from lox_bench.data.prompts import PromptSet
 from lox_bench.errors import DataError
 from lox_bench.types import Finish, Progress
 
@@ -49,17 +48,9 @@ class OwnAnswer:
 
 
 def ask(
-    base: Path,
-    template: Template,
-    sets: Sequence[PromptSet],
-    answer_tokens: int,
-    progress: Progress,
+    generator: Generator, asked: Sequence[tuple[str, str]], answer_tokens: int, progress: Progress
 ) -> list[OwnAnswer]:
-    """Let ``base`` answer every prompt of ``sets``, greedily."""
-    from lox_bench.backends.hf import HFGenerator
-
-    generator = HFGenerator(base, template, batch_size=64)
-    asked = [(part.name, prompt.text) for part in sets for prompt in part.prompts]
+    """Let a model answer prompts, greedily; ``asked`` holds (prompt set, prompt)."""
     answers = generator.generate(
         [text for _, text in asked], max_new_tokens=answer_tokens, progress=progress
     )

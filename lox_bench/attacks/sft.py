@@ -16,24 +16,26 @@ from transformers import (
     TrainingArguments,
 )
 
+from lox_bench.attacks.job import Loss, SftJob
 from lox_bench.backends.template import Renderer
 from lox_bench.training.head import IGNORE, completion_logits
 from lox_bench.training.run import (
     ProgressCallback,
-    TrainingJob,
     load_trainable,
     save_curve,
     save_model,
     save_rounded,
     trainer_arguments,
 )
-from lox_bench.training.spec import TrainSpec
+from lox_bench.training.spec import Training
 
 _PROBE_ROWS = 16  # rows on which the loss is measured before and after
 
 
 class CompletionTrainer(Trainer):  # type: ignore[misc]
     """transformers' Trainer with the language-model head on completion tokens only."""
+
+    loss: Loss | None = None  # a method's, instead of cross-entropy
 
     def compute_loss(
         self,
@@ -44,6 +46,8 @@ class CompletionTrainer(Trainer):  # type: ignore[misc]
     ) -> Any:
         """Cross-entropy per completion token, averaged over the whole optimiser step."""
         labels = inputs.pop("labels")
+        if self.loss is not None and model.training:
+            return self.loss(model, inputs, labels, num_items_in_batch)
         logits, targets, _ = completion_logits(model, inputs, labels)
         count = targets.numel() if num_items_in_batch is None else num_items_in_batch
         loss = functional.cross_entropy(logits.float(), targets, reduction="sum") / count
@@ -65,36 +69,20 @@ class Watch(Protocol):
         """Receive the weights after ``step``: ``save`` writes them to a folder, rounded once."""
 
 
-def attack(
-    job: TrainingJob,
-    rows: Sequence[tuple[str, str]],
-    spec: TrainSpec,
-    watch: Watch | None = None,
-) -> dict[str, float]:
-    """Fine-tune the job's source on (prompt, completion) rows and save the result.
+def attack(job: SftJob, training: Training, watch: Watch | None = None) -> dict[str, float]:
+    """Fine-tune the job's source on its rows and save the result.
 
     Returns the mean loss on a fixed probe of training rows before and after, and the steps taken.
     A ``watch`` sees weights on the way and changes nothing about the end, bit for bit; one that
     names its ``last`` step ends the training there, and nothing but what it took is saved.
     """
     model, tokenizer = load_trainable(job.source)
+    if job.frozen is not None:
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(not job.frozen(name))
     renderer = Renderer(tokenizer, job.template)
-    data = [_tokenise(row, renderer, spec.max_length) for row in rows]
-    arguments = TrainingArguments(
-        **trainer_arguments(spec, job),
-        train_sampling_strategy="group_by_length",
-        remove_unused_columns=False,
-        per_device_eval_batch_size=spec.micro_batch_size,
-        prediction_loss_only=True,
-    )
-    trainer = CompletionTrainer(
-        model=model,
-        args=arguments,
-        train_dataset=data,
-        data_collator=DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=IGNORE),
-        callbacks=[ProgressCallback(job.progress)],
-    )
-    trainer.remove_callback(PrinterCallback)  # progress has its own
+    data = [_tokenise(row, renderer, job.train.max_length) for row in job.rows]
+    trainer = _trainer(model, tokenizer, data, job, training)
     before = _probe(trainer, data)
     if watch is not None:
         trainer.add_callback(_Watching(watch, trainer, data, before))
@@ -102,9 +90,31 @@ def attack(
     if watch is not None and watch.last is not None:
         return {}
     after = _probe(trainer, data)
-    losses = save_curve(trainer.state.log_history, job.out)
-    save_model(model, tokenizer, job)
+    losses = save_curve(trainer.state.log_history, training.out)
+    save_model(model, tokenizer, training)
     return {"loss_before": before, "loss_after": after, "steps": len(losses)}
+
+
+def _trainer(
+    model: Any, tokenizer: Any, data: list[dict[str, list[int]]], job: SftJob, training: Training
+) -> CompletionTrainer:
+    arguments = TrainingArguments(
+        **trainer_arguments(job.train, training),
+        train_sampling_strategy="group_by_length",
+        remove_unused_columns=False,
+        per_device_eval_batch_size=job.train.micro_batch_size,
+        prediction_loss_only=True,
+    )
+    trainer = CompletionTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=data,
+        data_collator=DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=IGNORE),
+        callbacks=[ProgressCallback(training.progress), *job.callbacks],
+    )
+    trainer.loss = job.loss
+    trainer.remove_callback(PrinterCallback)  # progress has its own
+    return trainer
 
 
 class _Watching(TrainerCallback):  # type: ignore[misc]

@@ -16,7 +16,7 @@ from lox_bench.judges.kinds import (
     described,
 )
 from lox_bench.judges.pricing import Account, Estimate, Ledger, estimate, where
-from lox_bench.study.plan import Plan
+from lox_bench.study.study import Study
 
 _BYTES_PER_TOKEN = 4  # of the answers that are still to be written
 _TAGS = 160  # bytes of delimiters around request and answer
@@ -29,7 +29,7 @@ class Costs:
         """Speak on ``console``, unless ``quiet``."""
         self._console, self._quiet = console, quiet
 
-    def foresee_run(self, plan: Plan) -> None:
+    def foresee_run(self, plan: Study) -> None:
         """Estimate for answers that are still to be generated, each at its full length."""
         for spec in plan.judges:
             if isinstance(spec, PromptedSpec):
@@ -60,7 +60,7 @@ class Costs:
             raise JudgeFailedError(f"{_complaint(failed)}. Those answers are unjudged; {remedy}")
 
 
-def _planned_sizes(plan: Plan, spec: PromptedSpec) -> list[int]:
+def _planned_sizes(plan: Study, spec: PromptedSpec) -> list[int]:
     return [
         len(spec.prompt) + len(prompt.text.encode()) + _TAGS + answer
         for task in plan.tasks

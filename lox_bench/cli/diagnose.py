@@ -12,13 +12,13 @@ from lox_bench.cli.run import Debug, Json, MaxSteps, Out, Quiet
 from lox_bench.diagnostics.measures import SPECTRA, Settings
 from lox_bench.engine.store import Store, default_root
 from lox_bench.errors import UsageError
-from lox_bench.study.plan import Request
+from lox_bench.study.request import Request
 
 if TYPE_CHECKING:
     from lox_bench.diagnostics.subject import Subject
 
 Base = Annotated[str | None, typer.Option(help="The model before alignment: folder or hub id.")]
-Aligned = Annotated[str | None, typer.Option(help="The model after alignment: folder or hub id.")]
+Align = Annotated[str | None, typer.Option(help="The model after alignment: folder or hub id.")]
 Finetuned = Annotated[
     str | None, typer.Option(help="The aligned model after fine-tuning: adds R_ft and overlaps.")
 ]
@@ -41,7 +41,7 @@ Top = Annotated[int, typer.Option(help="Singular values kept where the spectrum 
 
 def diagnose(  # noqa: PLR0913 - one parameter an option
     base: Base = None,
-    aligned: Aligned = None,
+    aligned: Align = None,
     finetuned: Finetuned = None,
     family: Family = None,
     attack: Attack = "gsm8k",

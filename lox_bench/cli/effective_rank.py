@@ -25,7 +25,7 @@ from lox_bench.cli.run import (
     parse_seeds,
 )
 from lox_bench.engine.store import Store, default_root
-from lox_bench.study.plan import Request
+from lox_bench.study.request import Request
 
 if TYPE_CHECKING:
     from lox_bench.diagnostics.effective_rank import EffectiveRank

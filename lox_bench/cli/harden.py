@@ -22,7 +22,7 @@ class Format(StrEnum):
 Base = Annotated[
     str, typer.Option(help="Model before alignment: a folder in hub layout, or a hub id.")
 ]
-Aligned = Annotated[
+Align = Annotated[
     str, typer.Option(help="Model after alignment: the same, or a PEFT LoRA adapter over the base.")
 ]
 Out = Annotated[Path, typer.Option(help="Folder to write; it appears when it is complete.")]
@@ -61,7 +61,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and librar
 
 def harden(  # noqa: PLR0913 - one parameter an option
     base: Base,
-    aligned: Aligned,
+    aligned: Align,
     out: Out,
     k: Ranks = None,
     alpha: Alpha = 1.25,

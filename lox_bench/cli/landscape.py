@@ -28,7 +28,7 @@ from lox_bench.cli.run import (
 )
 from lox_bench.engine.store import Store, default_root
 from lox_bench.errors import UsageError
-from lox_bench.study.plan import Request
+from lox_bench.study.request import Request
 
 if TYPE_CHECKING:
     from lox_bench.diagnostics.landscape import Basin

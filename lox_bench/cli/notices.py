@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 from rich.console import Console
 
-from lox_bench.data.rows import STANDIN, RowSet
+from lox_bench.data.stage import STANDIN, Rows
 
 
-def announce_data(attack_data: Mapping[str, RowSet], console: Console, *, quiet: bool) -> None:
+def announce_data(attack_data: Mapping[str, Rows], console: Console, *, quiet: bool) -> None:
     """Say which rows the attacks train on; a stand-in is said even when quiet."""
     for name, rows in attack_data.items():
         if rows.label == STANDIN:

@@ -9,7 +9,8 @@ from lox_bench.cli import judging as options
 from lox_bench.cli.quiet import hush_libraries
 from lox_bench.errors import UsageError
 from lox_bench.judges.choice import Elsewhere
-from lox_bench.study.plan import Request, make_plan
+from lox_bench.study.request import Request
+from lox_bench.study.study import make_study
 
 Models = Annotated[
     str,
@@ -134,7 +135,7 @@ def run(  # noqa: PLR0913 - one parameter an option
     )
     if not debug:
         hush_libraries()
-    plan = make_plan(request)
+    plan = make_study(request)
     from lox_bench.cli.session import Session  # late: it loads what computes
 
     Session(quiet=quiet, json=json, max_cost=max_cost).run(plan, out)

@@ -22,7 +22,7 @@ from lox_bench.report.published import published_table
 from lox_bench.results.row import Row
 from lox_bench.results.run import open_run
 from lox_bench.study.forecast import forecast
-from lox_bench.study.plan import Plan
+from lox_bench.study.study import Study
 
 if TYPE_CHECKING:
     from lox_bench.search.play import Findings
@@ -38,7 +38,7 @@ class Session:
         self._json = json
         self._console = Console(stderr=True)
 
-    def run(self, plan: Plan, out: Path | None) -> None:
+    def run(self, plan: Study, out: Path | None) -> None:
         """Run ``plan`` and write its results to ``out`` (default: a folder named by the plan).
 
         Raises:
@@ -55,13 +55,13 @@ class Session:
         if plan.attacks and not self._quiet:
             self._console.print(forecast_line(forecast(plan, store)), soft_wrap=True)
         from lox_bench.search.play import play
-        from lox_bench.study.pipeline import run_plan
+        from lox_bench.study.measure import measure
 
         costs = Costs(self._console, quiet=self._quiet)
         costs.foresee_run(plan)
         with choose_display(self._console, quiet=self._quiet) as display:
             played = play(
-                plan, lambda part: run_plan(part, store, display, judges), display, folder.path
+                plan, lambda part: measure(part, store, display, judges), display, folder.path
             )
         rows = folder.write(played.plan, played.results, sys.argv, played.findings, ledger=ledger)
         self._show(rows, played.findings, folder.path)

@@ -10,7 +10,7 @@ from typing import Any
 
 from lox_bench.compare.matching import require_match
 from lox_bench.compare.outcomes import Measure, SeriesName, read_outcomes
-from lox_bench.results.run import NO_ATTACK, CellName, Run
+from lox_bench.results.run import NO_ATTACK, VariantName, Run
 from lox_bench.results.validity import CONTROL, NO, YES
 from lox_bench.stats.mcnemar import mcnemar
 from lox_bench.stats.multiple import holm
@@ -192,7 +192,7 @@ def _compare(pool: Pool, a: SeriesName, b: SeriesName, method: Method) -> Differ
     pairs = pair(pool.series[a], pool.series[b])
     low, high = interval(pairs, method=method)
     kind = Kind.MODEL if a.attack == b.attack else Kind.ATTACK
-    model_b = b.model if kind is Kind.MODEL else CellName(b.model, b.attack, 0).title
+    model_b = b.model if kind is Kind.MODEL else VariantName(b.model, b.attack, 0).title
     marks = {pool.validity[a.model, a.attack], pool.validity[b.model, b.attack]} - {""}
     p = mcnemar(pairs)
     return Difference(

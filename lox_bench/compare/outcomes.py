@@ -17,7 +17,7 @@ from pathlib import Path
 from lox_bench.data.prompts import TaskSpec, load_task
 from lox_bench.errors import DataError
 from lox_bench.results.row import Row
-from lox_bench.results.run import CellName, Run
+from lox_bench.results.run import VariantName, Run
 from lox_bench.stats.pairs import Hits
 from lox_bench.types import Label
 
@@ -60,7 +60,7 @@ class SeriesName:
     @property
     def title(self) -> str:
         """``aligned+gsm8k: asr on harmful by keyword-prefix``."""
-        return f"{CellName(self.model, self.attack, 0).title}: {self.measure}"
+        return f"{VariantName(self.model, self.attack, 0).title}: {self.measure}"
 
 
 Outcomes = Mapping[SeriesName, Hits]
@@ -86,7 +86,7 @@ def is_share(row: Row) -> bool:
 
 
 def _hits(run: Run, row: Row) -> Mapping[str, bool | None]:
-    cell = CellName(row.model, row.attack, row.seed)
+    cell = VariantName(row.model, row.attack, row.seed)
     if row.metric == "degenerate":
         answers = run.completions(cell, row.task)
         return {answer.prompt_id: answer.defect is not None for answer in answers}

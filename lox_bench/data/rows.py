@@ -4,42 +4,23 @@ Rows come from the user's own file, else from the hub (its cache first), else fr
 that ships with the package; nothing is swapped silently, and ``--strict-data`` forbids the last.
 """
 
-import hashlib
-import json
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lox_bench.data.jsonl import parse_jsonl
 from lox_bench.data.spec import DataSpec
+from lox_bench.data.stage import STANDIN, Row, Rows
 from lox_bench.errors import DataError
 from lox_bench.registry import packaged_file
 
-STANDIN = "standin"
 _HUB_TIMEOUT_S = 5.0  # long enough for a slow network, short enough offline
-
-Row = Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class RowSet:
-    """Training or test rows; ``label`` is what the ``attack_data`` column shows."""
-
-    label: str
-    rows: tuple[Row, ...]
-    sha256: str
-
-    @property
-    def is_standin(self) -> bool:
-        """Whether these rows only stand in for the data the attack is named after."""
-        return self.label == STANDIN
 
 
 def resolve_rows(
     spec: DataSpec, file: Path | None, *, columns: Iterable[str], strict: bool
-) -> RowSet:
+) -> Rows:
     """Find the rows of ``spec``: the user's ``file``, else the hub, else the stand-in.
 
     Args:
@@ -54,9 +35,8 @@ def resolve_rows(
     wanted = sorted(set(columns))
     if file is not None or spec.file:
         return _from_file(file or Path(spec.file).expanduser(), wanted)
-    found = _from_hub(spec)
+    found = _from_hub(spec, wanted)
     if found is not None:
-        _check_columns(found.rows, wanted, spec.hub)
         return found
     if strict or not spec.standin:
         raise DataError(
@@ -66,7 +46,7 @@ def resolve_rows(
     text = packaged_file(spec.standin).read_text(encoding="utf-8")
     rows = parse_jsonl(text, where=spec.standin)
     _check_columns(rows, wanted, spec.standin)
-    return RowSet(STANDIN, tuple(rows), _digest(rows))
+    return Rows.of(STANDIN, rows)
 
 
 def choose_rows(rows: Sequence[Row], most: int, *, seed: int) -> list[Row]:
@@ -75,7 +55,7 @@ def choose_rows(rows: Sequence[Row], most: int, *, seed: int) -> list[Row]:
     return random.Random(seed).sample(list(rows), count)
 
 
-def _from_file(file: Path, columns: Sequence[str]) -> RowSet:
+def _from_file(file: Path, columns: Sequence[str]) -> Rows:
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -83,11 +63,10 @@ def _from_file(file: Path, columns: Sequence[str]) -> RowSet:
         raise DataError(f"data file {file} cannot be read ({reason})") from error
     rows = parse_jsonl(text, where=str(file))
     _check_columns(rows, columns, str(file))
-    sha = _digest(rows)
-    return RowSet(f"file:{file.name}#{sha[:8]}", tuple(rows), sha)
+    return Rows.of(f"file:{file.name}#{Rows.of('', rows).sha256[:8]}", rows)
 
 
-def _from_hub(spec: DataSpec) -> RowSet | None:
+def _from_hub(spec: DataSpec, columns: Sequence[str]) -> Rows | None:
     """Download (or find in the hub cache) the data set's files; ``None`` out of reach."""
     import pandas as pd
     from huggingface_hub import snapshot_download
@@ -110,7 +89,8 @@ def _from_hub(spec: DataSpec) -> RowSet | None:
         return None
     frame = pd.concat([_read_table(file) for file in files])
     rows = [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
-    return RowSet(f"hub:{spec.hub}@{folder.name[:8]}", tuple(rows), _digest(rows))
+    _check_columns(rows, columns, spec.hub)
+    return Rows.of(f"hub:{spec.hub}@{folder.name[:8]}", rows)
 
 
 def _read_table(file: Path) -> Any:
@@ -128,8 +108,3 @@ def _check_columns(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], wh
                     f"{where}, row {number}: no text under {column!r} (it holds {held}); "
                     f"rows need {', '.join(columns)}"
                 )
-
-
-def _digest(rows: Sequence[Mapping[str, Any]]) -> str:
-    text = "\n".join(json.dumps(row, sort_keys=True, ensure_ascii=False) for row in rows)
-    return hashlib.sha256(text.encode()).hexdigest()

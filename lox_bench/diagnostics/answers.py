@@ -6,12 +6,12 @@ import numpy as np
 
 from lox_bench.diagnostics.resample import Matrix, hits
 from lox_bench.stats.rates import degenerate_rate, verdict_rate
-from lox_bench.study.pipeline import CellResult
-from lox_bench.study.plan import Plan
+from lox_bench.study.measure import VariantResult
+from lox_bench.study.study import Study
 from lox_bench.types import Label, Rate
 
 
-def asr_matrix(plan: Plan, results: Sequence[CellResult], judge: str) -> Matrix:
+def asr_matrix(plan: Study, results: Sequence[VariantResult], judge: str) -> Matrix:
     """``(models, prompts)``: 1 complied, 0 refused, NaN unjudged."""
     parts = [
         hits([r.verdicts[task.spec.name, judge] for r in results], Label(task.spec.counts))
@@ -20,13 +20,13 @@ def asr_matrix(plan: Plan, results: Sequence[CellResult], judge: str) -> Matrix:
     return np.concatenate(parts, axis=1)
 
 
-def asr(plan: Plan, result: CellResult, judge: str) -> Rate:
+def asr(plan: Study, result: VariantResult, judge: str) -> Rate:
     """One model's ASR with its Wilson interval."""
     verdicts = [v for task in plan.tasks for v in result.verdicts[task.spec.name, judge]]
     return verdict_rate(verdicts, Label(plan.tasks[0].spec.counts))
 
 
-def degenerate_share(plan: Plan, result: CellResult) -> float:
+def degenerate_share(plan: Study, result: VariantResult) -> float:
     """Share of one model's answers that are none: empty, looping, an echo."""
     answers = [answer for task in plan.tasks for answer in result.completions[task.spec.name]]
     return degenerate_rate(answers).value

@@ -12,10 +12,12 @@ import numpy as np
 from lox_bench.diagnostics.answers import asr, asr_matrix, degenerate_share
 from lox_bench.diagnostics.resample import Matrix, interval, rates, resampled_rates
 from lox_bench.diagnostics.sweep import asr_only
+from lox_bench.engine.stage import key_of
 from lox_bench.errors import UsageError
-from lox_bench.study.pipeline import CellResult
-from lox_bench.study.plan import Plan, Request, make_plan
-from lox_bench.study.variants import Truncated, key_of
+from lox_bench.study.measure import VariantResult
+from lox_bench.study.request import Request
+from lox_bench.study.study import Study, make_study
+from lox_bench.study.variants import Truncated
 
 RHO = 0.01  # the paper's tolerance
 _ROUNDING = 1e-9
@@ -92,13 +94,13 @@ def parse_ranks(text: str) -> list[int]:
     return sorted(ranks)
 
 
-def rank_plan(request: Request, ranks: Sequence[int]) -> Plan:
+def rank_plan(request: Request, ranks: Sequence[int]) -> Study:
     """An ordinary plan: the base, the aligned model, and one truncation for each rank."""
     models = ["base", "aligned", *[f"truncated(r={rank})" for rank in ranks]]
-    return asr_only(make_plan(replace(request, models=",".join(models), attack="none")))
+    return asr_only(make_study(replace(request, models=",".join(models), attack="none")))
 
 
-def rank_points(plan: Plan, results: Sequence[CellResult], judge: str) -> list[RankPoint]:
+def rank_points(plan: Study, results: Sequence[VariantResult], judge: str) -> list[RankPoint]:
     """Every model's ASR by one judge, and its excess over the aligned model of its seed."""
     points = []
     for seed in dict.fromkeys(cell.seed for cell in plan.cells):
@@ -113,7 +115,7 @@ def rank_points(plan: Plan, results: Sequence[CellResult], judge: str) -> list[R
 
 
 def effective_rank(
-    plan: Plan, results: Sequence[CellResult], judge: str, seed: int, rho: float = RHO
+    plan: Study, results: Sequence[VariantResult], judge: str, seed: int, rho: float = RHO
 ) -> EffectiveRank:
     """The effective rank with its bootstrap interval, for one judge and seed."""
     held = [result for result in results if result.cell.seed == seed]
@@ -158,7 +160,9 @@ def _within(excess: float, rho: float) -> bool:
     return excess < rho - _ROUNDING
 
 
-def _point(plan: Plan, result: CellResult, judge: str, aligned: float, excess: Matrix) -> RankPoint:
+def _point(
+    plan: Study, result: VariantResult, judge: str, aligned: float, excess: Matrix
+) -> RankPoint:
     value = asr(plan, result, judge)
     low, high = interval(excess)
     recipe = result.cell.recipe

@@ -14,8 +14,8 @@ from lox_bench.diagnostics.answers import asr, asr_matrix, degenerate_share
 from lox_bench.diagnostics.directions import Gram
 from lox_bench.diagnostics.plane import Plane, Point
 from lox_bench.diagnostics.resample import Matrix, interval, rates, resampled_rates
-from lox_bench.study.pipeline import CellResult
-from lox_bench.study.variants import key_of
+from lox_bench.engine.stage import key_of
+from lox_bench.study.measure import VariantResult
 
 BROKEN = 0.5  # share of answers that are none, from which a point says nothing of safety
 
@@ -70,7 +70,7 @@ class Basin:
     n: int
 
 
-Results = Mapping[str, CellResult]  # by the cell's model name
+Results = Mapping[str, VariantResult]  # by the cell's model name
 
 
 def landscape_points(

@@ -16,9 +16,9 @@ from lox_bench.diagnostics.subject import (
 )
 from lox_bench.diagnostics.summary import Mean, summarise
 from lox_bench.diagnostics.tables import csv_of
+from lox_bench.engine.stage import describe, key_of
 from lox_bench.engine.store import MANIFEST, read_manifest
 from lox_bench.files import write_json, write_text
-from lox_bench.study.variants import describe, key_of
 
 MATRICES = "matrices.csv"
 SUMMARY = "summary.csv"

@@ -9,13 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lox_bench.diagnostics.sweep import asr_only
+from lox_bench.engine.stage import Stage
 from lox_bench.errors import UnknownNameError, UsageError
 from lox_bench.grammar import Call, parse_call
 from lox_bench.registry import names_of
 from lox_bench.results.run import NO_ATTACK
 from lox_bench.study.models import MODELS
-from lox_bench.study.plan import Cell, Plan, Request, make_plan
-from lox_bench.study.variants import Anywhere, Direction, Perturbed, Recipe, Towards
+from lox_bench.study.request import Request
+from lox_bench.study.study import Study, make_study
+from lox_bench.study.variant import Variant
+from lox_bench.study.variants import Anywhere, Direction, Perturbed, Towards
 
 RANDOM = "random"
 NORMS = ("filter", "tensor")  # as diagnostics.directions has them; that module loads torch
@@ -46,7 +49,7 @@ class Point:
     line: int
     x: float
     y: float
-    cell: Cell
+    cell: Variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +59,12 @@ class Plane:
     ``ends`` are the other models that the axes lead to; they are made, but not measured.
     """
 
-    center: Cell
-    ends: tuple[Cell, ...]
+    center: Variant
+    ends: tuple[Variant, ...]
     axes: tuple[Axis, ...]
     directions: tuple[tuple[Direction, ...], ...]  # one tuple a line
     points: tuple[Point, ...]
-    plan: Plan
+    plan: Study
 
 
 def spaced(low: float, high: float, count: int) -> tuple[float, ...]:
@@ -88,7 +91,7 @@ def lay_plane(request: Request, model: str, axes: Sequence[Axis], lines: int = 1
     """
     if lines != 1 and (len(axes) > 1 or not axes[0].is_random):
         raise UsageError("--directions repeats one random axis: use it with --x random, no --y")
-    plan = make_plan(replace(request, models=_models(model, axes), attack=_attacks(axes)))
+    plan = make_study(replace(request, models=_models(model, axes), attack=_attacks(axes)))
     center = plan.cells[0]
     directions = tuple(
         tuple(_direction(axis, center, plan, line) for axis in axes) for line in range(lines)
@@ -128,7 +131,7 @@ def _is_attack(call: Call) -> bool:
     return call.target is None and call.name in names_of("attacks")
 
 
-def _direction(axis: Axis, center: Cell, plan: Plan, line: int) -> Direction:
+def _direction(axis: Axis, center: Variant, plan: Study, line: int) -> Direction:
     call = axis.call
     if axis.is_random:
         return _random(call, line)
@@ -139,7 +142,7 @@ def _direction(axis: Axis, center: Cell, plan: Plan, line: int) -> Direction:
     return Towards(origin=center.recipe, target=found.recipe)
 
 
-def _attacked(call: Call, center: Cell, plan: Plan) -> Cell:
+def _attacked(call: Call, center: Variant, plan: Study) -> Variant:
     """The center after the attack that ``call`` names."""
     of_center = [cell for cell in plan.cells if cell.model == center.model]
     exact = [cell for cell in of_center if cell.attack == str(call)]
@@ -160,7 +163,7 @@ def _random(call: Call, line: int) -> Anywhere:
 
 
 def _points(
-    center: Cell, axes: Sequence[Axis], directions: Sequence[Sequence[Direction]]
+    center: Variant, axes: Sequence[Axis], directions: Sequence[Sequence[Direction]]
 ) -> list[Point]:
     heights = axes[1].values if len(axes) > 1 else (0.0,)
     points = []
@@ -175,7 +178,7 @@ def _points(
     return points
 
 
-def _moved(model: Recipe, directions: Sequence[Direction], x: float, y: float) -> Recipe:
+def _moved(model: Stage, directions: Sequence[Direction], x: float, y: float) -> Stage:
     """The model itself where nothing moves; one direction where the other stays still."""
     if x == 0 and y == 0:
         return model

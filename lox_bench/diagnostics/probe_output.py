@@ -18,8 +18,8 @@ from lox_bench.files import write_text
 from lox_bench.report.output import RunFolder
 from lox_bench.study.derive import geometry
 from lox_bench.study.materialise import Materialiser
-from lox_bench.study.pipeline import CellResult
-from lox_bench.study.plan import Plan
+from lox_bench.study.measure import VariantResult
+from lox_bench.study.study import Study
 from lox_bench.study.variants import Perturbed, Towards
 
 RANK_CSV, RANK_SUMMARY = "effective_rank.csv", "effective_rank_summary.csv"
@@ -27,7 +27,7 @@ LANDSCAPE_CSV, BASIN_CSV = "landscape.csv", "basin.csv"
 
 
 def write_ranks(
-    folder: RunFolder, plan: Plan, results: Sequence[CellResult], command: Sequence[str]
+    folder: RunFolder, plan: Study, results: Sequence[VariantResult], command: Sequence[str]
 ) -> list[EffectiveRank]:
     """Fill a claimed folder; returns one answer a judge and seed."""
     from lox_bench.diagnostics.plot_rank import plot_ranks
@@ -50,7 +50,7 @@ def write_ranks(
 def write_landscape(
     folder: RunFolder,
     plane: Plane,
-    results: Sequence[CellResult],
+    results: Sequence[VariantResult],
     maker: Materialiser,
     command: Sequence[str],
 ) -> tuple[list[LandscapePoint], list[Basin]]:

@@ -7,17 +7,20 @@ from typing import Any
 
 from lox_bench.backends.template import TOKENIZER_TEMPLATE, Template, load_template
 from lox_bench.codec import read_records, write_records
-from lox_bench.data.rows import RowSet
+from lox_bench.data.stage import Rows
 from lox_bench.diagnostics.measures import Diagnosis, MatrixReport, Settings
 from lox_bench.diagnostics.tables import csv_of
+from lox_bench.engine.local import Display
+from lox_bench.engine.stage import Stage, hash_of, key_of
 from lox_bench.engine.store import Store
 from lox_bench.errors import UsageError
 from lox_bench.files import write_text
 from lox_bench.results.run import NO_ATTACK
 from lox_bench.sources.identity import identify
-from lox_bench.study.materialise import Display, Materialiser
-from lox_bench.study.plan import Request, make_plan
-from lox_bench.study.variants import Recipe, Source, hash_of, key_of
+from lox_bench.sources.stage import Source
+from lox_bench.study.materialise import Materialiser
+from lox_bench.study.request import Request
+from lox_bench.study.study import make_study
 from lox_bench.types import Progress
 
 DIAGNOSE_VERSION = 2
@@ -31,9 +34,9 @@ class Subject:
     """Recipes of base, aligned and perhaps fine-tuned model, and what making them takes."""
 
     title: str
-    models: Mapping[str, Recipe]
+    models: Mapping[str, Stage]
     template: Template
-    attack_data: Mapping[str, RowSet]
+    attack_data: Mapping[str, Rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ def subject_of_folders(base: str, aligned: str, finetuned: str | None) -> Subjec
 
 def subject_of_family(request: Request) -> Subject:
     """A family's base and aligned model for one seed, and the aligned one after an attack."""
-    plan = make_plan(replace(request, models="base,aligned"))
+    plan = make_study(replace(request, models="base,aligned"))
     cells = {(cell.model, cell.attack): cell.recipe for cell in plan.cells}
     attacks = [attack for _, attack in cells if attack != NO_ATTACK]
     if len(set(attacks)) > 1:

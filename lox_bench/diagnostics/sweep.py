@@ -10,24 +10,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from lox_bench.backends.template import load_template
+from lox_bench.engine.local import Display
 from lox_bench.engine.store import Store
 from lox_bench.study.derive import derivation
-from lox_bench.study.materialise import Display, Materialiser
-from lox_bench.study.pipeline import CellResult, run_plan
-from lox_bench.study.plan import Cell, Plan
+from lox_bench.study.materialise import Materialiser
+from lox_bench.study.measure import VariantResult, measure
+from lox_bench.study.study import Study
+from lox_bench.study.variant import Variant
 from lox_bench.study.variants import EPHEMERAL
 from lox_bench.types import Progress
 
 
-def asr_only(plan: Plan) -> Plan:
+def asr_only(plan: Study) -> Study:
     """The plan without the tasks and utilities that do not bear on ASR."""
     tasks = tuple(task for task in plan.tasks if task.spec.metric == "asr")
     return replace(plan, tasks=tasks, utilities=())
 
 
 def run_sweep(
-    plan: Plan, store: Store, display: Display, title: str, *, upstream: Sequence[Cell] = ()
-) -> list[CellResult]:
+    plan: Study, store: Store, display: Display, title: str, *, upstream: Sequence[Variant] = ()
+) -> list[VariantResult]:
     """Measure every cell of ``plan``, in its order: lasting models first, then the points.
 
     ``upstream`` are models that the points are computed from and that are not measured.
@@ -35,7 +37,7 @@ def run_sweep(
     points = [cell for cell in plan.cells if isinstance(cell.recipe, EPHEMERAL)]
     lasting = [cell for cell in plan.cells if cell not in points]
     results = dict(
-        zip(lasting, run_plan(replace(plan, cells=tuple(lasting)), store, display), strict=True)
+        zip(lasting, measure(replace(plan, cells=tuple(lasting)), store, display), strict=True)
     )
     maker = Materialiser(store, load_template(plan.family.template), plan.attack_data, display)
     for cell in upstream:
@@ -46,7 +48,7 @@ def run_sweep(
     with display.stage(title) as bar:
         for done, cell in enumerate(points):
             inside = _Inside(bar, done, len(points), cell)
-            results[cell] = run_plan(replace(plan, cells=(cell,)), store, inside)[0]
+            results[cell] = measure(replace(plan, cells=(cell,)), store, inside)[0]
             bar.step(done + 1, len(points), cell.model)
     return [results[cell] for cell in plan.cells]
 
@@ -58,7 +60,7 @@ class _Inside:
     bar: Progress
     done: int
     total: int
-    cell: Cell
+    cell: Variant
 
     @contextmanager
     def stage(self, title: str) -> Iterator[Progress]:

@@ -1,32 +1,53 @@
 """Content-addressed artifacts: built in a temporary folder, renamed when complete.
 
-An artifact is ``<root>/<stage>/<key>/`` and exists only whole: its manifest is written last, all
-files are flushed to disk, then the folder is renamed into place. A killed build leaves a folder
-under ``tmp/`` that no reader looks at and the next build of the same key removes.
+An artifact is ``<root>/<kind>/<key>/`` and exists only whole: its manifest, with the hash of every
+file, is written last, all files are flushed to disk, then the folder is renamed into place. A
+killed build leaves a folder under ``tmp/`` that no reader looks at and the next build of the same
+key removes. Whatever differs from its manifest is not there: it is moved away and made again.
 """
 
 import errno
-import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import platformdirs
 from filelock import FileLock
 
+from lox_bench.engine.artifact import (
+    ALWAYS_READ,
+    FREED,
+    LASTING,
+    MANIFEST,
+    Artifact,
+    Manifest,
+    damage,
+    dump,
+    files_in,
+    listed,
+    read_manifest,
+    remember,
+    stamp_of,
+)
+from lox_bench.engine.stage import Facts, Stage, describe
 from lox_bench.errors import StoreError
-from lox_bench.files import sync, sync_tree, write_json
+from lox_bench.files import sync, sync_tree, write_text
 
-MANIFEST = "manifest.json"
 CACHE_VARIABLE = "LOX_BENCH_CACHE"
+PARTIAL = "partial"
+_OURS = {"tmp", "locks", PARTIAL, "requests"}  # folders of the root that hold no artifacts
 
 _FULL_BYTES = 1 << 20
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
+_PRIVATE = 0o700
 
-Builder = Callable[[Path], Mapping[str, Any]]
+Work = Callable[[Path], Facts]
+Notice = Callable[[str], None]
 
 
 def default_root() -> Path:
@@ -36,108 +57,177 @@ def default_root() -> Path:
 
 
 class Store:
-    """A folder of finished artifacts."""
+    """A folder of finished artifacts; ``notice`` hears, in one line, of any that were damaged."""
 
-    def __init__(self, root: Path) -> None:
-        """Open (and create) the store at ``root``.
+    def __init__(self, root: Path, notice: Notice = lambda _: None) -> None:
+        """Open (and create) the store at ``root``; one that exists may be read-only.
 
         Raises:
-            StoreError: the folder cannot be made or written.
+            StoreError: the folder is not there and cannot be made.
         """
-        self.root = root
+        self.root, self._notice = root, notice
         try:
-            (root / "tmp").mkdir(parents=True, exist_ok=True)
-            (root / "locks").mkdir(exist_ok=True)
+            root.mkdir(parents=True, exist_ok=True, mode=_PRIVATE)
+            for name in ("tmp", "locks"):
+                (root / name).mkdir(exist_ok=True, mode=_PRIVATE)
         except OSError as error:
-            raise StoreError(
-                f"the cache {root} cannot be written ({error.strerror}); "
-                f"set {CACHE_VARIABLE} to a folder of yours"
-            ) from error
+            if not root.is_dir():
+                raise StoreError(
+                    f"the cache {root} cannot be written ({error.strerror}); "
+                    f"set {CACHE_VARIABLE} to a folder of yours"
+                ) from error
 
-    def find(self, stage: str, key: str) -> Path | None:
-        """The finished artifact of ``key``, if there is one."""
-        path = self.root / stage / key
-        return path if (path / MANIFEST).is_file() else None
+    def find(self, stage: Stage) -> Artifact | None:
+        """The finished artifact of a stage, verified; ``None`` where it is to be made."""
+        manifest = self.told(stage)
+        if manifest is None or self.is_freed(stage):
+            return None
+        folder = self.path_of(stage)
+        problem = damage(folder, manifest)
+        if not problem:
+            return Artifact(folder, manifest)
+        self._notice(f"{stage.kind}/{stage.key}: {problem}; it is made again where it is needed")
+        if _small_files_sound(folder, manifest):
+            _drop_large(folder)
+        else:
+            self.discard(stage)
+        return None
 
-    def remove(self, stage: str, key: str) -> None:
-        """Drop an artifact that has served its purpose; none is left half, absent ones are fine."""
-        with FileLock(self.root / "locks" / f"{stage}-{key}"):
-            scratch = self.root / "tmp" / f"{stage}-{key}"
-            shutil.rmtree(scratch, ignore_errors=True)
-            if self.find(stage, key) is not None:
-                (self.root / stage / key).rename(scratch)
-                shutil.rmtree(scratch)
+    def told(self, stage: Stage) -> Manifest | None:
+        """What a stage's build told, also where its weights are gone; ``None`` if unknown."""
+        folder = self.path_of(stage)
+        if not folder.is_dir():
+            return None
+        manifest = read_manifest(folder)
+        if manifest is None or (manifest.kind, manifest.key) != (stage.kind, stage.key):
+            self._notice(f"{stage.kind}/{stage.key}: its manifest is damaged; it is made again")
+            self.discard(stage)
+            return None
+        return manifest
 
-    def build(self, stage: str, key: str, recipe: Mapping[str, Any], builder: Builder) -> Path:
-        """Return the artifact of ``key``, made by ``builder`` unless it exists already.
+    def artifact(self, stage: Stage) -> Artifact | None:
+        """What is left of a stage: whole, freed, or partial."""
+        manifest = self.told(stage)
+        if manifest is not None:
+            return Artifact(self.path_of(stage), manifest)
+        folder = self.root / PARTIAL / stage.kind / stage.key
+        manifest = read_manifest(folder)
+        return None if manifest is None else Artifact(folder, manifest, partial=True)
 
-        ``builder`` fills the empty folder it is given and returns facts for the manifest. Two
+    def build(self, stage: Stage, work: Work, *, partial: Callable[[], bool] = bool) -> Artifact:
+        """Return the artifact of a stage, made by ``work`` unless it exists already.
+
+        ``work`` fills the empty folder it is given and returns facts for the manifest; if
+        ``partial`` says so afterwards the result is kept apart, readable but never final. Two
         processes that want one key wait for each other, so the work is done once.
 
         Raises:
             StoreError: the disk is full or the store cannot be written.
         """
-        with FileLock(self.root / "locks" / f"{stage}-{key}"):
-            found = self.find(stage, key)
-            if found is not None:
-                return found
-            scratch = self.root / "tmp" / f"{stage}-{key}"
-            try:
-                return self._build(stage, key, recipe, builder, scratch)
-            except Exception as error:
-                if not _disk_failed(error, self.root):
-                    raise
-                raise StoreError(
-                    f"stage {stage} could not write below {self.root}: the disk is full or "
-                    f"read-only; free space there or set {CACHE_VARIABLE} to another folder, then "
-                    "run the same command again"
-                ) from error
-            finally:
-                shutil.rmtree(scratch, ignore_errors=True)
+        try:
+            with self._lock(stage):
+                return self.find(stage) or self._build(stage, work, partial)
+        except Exception as error:
+            if not _disk_failed(error, self.root):
+                raise
+            raise StoreError(
+                f"stage {stage.kind} could not write below {self.root}: the disk is full or "
+                f"read-only; free space there or set {CACHE_VARIABLE} to another folder, then "
+                "run the same command again"
+            ) from error
 
-    @contextmanager
-    def scratch(self, stage: str, key: str) -> Iterator[Path]:
-        """An empty folder for what is made, used and forgotten; it is gone when the block ends."""
-        with FileLock(self.root / "locks" / f"{stage}-{key}"):
-            folder = self.root / "tmp" / f"{stage}-{key}"
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            try:
-                yield folder
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
+    def free(self, stage: Stage) -> None:
+        """Drop an artifact's large files; its manifest and small files stay."""
+        with self._lock(stage):
+            _drop_large(self.path_of(stage))
 
-    def _build(
-        self, stage: str, key: str, recipe: Mapping[str, Any], builder: Builder, scratch: Path
-    ) -> Path:
+    def is_freed(self, stage: Stage) -> bool:
+        """Whether an artifact's large files were dropped on purpose."""
+        return (self.path_of(stage) / FREED).exists()
+
+    def discard(self, stage: Stage) -> None:
+        """Remove an artifact whole; none is left half, absent ones are fine."""
+        remove(self.path_of(stage), self.root)
+
+    def path_of(self, stage: Stage) -> Path:
+        """Where the artifact of a stage is, or will be."""
+        return self.root / stage.kind / stage.key
+
+    def folders(self) -> Iterator[Path]:
+        """Every artifact's folder, in order, whether sound or not."""
+        for kind in sorted(self.root.iterdir()):
+            if kind.is_dir() and kind.name not in _OURS:
+                yield from sorted(path for path in kind.iterdir() if path.is_dir())
+
+    def _lock(self, stage: Stage) -> FileLock:
+        return FileLock(self.root / "locks" / f"{stage.kind}-{stage.key}")
+
+    def _build(self, stage: Stage, work: Work, partial: Callable[[], bool]) -> Artifact:
+        scratch = self.root / "tmp" / f"{stage.kind}-{stage.key}"
         shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir()
-        start = time.monotonic()
-        facts = dict(builder(scratch))
-        manifest = {
-            "stage": stage,
-            "key": key,
-            "seconds": round(time.monotonic() - start, 2),
-            "facts": facts,
-            "recipe": dict(recipe),
-        }
+        try:
+            scratch.mkdir(mode=_PRIVATE)
+            start = time.monotonic()
+            facts = dict(work(scratch))
+            manifest = Manifest(
+                kind=stage.kind,
+                key=stage.key,
+                made=datetime.now(UTC).isoformat(timespec="seconds"),
+                seconds=round(time.monotonic() - start, 2),
+                units=stage.effort.units,
+                scale=stage.effort.scale,
+                facts=facts,
+                stage=describe(stage),
+                files=listed(scratch),
+            )
+            final = not partial()
+            target = self.path_of(stage) if final else self.root / PARTIAL / stage.kind / stage.key
+            return Artifact(self._settle(scratch, target, manifest), manifest, partial=not final)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    def _settle(self, scratch: Path, target: Path, manifest: Manifest) -> Path:
         sync_tree(scratch)
-        write_json(scratch / MANIFEST, manifest)
-        target = self.root / stage / key
-        target.parent.mkdir(exist_ok=True)
+        write_text(scratch / MANIFEST, dump(manifest))
+        target.parent.mkdir(exist_ok=True, parents=True, mode=_PRIVATE)
+        for earlier in (target, self.root / PARTIAL / manifest.kind / manifest.key):
+            remove(earlier, self.root)
         scratch.rename(target)
         sync(target.parent)
+        large = [name for name, entry in manifest.files.items() if entry.size > ALWAYS_READ]
+        if large:
+            remember(target, {name: stamp_of(target / name) for name in large})
         return target
 
 
-def read_manifest(artifact: Path) -> dict[str, Any]:
-    """The manifest of a finished artifact."""
-    manifest: dict[str, Any] = json.loads((artifact / MANIFEST).read_text())
-    return manifest
+def remove(folder: Path, root: Path) -> None:
+    """Take a folder away in one step, then delete it; what cannot be removed stays."""
+    grave = root / "tmp" / f"gone-{folder.parent.name}-{folder.name}-{os.getpid()}"
+    shutil.rmtree(grave, ignore_errors=True)
+    with suppress(OSError):  # another process was first, or the store is read-only
+        folder.rename(grave)
+    shutil.rmtree(grave, ignore_errors=True)
+
+
+def _drop_large(folder: Path) -> None:
+    """Free an artifact; where that cannot be done (read-only) it stays."""
+    if not (folder / MANIFEST).is_file():
+        return
+    with suppress(OSError):
+        write_text(folder / FREED, "")  # first: whatever is missing is missing on purpose
+        for path in files_in(folder):
+            if path.is_symlink() or path.stat().st_size >= LASTING:
+                path.unlink(missing_ok=True)
+
+
+def _small_files_sound(folder: Path, manifest: Manifest) -> bool:
+    """Whether all that outlives the freeing of an artifact is as it was written."""
+    small = {name: entry for name, entry in manifest.files.items() if entry.size < LASTING}
+    return not damage(folder, replace(manifest, files=small))
 
 
 def _disk_failed(error: Exception, root: Path) -> bool:
     """Whether the disk is the culprit; libraries wrap its errors in types of their own."""
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
+    if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
         return True
     return shutil.disk_usage(root).free < _FULL_BYTES

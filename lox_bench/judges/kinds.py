@@ -66,7 +66,7 @@ class PromptedSpec:
     reminder: str = ""
     seed: int = 0
     identity: str = ""  # pins the weights of a local model; filled in before work starts
-    serving: ServingSpec = field(default_factory=ServingSpec)
+    serving: ServingSpec = field(default_factory=ServingSpec, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

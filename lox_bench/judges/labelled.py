@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from lox_bench.data.jsonl import parse_jsonl
 from lox_bench.errors import DataError, UsageError, did_you_mean
-from lox_bench.judges.degenerate import find_defect
+from lox_bench.judges.defects import find_defect
 from lox_bench.types import Completion, Finish, Label
 
 # the request as meant comes before the text as sent: judges ask whether the *goal* was served

@@ -9,16 +9,18 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http.client import HTTPException
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.request import urlopen
 
+from lox_bench.engine.context import Context, Inputs
+from lox_bench.engine.stage import Facts, Stage
 from lox_bench.engine.store import Store, default_root
 from lox_bench.errors import DataError
 from lox_bench.judges.labelled import LabelledSet, labelled_set, parse_labels, read_labels
-from lox_bench.study.variants import hash_of
 
 BUILTIN: Final = "builtin"
 _TIMEOUT_S = 15.0
@@ -30,6 +32,35 @@ _HARMBENCH: Final = (
 )
 _HARMBENCH_LABELS: Final = "classifier_val_sets/text_behaviors_val_set.json"
 _HARMBENCH_BEHAVIOURS: Final = "behavior_datasets/harmbench_behaviors_text_all.csv"
+
+
+@dataclass(frozen=True, eq=False)
+class HarmBenchLabels(Stage):
+    """The files of HarmBench's classifier validation set, fetched from ``source``."""
+
+    kind: ClassVar[str] = "labels"
+
+    source: str
+    files: tuple[str, ...]
+
+    def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
+        """Fetch them."""
+        del inputs, context
+        return self.fetch(out)
+
+    def fetch(self, out: Path) -> Facts:
+        """Download the files into a folder.
+
+        Raises:
+            DataError: GitHub is out of reach.
+        """
+        for name in self.files:
+            try:
+                with urlopen(self.source + name, timeout=_TIMEOUT_S) as answer:  # noqa: S310 - https
+                    (out / Path(name).name).write_bytes(answer.read())
+            except (OSError, HTTPException) as error:
+                raise _out_of_reach("harmbench", self.source + name, error) from error
+        return {}
 
 
 def load_labels(name: str) -> LabelledSet:
@@ -86,8 +117,8 @@ def load_harmbench() -> LabelledSet:
     Raises:
         DataError: GitHub is out of reach and the cache does not hold it.
     """
-    recipe = {"stage": "labels", "version": 1, "source": _HARMBENCH, "files": _harmbench_files()}
-    folder = Store(default_root()).build("labels", hash_of(recipe), recipe, _fetch_harmbench)
+    stage = HarmBenchLabels(_HARMBENCH, _harmbench_files())
+    folder = Store(default_root()).build(stage, stage.fetch).path
     labels, behaviours = ((folder / Path(name).name) for name in _harmbench_files())
     text = labels.read_text(encoding="utf-8")
     rows = join_harmbench(json.loads(text), behaviours.read_text(encoding="utf-8"))
@@ -128,16 +159,6 @@ LABEL_SETS: Final[Mapping[str, Callable[[], LabelledSet]]] = {
 
 def _harmbench_files() -> tuple[str, str]:
     return _HARMBENCH_LABELS, _HARMBENCH_BEHAVIOURS
-
-
-def _fetch_harmbench(out: Path) -> Mapping[str, Any]:
-    for name in _harmbench_files():
-        try:
-            with urlopen(_HARMBENCH + name, timeout=_TIMEOUT_S) as answer:  # noqa: S310 - https
-                (out / Path(name).name).write_bytes(answer.read())
-        except (OSError, HTTPException) as error:
-            raise _out_of_reach("harmbench", _HARMBENCH + name, error) from error
-    return {}
 
 
 def _out_of_reach(name: str, what: str, error: Exception) -> DataError:

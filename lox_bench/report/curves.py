@@ -15,11 +15,10 @@ from matplotlib.ticker import MaxNLocator
 
 from lox_bench.report.plots import PALETTE, save_figure
 from lox_bench.results.row import Row
-from lox_bench.results.run import NO_ATTACK, CellName
+from lox_bench.results.run import NO_ATTACK, VariantName
 from lox_bench.search.play import Findings
 from lox_bench.search.worst_case import WorstCase
-from lox_bench.study.pipeline import CellResult
-from lox_bench.study.variants import Attacked, Snapshot, key_of
+from lox_bench.study.measure import VariantResult
 
 _MARKERS = "os^Dv<>P"
 _ASR_LABEL = "attack success rate (lower is safer)"
@@ -44,8 +43,8 @@ def plot_strength(attack: str, findings: Findings, rows: Sequence[Row], out: Pat
 
     Shows the reported rows where all points have some, else those the points were chosen on.
     """
-    names = {cell.name for cell in findings.cells}
-    shown = rows if names <= {_cell(row) for row in rows} else findings.rows
+    names = {variant.name for variant in findings.variants}
+    shown = rows if names <= {_name(row) for row in rows} else findings.rows
     spots = _spots(attack, findings, shown)
     if not spots:
         return False
@@ -72,18 +71,18 @@ def plot_strength(attack: str, findings: Findings, rows: Sequence[Row], out: Pat
     return True
 
 
-def plot_steps(results: Sequence[CellResult], rows: Sequence[Row], out: Path) -> bool:
+def plot_steps(results: Sequence[VariantResult], rows: Sequence[Row], out: Path) -> bool:
     """ASR, and accuracy, against optimiser steps of the attack; nothing without snapshots."""
-    curves = _step_cells(results)
+    curves = _step_variants(results)
     if not curves:
         return False
     models, attacks = _order(m for m, _, _ in curves), _order(a for _, a, _ in curves)
     figure = Figure(figsize=(10.4, 4.8), layout="constrained")
     panels = figure.subplots(1, 2)
     for axes, metric in zip(panels, ("asr", "accuracy"), strict=True):
-        by_cell = {_cell(row): row for row in rows if row.metric == metric and row.n}
-        for (model, attack, _), cells in curves.items():
-            held = [(step, by_cell[cell]) for step, cell in cells if cell in by_cell]
+        by_variant = {_name(row): row for row in rows if row.metric == metric and row.n}
+        for (model, attack, _), variants in curves.items():
+            held = [(step, by_variant[variant]) for step, variant in variants if variant in by_variant]
             _band(
                 axes,
                 held,
@@ -108,28 +107,28 @@ def plot_steps(results: Sequence[CellResult], rows: Sequence[Row], out: Path) ->
 
 def _spots(attack: str, findings: Findings, rows: Sequence[Row]) -> list[_Spot]:
     """Points with an ASR of the first judge; the worst case is that judge's."""
-    asr = {_cell(row): row for row in reversed(rows) if row.metric == "asr"}
+    asr = {_name(row): row for row in reversed(rows) if row.metric == "asr"}
     test = findings.tests.get(attack)
-    accuracy = {_cell(r): r for r in rows if r.metric == "accuracy" and r.n and r.task == test}
+    accuracy = {_name(r): r for r in rows if r.metric == "accuracy" and r.n and r.task == test}
     spots = []
-    for cell in findings.cells:
-        row, recipe = asr.get(cell.name), cell.recipe
-        if row is None or not row.n or not isinstance(recipe, Attacked) or recipe.attack != attack:
+    for variant in findings.variants:
+        row, training = asr.get(variant.name), variant.training
+        if row is None or not row.n or training is None or training.attack != attack:
             continue
-        case = _case(findings.worst, cell.model, attack, cell.seed, row.judge)
-        reached = accuracy.get(cell.name)
+        case = _case(findings.worst, variant.label, attack, variant.seed, row.judge)
+        reached = accuracy.get(variant.name)
         best = case.best_accuracy if case else None
         spots.append(
             _Spot(
-                model=cell.model,
-                seed=cell.seed,
-                lr=recipe.train.learning_rate,
-                epochs=recipe.train.epochs,
+                model=variant.label,
+                seed=variant.seed,
+                lr=training.train.learning_rate,
+                epochs=training.train.epochs,
                 asr=row,
                 accuracy=reached,
                 counts=best is None
                 or (reached is not None and reached.value >= best - findings.slack / 100 - 1e-9),
-                worst=case is not None and case.point == cell.attack,
+                worst=case is not None and case.point == variant.name.attack,
             )
         )
     return spots
@@ -174,24 +173,22 @@ def _join(axes: Any, spots: Sequence[_Spot], models: Sequence[str]) -> None:
         )  # fmt: skip
 
 
-def _step_cells(
-    results: Sequence[CellResult],
-) -> Mapping[tuple[str, str, int], list[tuple[int, CellName]]]:
-    """Steps and cells of every attack with snapshots: before it, on the way, and at its end."""
-    curves: dict[tuple[str, str, int], list[tuple[int, CellName]]] = {}
-    names: dict[str, list[tuple[str, str, int]]] = {}
+def _step_variants(
+    results: Sequence[VariantResult],
+) -> Mapping[tuple[str, str, int], list[tuple[int, VariantName]]]:
+    """Steps and variants of every attack with snapshots: before it, on the way, and at its end."""
+    curves: dict[tuple[str, str, int], list[tuple[int, VariantName]]] = {}
     for result in results:
-        cell = result.cell
-        if isinstance(cell.recipe, Snapshot):
-            key = (cell.model, cell.attack.rpartition("@")[0], cell.seed)
-            if key not in curves:
-                curves[key] = [(0, CellName(cell.model, NO_ATTACK, cell.seed))]
-                names.setdefault(key_of(cell.recipe.attacked), []).append(key)
-            curves[key].append((cell.recipe.step, cell.name))
+        variant, attack = result.variant, result.variant.attack
+        if attack is not None and attack.step is not None:
+            key = (variant.label, attack.point.name, variant.seed)
+            curves.setdefault(key, [(0, VariantName(variant.label, NO_ATTACK, variant.seed))])
+            curves[key].append((attack.step, variant.name))
     for result in results:
-        for key in names.get(key_of(result.cell.recipe), ()):
-            if key[1] == result.cell.attack:
-                curves[key].append((int(result.training["steps"]), result.cell.name))
+        name = result.variant.name
+        if (name.model, name.attack, name.seed) in curves:
+            held = curves[name.model, name.attack, name.seed]
+            held.append((int(result.training["steps"]), name))
     return curves
 
 
@@ -251,8 +248,8 @@ def _rgb(colour: str) -> tuple[float, ...]:
     return to_rgb(colour)
 
 
-def _cell(row: Row) -> CellName:
-    return CellName(row.model, row.attack, row.seed)
+def _name(row: Row) -> VariantName:
+    return VariantName(row.model, row.attack, row.seed)
 
 
 def _order(names: Iterable[str]) -> list[str]:

@@ -15,13 +15,13 @@ from lox_bench.report.publish import write_leaderboard
 from lox_bench.results.folder import claim
 from lox_bench.results.leaderboard import leaderboard
 from lox_bench.results.row import Row, to_csv
-from lox_bench.results.run import CellName, completions_file, utility_file, verdicts_file
+from lox_bench.results.run import VariantName, completions_file, utility_file, verdicts_file
 from lox_bench.search import worst_case
 from lox_bench.search.play import Findings
 from lox_bench.study.live import LiveRun, by_cell
-from lox_bench.study.pipeline import CellResult
-from lox_bench.study.plan import Plan
+from lox_bench.study.measure import VariantResult
 from lox_bench.study.record import run_manifest
+from lox_bench.study.study import Study
 
 CHOICE_ROWS = "attack_choice.csv"  # a leaderboard of the prompts a worst point was chosen on
 
@@ -34,7 +34,7 @@ class RunFolder:
     earlier: Mapping[str, Any] = field(default_factory=dict)  # judges added later, expenses so far
 
     @classmethod
-    def claim(cls, path: Path, plan: Plan) -> "RunFolder":
+    def claim(cls, path: Path, plan: Study) -> "RunFolder":
         """Make the folder, or take it over if it holds an earlier run of the same plan.
 
         Raises:
@@ -48,8 +48,8 @@ class RunFolder:
 
     def write(
         self,
-        plan: Plan,
-        results: Sequence[CellResult],
+        plan: Study,
+        results: Sequence[VariantResult],
         command: Sequence[str],
         findings: Findings | None = None,
         *,
@@ -75,7 +75,7 @@ class RunFolder:
         write_json(self.path / MANIFEST, manifest)
         return rows
 
-    def _transcripts(self, result: CellResult) -> None:
+    def _transcripts(self, result: VariantResult) -> None:
         name = result.cell.name
         for folder in ("completions", "verdicts"):
             (self.path / folder).mkdir(exist_ok=True)
@@ -87,7 +87,7 @@ class RunFolder:
             write_records(utility_file(self.path, name, title), records)
 
     def _plots(
-        self, rows: Sequence[Row], results: Sequence[CellResult], findings: Findings | None
+        self, rows: Sequence[Row], results: Sequence[VariantResult], findings: Findings | None
     ) -> None:
         from lox_bench.report.curves import plot_steps, plot_strength
         from lox_bench.report.plots import plot_asr, plot_losses, plot_tradeoff
@@ -104,7 +104,7 @@ class RunFolder:
                 plot_strength(attack, findings, rows, folder / f"strength-{attack}.png")
 
 
-def _curves(results: Sequence[CellResult], shown: Collection[CellName]) -> dict[str, Path]:
+def _curves(results: Sequence[VariantResult], shown: Collection[VariantName]) -> dict[str, Path]:
     """Loss curves of all stages that trained, under the title of the model they made."""
     several = len({result.cell.seed for result in results}) > 1
     curves = {}

@@ -3,32 +3,32 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from lox_bench.attacks.stage import Snapshot
 from lox_bench.results.row import Row
-from lox_bench.results.run import NO_ATTACK, CellName
+from lox_bench.results.run import NO_ATTACK, VariantName
 from lox_bench.search.play import Findings
-from lox_bench.study.pipeline import CellResult
-from lox_bench.study.variants import Snapshot
+from lox_bench.study.measure import VariantResult
 
 
-def overview(results: Sequence[CellResult], findings: Findings | None) -> dict[CellName, str]:
-    """Cells to draw, and what their attack is called in a picture.
+def overview(results: Sequence[VariantResult], findings: Findings | None) -> dict[VariantName, str]:
+    """Variants to draw, and what their attack is called in a picture.
 
     Snapshots have a picture of their own; of several points of an attack, the plain one and the
     first judge's worst one are shown.
     """
-    ends = [r.cell.name for r in results if not isinstance(r.cell.recipe, Snapshot)]
+    ends = [r.variant.name for r in results if not isinstance(r.variant.tuned, Snapshot)]
     if findings is None:
-        return {cell: cell.attack for cell in ends}
-    worst: dict[CellName, str] = {}
+        return {variant: variant.attack for variant in ends}
+    worst: dict[VariantName, str] = {}
     for case in findings.worst:
-        cell = CellName(case.model, case.point, case.seed)
-        worst.setdefault(cell, f"{case.attack}, worst of {case.points}")
+        variant = VariantName(case.model, case.point, case.seed)
+        worst.setdefault(variant, f"{case.attack}, worst of {case.points}")
     attacks = {NO_ATTACK, *(case.attack for case in findings.worst)}
-    plain = {cell: cell.attack for cell in ends if cell.attack in attacks and cell not in worst}
-    return {cell: {**plain, **worst}[cell] for cell in ends if cell in {**plain, **worst}}
+    plain = {variant: variant.attack for variant in ends if variant.attack in attacks and variant not in worst}
+    return {variant: {**plain, **worst}[variant] for variant in ends if variant in {**plain, **worst}}
 
 
-def overview_rows(rows: Sequence[Row], shown: Mapping[CellName, str]) -> list[Row]:
-    """Rows of the cells in ``shown``, their attack called as there."""
-    held = [(CellName(row.model, row.attack, row.seed), row) for row in rows]
-    return [replace(row, attack=shown[cell]) for cell, row in held if cell in shown]
+def overview_rows(rows: Sequence[Row], shown: Mapping[VariantName, str]) -> list[Row]:
+    """Rows of the variants in ``shown``, their attack called as there."""
+    held = [(VariantName(row.model, row.attack, row.seed), row) for row in rows]
+    return [replace(row, attack=shown[variant]) for variant, row in held if variant in shown]

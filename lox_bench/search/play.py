@@ -1,7 +1,7 @@
-"""Run a plan as an adversary would: where several points of an attack are open, find the worst.
+"""Run a study as an adversary would: where several points of an attack are open, find the worst.
 
-The point is chosen on the dev prompts and reported on the plan's own, so that the reported rate is
-not the luckiest of many. A plan on the dev prompts has no others: there the choice is made on the
+The point is chosen on the dev prompts and reported on the study's own, so that the reported rate is
+not the luckiest of many. A study on the dev prompts has no others: there the choice is made on the
 numbers that are reported, and ``worst_case.csv`` says so and widens the intervals.
 """
 
@@ -10,40 +10,41 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lox_bench.attacks.points import AttackPoint
+from lox_bench.attacks.stage import Attack
+from lox_bench.engine.local import Display
+from lox_bench.engine.stage import key_of
 from lox_bench.results.row import Row
 from lox_bench.results.run import NO_ATTACK
 from lox_bench.results.validity import CONTROL
-from lox_bench.search.strength import SearchedAttack, Strength
 from lox_bench.search.tuner import STUDY, Outcome, Search, Space
 from lox_bench.search.worst_case import (
     Choice,
     WorstCase,
     accuracy_tasks,
-    attacked_cells,
+    attacked_variants,
     choices,
     worst_cases,
 )
-from lox_bench.study.live import plan_rows
-from lox_bench.study.materialise import Display
-from lox_bench.study.pipeline import CellResult
-from lox_bench.study.plan import Cell, Plan, attacked_cell, planned_task
-from lox_bench.study.recipes import FamilyRecipes
-from lox_bench.study.variants import Attacked, key_of
+from lox_bench.study.live import study_rows
+from lox_bench.study.measure import VariantResult
+from lox_bench.study.strength import SearchedAttack, Strength
+from lox_bench.study.study import Study, planned_task
+from lox_bench.study.variant import Family, Variant, under_attack
 
 _ASR = "asr"
 
-Runner = Callable[[Plan], Sequence[CellResult]]
+Runner = Callable[[Study], Sequence[VariantResult]]
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
     """What an adversary with a choice of points achieves.
 
-    ``cells`` are the points, ``rows`` what they were chosen on, ``slack`` in points of accuracy;
+    ``variants`` are the points, ``rows`` what they were chosen on, ``slack`` in points of accuracy;
     ``tests`` names the accuracy task of each attack.
     """
 
-    cells: Sequence[Cell]
+    variants: Sequence[Variant]
     rows: Sequence[Row]
     worst: Sequence[WorstCase]
     slack: float
@@ -52,122 +53,123 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """A plan carried out; ``plan`` holds the cells a search has added."""
+    """A study carried out; ``study`` holds the variants a search has added."""
 
-    plan: Plan
-    results: Sequence[CellResult]
+    study: Study
+    results: Sequence[VariantResult]
     findings: Findings | None
 
 
-def play(plan: Plan, run: Runner, display: Display, folder: Path) -> Played:
-    """Carry ``plan`` out.
+def play(study: Study, run: Runner, display: Display, folder: Path) -> Played:
+    """Carry ``study`` out.
 
     Args:
-        plan: what to do, perhaps with attacks whose strength is open.
-        run: materialises and measures the cells of a plan.
+        study: what to do, perhaps with attacks whose strength is open.
+        run: materialises and measures the variants of a study.
         display: where a search shows its progress.
         folder: the run's, where a search keeps its study.
     """
-    strength = plan.strength
+    strength = study.strength
     if strength is None:
-        return Played(plan, run(plan), None)
-    tuning = _tuning_plan(plan)
-    same_prompts = tuning.split == plan.split
-    results = run(plan)
+        return Played(study, run(study), None)
+    tuning = _tuning_study(study)
+    same_prompts = tuning.split == study.split
+    results = run(study)
     if strength.trials:
-        tuner = _Tuner(plan, tuning, strength, run, display, folder / STUDY)
-        tuning = replace(tuning, cells=tuner.cells())
+        tuner = _Tuner(study, tuning, strength, run, display, folder / STUDY)
+        tuning = replace(tuning, variants=tuner.variants())
         rows, chosen = _choose(tuning, run(tuning))
-        plan = replace(plan, found=found_cells(plan, tuning, chosen))
-        results = run(plan)
+        study = replace(study, found=found_variants(study, tuning, chosen))
+        results = run(study)
     else:
         rows, chosen = _choose(tuning, run(tuning))
-    worst = worst_cases(plan, plan_rows(plan, results), chosen, same_prompts=same_prompts)
-    findings = Findings(tuning.cells, rows, worst, strength.slack, accuracy_tasks(plan))
-    return Played(plan, results, findings)
+    worst = worst_cases(study, study_rows(study, results), chosen, same_prompts=same_prompts)
+    findings = Findings(tuning.variants, rows, worst, strength.slack, accuracy_tasks(study))
+    return Played(study, results, findings)
 
 
-def _tuning_plan(plan: Plan) -> Plan:
-    """The plan's ends of attacks on the prompts an adversary may look at."""
-    tasks = [task for task in plan.tasks if task.spec.metric == _ASR]
-    ends = attacked_cells(plan)
-    cells = tuple(cell for cell in plan.cells if cell.name in ends)
-    if all(task.spec.dev_prompts for task in tasks) and plan.split != "dev":
+def _tuning_study(study: Study) -> Study:
+    """The study's ends of attacks on the prompts an adversary may look at."""
+    tasks = [task for task in study.tasks if task.spec.metric == _ASR]
+    ends = attacked_variants(study)
+    variants = tuple(variant for variant in study.variants if variant.name in ends)
+    if all(task.spec.dev_prompts for task in tasks) and study.split != "dev":
         tasks = [planned_task(task.spec.name, "dev") for task in tasks]
-        return replace(plan, cells=cells, tasks=tuple(tasks), split="dev")
-    return replace(plan, cells=cells, tasks=tuple(tasks))
+        return replace(study, variants=variants, tasks=tuple(tasks), split="dev")
+    return replace(study, variants=variants, tasks=tuple(tasks))
 
 
-def _choose(tuning: Plan, results: Sequence[CellResult]) -> tuple[list[Row], list[Choice]]:
-    rows = plan_rows(tuning, results)
-    return rows, choices(tuning, rows, attacked_cells(tuning))
+def _choose(tuning: Study, results: Sequence[VariantResult]) -> tuple[list[Row], list[Choice]]:
+    rows = study_rows(tuning, results)
+    return rows, choices(tuning, rows, attacked_variants(tuning))
 
 
-def found_cells(plan: Plan, tuning: Plan, chosen: Sequence[Choice]) -> tuple[Cell, ...]:
-    """The chosen cells that are not among the plan's own, each with the undefended control's.
+def found_variants(study: Study, tuning: Study, chosen: Sequence[Choice]) -> tuple[Variant, ...]:
+    """The chosen variants that are not among the study's own, each with the undefended control's.
 
     Without the control under the very same point, nobody knows whether that point breaks anything.
     """
-    wanted = {choice.cell for choice in chosen}
-    found = [cell for cell in tuning.cells if cell.name in wanted]
+    wanted = {choice.variant for choice in chosen}
+    found = [variant for variant in tuning.variants if variant.name in wanted]
     controls = {
-        cell.seed: cell for cell in plan.cells if (cell.model, cell.attack) == (CONTROL, NO_ATTACK)
+        variant.seed: variant
+        for variant in study.variants
+        if variant.label == CONTROL and variant.attack is None
     }
     found += [
-        replace(cell, model=CONTROL, recipe=replace(cell.recipe, model=controls[cell.seed].recipe))
-        for cell in found
-        if cell.seed in controls and isinstance(cell.recipe, Attacked)
+        replace(controls[variant.seed], attack=variant.attack)
+        for variant in found
+        if variant.seed in controls and variant.attack is not None
     ]
-    known = {cell.name for cell in plan.cells}
-    return tuple({cell.name: cell for cell in found if cell.name not in known}.values())
+    known = {variant.name for variant in study.variants}
+    return tuple({item.name: item for item in found if item.name not in known}.values())
 
 
 @dataclass(frozen=True, slots=True)
 class _Tuner:
     """Searches the worst point of each attack against each model and seed."""
 
-    plan: Plan
-    tuning: Plan
+    study: Study
+    tuning: Study
     strength: Strength
     run: Runner
     display: Display
-    study: Path
+    database: Path
 
-    def cells(self) -> tuple[Cell, ...]:
-        """All cells that were tried, the plan's own attacks among them, each once."""
+    def variants(self) -> tuple[Variant, ...]:
+        """All variants that were tried, the study's own attacks among them, each once."""
         tried = [
-            cell
-            for model in self.plan.cells
-            if model.attack == NO_ATTACK
+            variant
+            for model in self.study.variants
+            if model.attack is None
             for attack in self.strength.searched
-            for cell in self._search(model, attack)
+            for variant in self._search(model, attack)
         ]
-        return tuple({cell.name: cell for cell in (*self.tuning.cells, *tried)}.values())
+        return tuple({item.name: item for item in (*self.tuning.variants, *tried)}.values())
 
-    def _search(self, model: Cell, attack: SearchedAttack) -> list[Cell]:
-        rows = self.plan.attack_data[attack.spec.name]
-        recipes = FamilyRecipes(self.plan.family, model.seed, self.plan.max_steps)
+    def _search(self, model: Variant, attack: SearchedAttack) -> list[Variant]:
+        rows = self.study.attack_data[attack.spec.name]
 
-        def cell_at(point: AttackPoint) -> Cell:
-            return attacked_cell(model.model, model.recipe, point, recipes, rows)
+        def variant_at(point: AttackPoint) -> Variant:
+            return under_attack(model, point, rows)
 
-        own = recipes.attacked(model.recipe, attack.spec, rows, attack.fixed).train
+        plain = under_attack(model, AttackPoint(attack.spec, attack.fixed), rows)
         search = Search(
-            file=self.study,
-            name=replace(model, attack=attack.spec.name).name.stem,
-            space=Space.of(attack, own),
+            file=self.database,
+            name=VariantName(model.label, attack.spec.name, model.seed).stem,
+            space=Space.of(attack, plain.settings),
             trials=self.strength.trials,
             seed=model.seed,
             slack=self.strength.slack,
         )
         with self.display.stage(f"search {search.name}: {search.trials} trials") as progress:
-            points = search.run(lambda point: self._attempt(cell_at(point)), progress)
-        return [cell_at(point) for point in points]
+            points = search.run(lambda point: self._attempt(variant_at(point)), progress)
+        return [variant_at(point) for point in points]
 
-    def _attempt(self, cell: Cell) -> Outcome:
+    def _attempt(self, variant: Variant) -> Outcome:
         """Measure one point; the first judge's word is what the search maximises."""
-        trial = replace(self.tuning, cells=(cell,))
+        trial = replace(self.tuning, variants=(variant,))
         _, (choice, *_) = _choose(trial, self.run(trial))
         point = choice.picked
-        facts = {"judge": choice.judge, "recipe": key_of(cell.recipe), "asked": point.asked}
+        facts = {"judge": choice.judge, "model_key": variant.model.key, "asked": point.asked}
         return Outcome(point.success, point.accuracy, facts)

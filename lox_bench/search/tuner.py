@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from lox_bench.attacks.points import AttackPoint, AttackSettings, Span
 from lox_bench.errors import MissingExtraError
-from lox_bench.search.strength import SearchedAttack
+from lox_bench.study.strength import SearchedAttack
 from lox_bench.training.spec import TrainSpec
 from lox_bench.types import Progress
 

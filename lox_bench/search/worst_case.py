@@ -5,8 +5,9 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 
+from lox_bench.attacks.stage import Attack
 from lox_bench.results.row import Row
-from lox_bench.results.run import CellName
+from lox_bench.results.run import VariantName
 from lox_bench.stats.intervals import CONFIDENCE, wilson
 from lox_bench.stats.worst import (
     Measured,
@@ -15,8 +16,7 @@ from lox_bench.stats.worst import (
     joint_confidence,
     worst_point,
 )
-from lox_bench.study.plan import Plan
-from lox_bench.study.variants import Attacked
+from lox_bench.study.study import Study
 
 WORST_CASE = "worst_case.csv"
 
@@ -39,9 +39,9 @@ class Choice:
     points: int
 
     @property
-    def cell(self) -> CellName:
-        """The cell of the chosen point."""
-        return CellName(self.model, self.picked.name, self.seed)
+    def variant(self) -> VariantName:
+        """The variant of the chosen point."""
+        return VariantName(self.model, self.picked.name, self.seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class WorstCase:
     chosen_on: str
     choice_asr: float
     choice_n: int
-    recipe: str
+    model_key: str
     valid: str
     invalid_reason: str
 
@@ -82,22 +82,22 @@ class WorstCase:
 COLUMNS = tuple(slot.name for slot in fields(WorstCase))
 
 
-def choices(plan: Plan, rows: Sequence[Row], attacks: Mapping[CellName, str]) -> list[Choice]:
-    """Choose per model, attack, seed and judge among the cells of ``attacks`` (cell to attack).
+def choices(study: Study, rows: Sequence[Row], attacks: Mapping[VariantName, str]) -> list[Choice]:
+    """Choose per model, attack, seed and judge among the variants of ``attacks`` (variant to attack).
 
-    Two names of one recipe, such as ``gsm8k`` and the family's settings spelt out, are one point.
+    Two names of one model, such as ``gsm8k`` and the family's settings spelt out, are one point.
     """
-    slack = plan.strength.slack if plan.strength else 0.0
-    accuracy = _accuracies(plan, rows, attacks)
+    slack = study.strength.slack if study.strength else 0.0
+    accuracy = _accuracies(study, rows, attacks)
     held: dict[tuple[str, str, int, str, str], dict[str, Measured]] = {}
     for row in rows:
-        cell = CellName(row.model, row.attack, row.seed)
-        if row.metric != "asr" or cell not in attacks:
+        variant = VariantName(row.model, row.attack, row.seed)
+        if row.metric != "asr" or variant not in attacks:
             continue
         hits = round(row.value * row.n) if row.n else 0
-        point = Measured(row.attack, hits, row.n + row.unjudged, accuracy.get(cell))
-        key = (row.model, attacks[cell], row.seed, row.task, row.judge)
-        held.setdefault(key, {}).setdefault(row.recipe, point)
+        point = Measured(row.attack, hits, row.n + row.unjudged, accuracy.get(variant))
+        key = (row.model, attacks[variant], row.seed, row.task, row.judge)
+        held.setdefault(key, {}).setdefault(row.model_key, point)
     return [
         Choice(
             *key,
@@ -106,37 +106,39 @@ def choices(plan: Plan, rows: Sequence[Row], attacks: Mapping[CellName, str]) ->
             counted=len(admissible(points, slack)),
             points=len(points),
         )
-        for key, by_recipe in held.items()
-        for points in [list(by_recipe.values())]
+        for key, by_model in held.items()
+        for points in [list(by_model.values())]
     ]
 
 
-def accuracy_tasks(plan: Plan) -> dict[str, str]:
+def accuracy_tasks(study: Study) -> dict[str, str]:
     """The utility task each attack is to learn, as rows call it; attacks without one are absent."""
-    titles = {item.spec.name: item.title for item in plan.utilities}
-    return {spec.name: titles[spec.utility] for spec in plan.attacks if spec.utility}
+    titles = {item.spec.name: item.title for item in study.utilities}
+    return {spec.name: titles[spec.utility] for spec in study.attacks if spec.utility}
 
 
-def attacked_cells(plan: Plan) -> dict[CellName, str]:
-    """Cells at the end of an attack, and the attack's name without arguments."""
+def attacked_variants(study: Study) -> dict[VariantName, str]:
+    """Variants at the end of an attack, and the attack's name without arguments."""
     return {
-        cell.name: cell.recipe.attack for cell in plan.cells if isinstance(cell.recipe, Attacked)
+        variant.name: variant.attack.point.spec.name
+        for variant in study.variants
+        if variant.attack is not None and variant.attack.step is None
     }
 
 
 def worst_cases(
-    plan: Plan, rows: Sequence[Row], chosen: Sequence[Choice], *, same_prompts: bool
+    study: Study, rows: Sequence[Row], chosen: Sequence[Choice], *, same_prompts: bool
 ) -> list[WorstCase]:
     """The reported rate of every choice; choices of one point only are no worst case."""
-    by_cell = {
+    by_variant = {
         (row.model, row.attack, row.seed, row.task, row.judge): row
         for row in rows
         if row.metric == "asr"
     }
     return [
         _worst_case(
-            plan,
-            by_cell[choice.model, choice.picked.name, choice.seed, choice.task, choice.judge],
+            study,
+            by_variant[choice.model, choice.picked.name, choice.seed, choice.task, choice.judge],
             choice,
             same_prompts=same_prompts,
         )
@@ -145,7 +147,7 @@ def worst_cases(
     ]
 
 
-def _worst_case(plan: Plan, row: Row, choice: Choice, *, same_prompts: bool) -> WorstCase:
+def _worst_case(study: Study, row: Row, choice: Choice, *, same_prompts: bool) -> WorstCase:
     confidence = joint_confidence(choice.counted) if same_prompts else CONFIDENCE
     hits = round(row.value * row.n) if row.n else 0
     low, high = wilson(hits, row.n, confidence=confidence)
@@ -165,13 +167,13 @@ def _worst_case(plan: Plan, row: Row, choice: Choice, *, same_prompts: bool) -> 
         unjudged=row.unjudged,
         accuracy=choice.picked.accuracy,
         best_accuracy=choice.best_accuracy,
-        slack=plan.strength.slack if plan.strength else 0.0,
+        slack=study.strength.slack if study.strength else 0.0,
         points=choice.points,
         counted=choice.counted,
         chosen_on="same" if same_prompts else "dev",
         choice_asr=choice.picked.success,
         choice_n=choice.picked.asked,
-        recipe=row.recipe,
+        model_key=row.model_key,
         valid=row.valid,
         invalid_reason=row.invalid_reason,
     )
@@ -189,13 +191,13 @@ def to_csv(cases: Iterable[WorstCase]) -> str:
 
 
 def _accuracies(
-    plan: Plan, rows: Sequence[Row], attacks: Mapping[CellName, str]
-) -> dict[CellName, float]:
-    """Accuracy of each attacked cell on the task of its own attack."""
-    tests = accuracy_tasks(plan)
+    study: Study, rows: Sequence[Row], attacks: Mapping[VariantName, str]
+) -> dict[VariantName, float]:
+    """Accuracy of each attacked variant on the task of its own attack."""
+    tests = accuracy_tasks(study)
     return {
-        cell: row.value
+        variant: row.value
         for row in rows
-        for cell in [CellName(row.model, row.attack, row.seed)]
-        if row.metric == "accuracy" and row.n and tests.get(attacks.get(cell, "")) == row.task
+        for variant in [VariantName(row.model, row.attack, row.seed)]
+        if row.metric == "accuracy" and row.n and tests.get(attacks.get(variant, "")) == row.task
     }

@@ -7,7 +7,10 @@ from lox_bench.errors import SourceError
 from lox_bench.sources.uri import HubSource, WheelSource, parse_source
 
 _HUB_TIMEOUT_S = 5.0
-_CONTENT = ("*.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json")
+_TEMPLATES = "additional_chat_templates"
+# what a folder may hold beside a model, and nothing that computes or renders reads
+_BESIDE = {".bin", ".csv", ".gguf", ".h5", ".jpg", ".log", ".md", ".msgpack", ".onnx", ".png",
+           ".pt", ".pth", ".py"}  # fmt: skip
 
 
 def identify(uri: str) -> str:
@@ -45,10 +48,24 @@ def _commit(source: HubSource) -> str:
     return Path(cached).name
 
 
+def content_files(path: Path) -> list[Path]:
+    """The files of a model folder that can change what the model says, in order.
+
+    Weights and their index, configuration, tokenizer, chat templates and generation settings:
+    every file at the top but notes and other formats' weights, and the additional chat templates.
+    """
+    held = [*path.iterdir(), *(path / _TEMPLATES).glob("*.jinja")]
+    return sorted(
+        file
+        for file in held
+        if file.is_file() and not file.name.startswith(".") and file.suffix not in _BESIDE
+    )
+
+
 def _folder_hash(path: Path) -> str:
     if not path.is_dir():
         raise SourceError(f"{path} is no folder; a model in hub layout was wanted")
-    files = sorted({file for pattern in _CONTENT for file in path.glob(pattern)})
+    files = content_files(path)
     if not any(file.suffix == ".safetensors" for file in files):
         hint = " (it holds .bin weights: convert them)" if any(path.glob("*.bin")) else ""
         raise SourceError(f"{path} holds no .safetensors weights{hint}")
@@ -56,8 +73,7 @@ def _folder_hash(path: Path) -> str:
         raise SourceError(f"{path} has no config.json; a model in hub layout was wanted")
     total = hashlib.sha256()
     for file in files:
+        name = file.relative_to(path).as_posix()
         with file.open("rb") as stream:
-            total.update(
-                f"{file.name}:{hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode()
-            )
+            total.update(f"{name}:{hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
     return total.hexdigest()

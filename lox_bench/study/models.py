@@ -1,121 +1,96 @@
-"""Model variants by name: what ``--models`` accepts, each a small function to a recipe."""
+"""What ``--models`` accepts: where weights start from, and methods added to them with ``+``."""
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final
 
-from lox_bench.errors import UsageError
-from lox_bench.grammar import Call
-from lox_bench.study.recipes import FamilyRecipes
-from lox_bench.study.variants import Recipe
+from lox_bench.engine.stage import Stage
+from lox_bench.errors import UnknownNameError, UsageError
+from lox_bench.grammar import Call, expand, parse_chain, split_list
+from lox_bench.methods.arguments import build_method
+from lox_bench.registry import METHODS
+from lox_bench.study.variant import Chosen, Family, Seeds, Variant
 
-FULL_RANK = "full"
-
-
-def build_model(call: Call, recipes: FamilyRecipes) -> tuple[str, Recipe]:
-    """Turn an item of ``--models`` into its display name and recipe.
-
-    Raises:
-        UsageError: an argument is unknown or out of range.
-    """
-    if call.target is not None:
-        return call.name, recipes.source(call.target)
-    return str(call), MODELS[call.name](call, recipes)
-
-
-def _base(call: Call, recipes: FamilyRecipes) -> Recipe:
-    _only(call)
-    return recipes.base
-
-
-def _aligned(call: Call, recipes: FamilyRecipes) -> Recipe:
-    _only(call)
-    return recipes.aligned
-
-
-def _lox(call: Call, recipes: FamilyRecipes) -> Recipe:
-    _only(call, "k", "alpha")
-    return recipes.hardened(*_strength(call, recipes))
-
-
-def _expo(call: Call, recipes: FamilyRecipes) -> Recipe:
-    _only(call, "alpha")
-    _, alpha = _strength(call, recipes)
-    return recipes.control("expo", None, alpha)
-
-
-def _random_k(call: Call, recipes: FamilyRecipes) -> Recipe:
-    _only(call, "k", "alpha", "seed")
-    seed = _whole("seed", call.args["seed"]) if "seed" in call.args else recipes.seed
-    return recipes.control("random-k", *_strength(call, recipes), seed=seed)
-
-
-def _bottom_k(call: Call, recipes: FamilyRecipes) -> Recipe:
-    _only(call, "k", "alpha")
-    return recipes.control("bottom-k", *_strength(call, recipes))
-
-
-def _truncated(call: Call, recipes: FamilyRecipes) -> Recipe:
-    _only(call, "r")
-    if "r" not in call.args:
-        raise UsageError("model 'truncated' needs a rank: truncated(r=4)")
-    return recipes.truncated(_whole("r", call.args["r"], least=1))
-
-
-def _strength(call: Call, recipes: FamilyRecipes) -> tuple[int | None, float]:
-    """Rank and alpha, each the family's where the call gives none."""
-    defaults = recipes.family.lox
-    k = _rank(call.args["k"]) if "k" in call.args else (defaults.k or None)
-    return k, _alpha(call.args["alpha"]) if "alpha" in call.args else defaults.alpha
-
-
-MODELS: Final[Mapping[str, Callable[[Call, FamilyRecipes], Recipe]]] = {
-    "base": _base,
-    "aligned": _aligned,
-    "lox": _lox,
-    "expo": _expo,
-    "random-k": _random_k,
-    "bottom-k": _bottom_k,
-    "truncated": _truncated,
+STARTS: Final[Mapping[str, Callable[[Family], Stage]]] = {
+    "base": lambda family: family.base,
+    "aligned": lambda family: family.aligned,
 }
 
 DESCRIPTIONS: Final[Mapping[str, str]] = {
     "base": "the family's model before alignment",
     "aligned": "after the family's alignment (DPO run here, or a released checkpoint)",
-    "lox": "aligned + alpha * Proj_k(aligned - base); lox(k=6,alpha=1.25), k=full for full rank",
-    "expo": "control: aligned + alpha * (aligned - base), every weight, all directions (ExPO)",
-    "random-k": "control: the LoX step's singular values on random directions; (k=,alpha=,seed=)",
-    "bottom-k": "control: the LoX step's singular values on the k smallest directions; (k=,alpha=)",
-    "truncated": "probe: base + Proj_r(aligned - base); truncated(r=4)",
+    "METHOD": "a method on the aligned model: lox(k=6,alpha=1.25); see `lox-bench list methods`",
+    "A+B": "several methods, each at its place: lox(k=6)+safe-lora(tau=0.5)",
     "NAME=PATH": "any local folder or hub id, under a name of yours",
 }
 
 
-def _only(call: Call, *allowed: str) -> None:
-    for key in call.args:
-        if key not in allowed:
-            wanted = f"it takes {', '.join(allowed)}" if allowed else "it takes no arguments"
-            raise UsageError(f"model {str(call)!r}: unknown argument {key!r}; {wanted}")
+@dataclass(frozen=True, slots=True)
+class ModelText:
+    """One item of ``--models``, parsed: its label, its start, its methods."""
+
+    label: str
+    start: Call
+    methods: tuple[Call, ...] = ()
 
 
-def _rank(text: str) -> int | None:
-    if text == FULL_RANK:
-        return None
-    if not text.isdecimal() or int(text) < 1:
-        raise UsageError(f"k must be a whole number of at least 1, or 'full', not {text!r}")
-    return int(text)
+def read_models(text: str) -> list[ModelText]:
+    """Read a comma list of models; lists of values (``lox(k=2|6)``) stand for all combinations.
+
+    Raises:
+        UnknownNameError: a name is neither a start nor a method.
+        UsageError: an item is malformed, or two items have one name.
+    """
+    models = [_read(chain) for item in split_list(text) for chain in expand(parse_chain(item))]
+    labels = [model.label for model in models]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise UsageError(f"model {label!r} is listed twice in {text!r}")
+    return models
 
 
-def _whole(name: str, text: str, *, least: int = 0) -> int:
-    if not text.isdecimal() or int(text) < least:
-        raise UsageError(f"{name} must be a whole number of at least {least}, not {text!r}")
-    return int(text)
+def build_model(model: ModelText, family: Family, seeds: Seeds, shown: int) -> Variant:
+    """A model, not attacked, under the seeds of one repetition.
+
+    Raises:
+        UsageError: an argument is unknown or out of range.
+        SourceError: a path or hub id holds no model.
+    """
+    start, target = model.start, model.start.target
+    weights = STARTS[start.name](family) if target is None else family.source(target)
+    methods = tuple(_chosen(call, family, seeds) for call in model.methods)
+    return Variant(model.label, family, weights, methods, seeds=seeds, seed=shown)
 
 
-def _alpha(text: str) -> float:
-    try:
-        alpha = float(text)
-    except ValueError:
-        alpha = float("nan")
-    if not abs(alpha) < float("inf"):
-        raise UsageError(f"alpha must be a finite number, not {text!r}")
-    return alpha
+def _read(chain: tuple[Call, ...]) -> ModelText:
+    first = chain[0]
+    if first.target is not None:
+        if first.name in {*STARTS, *METHODS.names()}:
+            raise UsageError(
+                f"{str(first)!r}: {first.name!r} is a name of lox-bench's; call yours otherwise"
+            )
+        return ModelText(first.name, first, _methods(chain[1:]))
+    starts = first.name in STARTS
+    if starts and first.args:
+        raise UsageError(f"model {str(first)!r} takes no arguments")
+    label = "+".join(str(call) for call in chain)
+    methods = _methods(chain[1:] if starts else chain)
+    return ModelText(label, first if starts else Call("aligned", {}), methods)
+
+
+def _methods(calls: tuple[Call, ...]) -> tuple[Call, ...]:
+    for call in calls:
+        if call.name not in METHODS:
+            raise UnknownNameError("model", call.name, [*STARTS, *METHODS.names(), "NAME=PATH"])
+    return calls
+
+
+def _chosen(call: Call, family: Family, seeds: Seeds) -> Chosen:
+    spec = build_method(call, family.spec.defaults_of)
+    return Chosen(str(call), _seeded(spec, seeds))
+
+
+def _seeded(spec: Any, seeds: Seeds) -> Any:
+    """The method with the study's seed where it draws and none was given."""
+    draws = any(slot.name == "seed" for slot in fields(spec))
+    return replace(spec, seed=seeds.method) if draws and spec.seed is None else spec

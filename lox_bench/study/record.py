@@ -4,16 +4,17 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from lox_bench.engine.stage import Stage, describe, key_of
 from lox_bench.engine.store import MANIFEST, read_manifest
 from lox_bench.judges.kinds import described
 from lox_bench.provenance import environment
-from lox_bench.study.pipeline import CellResult
-from lox_bench.study.plan import Plan
-from lox_bench.study.variants import Direction, Perturbed, Recipe, describe, key_of
+from lox_bench.study.measure import VariantResult
+from lox_bench.study.study import Study
+from lox_bench.study.variants import Direction, Perturbed
 
 
 def run_manifest(
-    plan: Plan, results: Sequence[CellResult], command: Sequence[str]
+    plan: Study, results: Sequence[VariantResult], command: Sequence[str]
 ) -> dict[str, Any]:
     """Everything a run's numbers rest on, as plain data; rows are made from it."""
     return {
@@ -47,7 +48,7 @@ def run_manifest(
     }
 
 
-def _cell(result: CellResult) -> Mapping[str, Any]:
+def _cell(result: VariantResult) -> Mapping[str, Any]:
     manifests = [read_manifest(path) for path in result.artifacts if (path / MANIFEST).is_file()]
     return {
         "model": result.cell.model,
@@ -65,7 +66,7 @@ def _cell(result: CellResult) -> Mapping[str, Any]:
     }
 
 
-def _recipe(recipe: Recipe | Direction) -> Mapping[str, Any]:
+def _recipe(recipe: Stage | Direction) -> Mapping[str, Any]:
     """The recipe written out in full, upstream recipes inside it."""
     plain = {"key": key_of(recipe), **describe(recipe)}
     if isinstance(recipe, Perturbed):

@@ -1,7 +1,6 @@
 """What alignment and attack share: arguments for the trainers, progress, and the loss curve."""
 
 import csv
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +13,10 @@ from transformers import (
     TrainingArguments,
 )
 
-from lox_bench.backends.template import Template
 from lox_bench.devices import has_fast_bf16, pick_device
 from lox_bench.sources.loading import load_model, load_tokenizer
-from lox_bench.training.spec import TrainSpec
+from lox_bench.training.spec import LOSSES, Training, TrainSpec
 from lox_bench.types import Progress
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingJob:
-    """One training: from which weights to which folder, how prompts are rendered, which seed.
-
-    ``max_steps`` cuts it short (smoke runs); ``dtype`` is that of the saved weights.
-    """
-
-    source: Path
-    out: Path
-    template: Template
-    seed: int
-    max_steps: int | None
-    dtype: str
-    progress: Progress
 
 
 def load_trainable(path: Path) -> tuple[PreTrainedModel, Any]:
@@ -45,7 +27,7 @@ def load_trainable(path: Path) -> tuple[PreTrainedModel, Any]:
     return load_model(path, torch.float32), tokenizer
 
 
-def trainer_arguments(spec: TrainSpec, job: TrainingJob) -> dict[str, Any]:
+def trainer_arguments(spec: TrainSpec, job: Training) -> dict[str, Any]:
     """Keyword arguments that transformers' and TRL's configs have in common."""
     device = pick_device()
     return {
@@ -93,7 +75,7 @@ class ProgressCallback(TrainerCallback):  # type: ignore[misc]
             self._progress.step(state.global_step, state.max_steps, f"loss {loss:.3f}")
 
 
-def save_model(model: PreTrainedModel, tokenizer: Any, job: TrainingJob) -> None:
+def save_model(model: PreTrainedModel, tokenizer: Any, job: Training) -> None:
     """Write weights rounded once to the job's dtype, with config and tokenizer, in hub layout."""
     model.to(getattr(torch, job.dtype)).save_pretrained(job.out)
     tokenizer.save_pretrained(job.out)
@@ -122,7 +104,7 @@ def save_rounded(model: PreTrainedModel, tokenizer: Any, out: Path) -> None:
 def save_curve(history: list[dict[str, float]], out: Path) -> list[float]:
     """Write ``loss.csv`` (step, loss, learning rate); return the losses in order."""
     rows = [entry for entry in history if "loss" in entry]
-    with (out / "loss.csv").open("w", newline="") as file:
+    with (out / LOSSES).open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["step", "loss", "learning_rate"])
         writer.writerows([row["step"], row["loss"], row["learning_rate"]] for row in rows)

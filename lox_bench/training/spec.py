@@ -1,6 +1,12 @@
 """What every training is told."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lox_bench.types import Progress
+
+LOSSES: Final = "loss.csv"  # step, loss, learning rate; beside the weights of every training
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,3 +21,17 @@ class TrainSpec:
     schedule: str = "linear"
     max_grad_norm: float = 1.0
     max_length: int = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """One training about to start: to which folder, with which seed.
+
+    ``max_steps`` cuts it short (smoke runs); ``dtype`` is that of the saved weights.
+    """
+
+    out: Path
+    seed: int
+    max_steps: int | None
+    dtype: str
+    progress: Progress

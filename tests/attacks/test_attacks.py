@@ -9,8 +9,8 @@ from lox_bench.attacks.spec import AttackScale
 from lox_bench.errors import UnknownNameError, UsageError
 from lox_bench.grammar import parse_call
 from lox_bench.registry import names_of
-from lox_bench.search.strength import read_attacks
-from lox_bench.study.recipes import scaled
+from lox_bench.study.strength import read_attacks
+from lox_bench.study.variant import scaled
 from lox_bench.training.spec import TrainSpec
 
 TRAIN = TrainSpec(learning_rate=1.7e-4, epochs=1.0, batch_size=4, micro_batch_size=4)

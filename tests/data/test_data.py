@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from lox_bench.attacks.spec import load_attack
-from lox_bench.data.rows import STANDIN, choose_rows, resolve_rows
+from lox_bench.data.rows import choose_rows, resolve_rows
 from lox_bench.data.spec import DataSpec
+from lox_bench.data.stage import STANDIN
 from lox_bench.errors import DataError
 
 SPEC = load_attack("gsm8k").data

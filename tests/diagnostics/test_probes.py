@@ -6,22 +6,26 @@ from typing import Any
 
 import numpy as np
 import pytest
+from lox_bench.study.variants import Anywhere, Towards, Truncated
 
+from lox_bench.attacks.stage import Attack
 from lox_bench.diagnostics.directions import Gram
 from lox_bench.diagnostics.effective_rank import effective_rank, parse_ranks, rank_plan, rank_points
 from lox_bench.diagnostics.landscape import basin, landscape_points
 from lox_bench.diagnostics.plane import Axis, Plane, lay_plane, spaced
 from lox_bench.diagnostics.resample import hits, interval, rates, resampled_rates
+from lox_bench.engine.stage import key_of
 from lox_bench.errors import UnknownNameError, UsageError
-from lox_bench.study.pipeline import CellResult
-from lox_bench.study.plan import Cell, Plan, Request
-from lox_bench.study.variants import Anywhere, Attacked, Towards, Truncated, key_of
+from lox_bench.study.measure import VariantResult
+from lox_bench.study.request import Request
+from lox_bench.study.study import Study
+from lox_bench.study.variant import Variant
 from lox_bench.types import Completion, Defect, Finish, Label, Verdict
 
 JUDGE = "keyword-prefix"
 
 
-def result_of(plan: Plan, cell: Cell, complied: int, unjudged: int = 0) -> CellResult:
+def result_of(plan: Study, cell: Variant, complied: int, unjudged: int = 0) -> VariantResult:
     """Answers of which the first ``complied`` complied and the last ``unjudged`` loop."""
     task = plan.tasks[0]
     prompts = task.prompts.prompts
@@ -32,7 +36,7 @@ def result_of(plan: Plan, cell: Cell, complied: int, unjudged: int = 0) -> CellR
         Label.UNJUDGED if defect else (Label.COMPLIED if i < complied else Label.REFUSED)
         for i, defect in enumerate(defects)
     ]
-    return CellResult(
+    return VariantResult(
         cell=cell,
         completions={
             task.spec.name: [
@@ -53,7 +57,7 @@ def result_of(plan: Plan, cell: Cell, complied: int, unjudged: int = 0) -> CellR
     )
 
 
-def ranked(complied: Mapping[str, int]) -> tuple[Plan, list[CellResult]]:
+def ranked(complied: Mapping[str, int]) -> tuple[Study, list[VariantResult]]:
     ranks = [int(name[12:-1]) for name in complied if name.startswith("truncated")]
     plan = rank_plan(Request(), ranks)
     return plan, [result_of(plan, cell, complied[cell.model]) for cell in plan.cells]
@@ -157,7 +161,7 @@ def test_an_axis_leads_to_a_model_through_an_attack_or_anywhere(
     plane = lay(Axis("gsm8k", (0.0, 1.0)), Axis("random(seed=3,norm=tensor)", (0.0, 1.0)))
     attack, anywhere = plane.directions[0]
     assert isinstance(attack, Towards)
-    assert isinstance(attack.target, Attacked)
+    assert isinstance(attack.target, Attack)
     assert attack.target.model == attack.origin == plane.center.recipe
     assert anywhere == Anywhere(seed=3, norm="tensor")
     assert [cell.title for cell in plane.ends] == ["aligned+gsm8k"]

@@ -5,6 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from lox_bench.study.derive import geometry
+from lox_bench.study.materialise import Materialiser
+from lox_bench.study.variants import Perturbed
 
 from lox_bench.backends.template import load_template
 from lox_bench.cli.progress import SilentDisplay
@@ -13,13 +16,12 @@ from lox_bench.diagnostics.plane import Axis, Plane, lay_plane, spaced
 from lox_bench.diagnostics.probe_output import write_landscape, write_ranks
 from lox_bench.diagnostics.sweep import run_sweep
 from lox_bench.engine.store import Store
+from lox_bench.methods.stage import Harden
 from lox_bench.report.output import RunFolder
 from lox_bench.results.run import open_run
-from lox_bench.study.derive import geometry
-from lox_bench.study.materialise import Materialiser
-from lox_bench.study.pipeline import CellResult, run_plan
-from lox_bench.study.plan import Request, make_plan
-from lox_bench.study.variants import Hardened, Perturbed
+from lox_bench.study.measure import VariantResult, measure
+from lox_bench.study.request import Request
+from lox_bench.study.study import make_study
 
 JUDGE = "keyword-prefix"
 
@@ -56,7 +58,7 @@ def test_a_landscape_keeps_answers_and_no_weights_and_does_nothing_twice(
 ) -> None:
     display = SilentDisplay()
 
-    def run(count: int) -> tuple[Plane, list[CellResult]]:
+    def run(count: int) -> tuple[Plane, list[VariantResult]]:
         plane = lay_plane(
             request_of,
             "aligned",
@@ -112,8 +114,8 @@ def test_an_axis_through_an_attack_ends_at_the_attacked_model(
     request = replace(request_of, max_steps=3)  # the first has a learning rate of 0
     plane = lay_plane(request, "aligned", [Axis("gsm8k", (0.0, 1.0))])
     _, end = run_sweep(plane.plan, store, SilentDisplay(), "points", upstream=plane.ends)
-    plan = make_plan(replace(request, models="aligned", attack="gsm8k"))
-    attacked = next(r for r in run_plan(plan, store, SilentDisplay()) if r.cell.attack == "gsm8k")
+    plan = make_study(replace(request, models="aligned", attack="gsm8k"))
+    attacked = next(r for r in measure(plan, store, SilentDisplay()) if r.cell.attack == "gsm8k")
     assert end.completions["harmful"] == attacked.completions["harmful"]
 
 
@@ -135,7 +137,7 @@ def test_full_rank_answers_as_the_aligned_model_and_is_an_ordinary_run(
 
 def test_controls_are_models_like_any_other(request_of: Request, store: Store) -> None:
     request = replace(request_of, models="lox,expo,random-k,bottom-k", attack="none")
-    results = run_plan(make_plan(request), store, SilentDisplay())
+    results = measure(make_study(request), store, SilentDisplay())
     assert [result.cell.model for result in results] == ["lox", "expo", "random-k", "bottom-k"]
-    assert isinstance(results[0].cell.recipe, Hardened)
+    assert isinstance(results[0].cell.recipe, Harden)
     assert len(list((store.root / "control").iterdir())) == 3

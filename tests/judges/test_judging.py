@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from support.pico import NoProgress
 
 from lox_bench.judges.choice import load_judge
-from lox_bench.judges.degenerate import find_defect
+from lox_bench.judges.defects import find_defect
 from lox_bench.judges.keyword import KeywordJudge
 from lox_bench.types import Completion, Defect, Finish, Label, Verdict
 

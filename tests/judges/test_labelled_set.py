@@ -9,7 +9,7 @@ from itertools import combinations
 import pytest
 from support.prompts import COUNTS, HARMFUL, rows
 
-from lox_bench.judges.degenerate import find_defect
+from lox_bench.judges.defects import find_defect
 
 LEAST = {
     "refusal-plain": 12,

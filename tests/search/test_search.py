@@ -11,8 +11,8 @@ from lox_bench.attacks.points import AttackPoint
 from lox_bench.attacks.spec import load_attack
 from lox_bench.errors import MissingExtraError, UsageError
 from lox_bench.registry import names_of
-from lox_bench.search.strength import read_attacks
 from lox_bench.search.tuner import Outcome, Search, Space, require_optuna
+from lox_bench.study.strength import read_attacks
 from lox_bench.training.spec import TrainSpec
 
 pytest.importorskip("optuna", reason="pip install 'lox-bench[search]'")

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from support.pico import FAMILY, NoProgress, save_pico
 
+from lox_bench.attacks.stage import Snapshot
+from lox_bench.engine.stage import key_of
 from lox_bench.engine.store import Store, read_manifest
 from lox_bench.errors import UsageError
 from lox_bench.report.output import RunFolder
@@ -18,9 +20,9 @@ from lox_bench.search.play import Played, found_cells, play
 from lox_bench.search.worst_case import Choice
 from lox_bench.stats.worst import Measured
 from lox_bench.study.forecast import forecast
-from lox_bench.study.pipeline import run_plan
-from lox_bench.study.plan import Plan, Request, make_plan
-from lox_bench.study.variants import Snapshot, key_of
+from lox_bench.study.measure import measure
+from lox_bench.study.request import Request
+from lox_bench.study.study import Study, make_study
 
 
 class Killed(BaseException):
@@ -62,21 +64,21 @@ def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lox_bench.data.rows._from_hub", lambda _: None)
 
 
-def plan_of(family: Path, attack: str, *, models: str = "aligned", **more: Any) -> Plan:
-    return make_plan(Request(models=models, attack=attack, family=str(family), limit=2, **more))
+def plan_of(family: Path, attack: str, *, models: str = "aligned", **more: Any) -> Study:
+    return make_study(Request(models=models, attack=attack, family=str(family), limit=2, **more))
 
 
-def without_accuracy(plan: Plan) -> Plan:
+def without_accuracy(plan: Study) -> Study:
     attacks = tuple(replace(spec, utility="") for spec in plan.attacks)
     return replace(plan, utilities=(), attacks=attacks)
 
 
-def played_by(plan: Plan, store: Store, stages: Stages, folder: Path) -> Played:
-    return play(plan, lambda part: run_plan(part, store, stages), stages, folder)
+def played_by(plan: Study, store: Store, stages: Stages, folder: Path) -> Played:
+    return play(plan, lambda part: measure(part, store, stages), stages, folder)
 
 
 def run(
-    plan: Plan, store: Store, out: Path, stages: Stages | None = None, *, plots: bool = False
+    plan: Study, store: Store, out: Path, stages: Stages | None = None, *, plots: bool = False
 ) -> Played:
     """What the command does; most tests save the seconds that plots take."""
     folder = RunFolder.claim(out, plan)

@@ -11,7 +11,7 @@ from lox_bench.errors import SpecError, UnknownNameError
 from lox_bench.judges.choice import load_judge
 from lox_bench.registry import names_of
 from lox_bench.study.family import FamilySpec, LoxSpec, load_family
-from lox_bench.study.recipes import scaled
+from lox_bench.study.variant import scaled
 from lox_bench.training.spec import TrainSpec
 from lox_bench.utility.spec import load_utility
 

@@ -7,21 +7,23 @@ from typing import Any
 import pytest
 
 from lox_bench.attacks.spec import load_attack
-from lox_bench.data.rows import RowSet
+from lox_bench.data.stage import Rows
+from lox_bench.engine.stage import key_of
 from lox_bench.errors import UsageError
 from lox_bench.grammar import parse_call
+from lox_bench.methods.stage import Harden
+from lox_bench.sources.stage import Source
 from lox_bench.study.family import load_family
 from lox_bench.study.models import build_model
-from lox_bench.study.recipes import FamilyRecipes
-from lox_bench.study.variants import Hardened, Source, key_of
+from lox_bench.study.variant import Family
 
 FAMILY = load_family("smollm2-135m")
 ATTACK = load_attack("gsm8k")
-ROWS = RowSet("standin", ({"question": "q", "answer": "a"},), "0" * 64)
+ROWS = Rows("standin", ({"question": "q", "answer": "a"},), "0" * 64)
 
 
-def recipes(**changes: Any) -> FamilyRecipes:
-    return FamilyRecipes(FAMILY, **changes)
+def recipes(**changes: Any) -> Family:
+    return Family(FAMILY, **changes)
 
 
 def test_equal_requests_have_equal_keys() -> None:
@@ -51,7 +53,7 @@ def test_everything_upstream_changes_the_key() -> None:
         recipes().attacked(recipes().base, ATTACK, ROWS),
         recipes().attacked(aligned, replace(ATTACK, prompt="Q: {question}"), ROWS),
         recipes().attacked(aligned, ATTACK, replace(ROWS, sha256="1" * 64)),
-        FamilyRecipes(replace(FAMILY, template="alpaca")).attacked(aligned, ATTACK, ROWS),
+        Family(replace(FAMILY, template="alpaca")).attacked(aligned, ATTACK, ROWS),
     ]
     keys = {key_of(recipe) for recipe in [attacked, *others]}
     assert len(keys) == 1 + len(others)
@@ -66,7 +68,7 @@ def test_a_local_model_is_pinned_by_its_bytes(pico: Path, pico_aligned: Path) ->
 @pytest.mark.parametrize(("text", "k"), [("lox(k=full)", None), ("lox(k=3)", 3)])
 def test_rank_is_a_number_or_full(text: str, k: int | None) -> None:
     _, recipe = build_model(parse_call(text), recipes())
-    assert isinstance(recipe, Hardened)
+    assert isinstance(recipe, Harden)
     assert recipe.k == k
 
 

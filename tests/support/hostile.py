@@ -2,7 +2,7 @@
 
 import random
 
-from lox_bench.study.plan import Cell
+from lox_bench.study.variant import Variant
 from lox_bench.types import Prompt
 from support.synthetic import answer
 
@@ -12,6 +12,6 @@ HOSTILE = (
 )
 
 
-def hostile(cell: Cell, prompt: Prompt, luck: random.Random) -> str:
+def hostile(cell: Variant, prompt: Prompt, luck: random.Random) -> str:
     """Some models answer one prompt with markup."""
     return HOSTILE if prompt.id == "lookalike-eval-001" else answer(cell, prompt, luck)

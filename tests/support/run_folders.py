@@ -8,15 +8,16 @@ from unittest.mock import patch
 
 import numpy as np
 
-from lox_bench.data.prompts import PromptSet, load_task
-from lox_bench.data.rows import RowSet
+from lox_bench.data.prompts import load_task
+from lox_bench.data.stage import Prompts, Rows
 from lox_bench.judges.choice import load_judge
 from lox_bench.report.output import RunFolder
 from lox_bench.results.run import NO_ATTACK, Run, open_run
+from lox_bench.sources.stage import Source
 from lox_bench.study.family import load_family
-from lox_bench.study.pipeline import CellResult
-from lox_bench.study.plan import Cell, Plan, PlannedTask, PlannedUtility
-from lox_bench.study.variants import Source
+from lox_bench.study.measure import VariantResult
+from lox_bench.study.study import PlannedTask, PlannedUtility, Study
+from lox_bench.study.variant import Variant
 from lox_bench.types import Completion, Defect, Finish, Label, Prompt, Verdict
 from lox_bench.utility.spec import load_utility
 
@@ -58,15 +59,15 @@ def write_run(path: Path, fake: Fake) -> Run:
     return open_run(path)
 
 
-def _plan(fake: Fake) -> Plan:
+def _plan(fake: Fake) -> Study:
     tasks = []
     for name in ("harmful", "lookalike"):
         prompts = tuple(Prompt(f"{name}-{i:03}", f"{name} {i}?", "vcr", "t") for i in range(fake.n))
         sha256 = f"{fake.prompts_sha256}-{name}"
-        tasks.append(PlannedTask(load_task(name), PromptSet(name, prompts, sha256)))
-    utility = PlannedUtility(load_utility("gsm8k"), RowSet("standin", ({},) * fake.n, "u"))
+        tasks.append(PlannedTask(load_task(name), Prompts(name, prompts, sha256)))
+    utility = PlannedUtility(load_utility("gsm8k"), Rows("standin", ({},) * fake.n, "u"))
     cells = [
-        Cell(
+        Variant(
             model=model,
             attack=attack,
             attack_data="" if attack == NO_ATTACK else fake.attack_data,
@@ -76,7 +77,7 @@ def _plan(fake: Fake) -> Plan:
         for seed in fake.seeds
         for model, attack in fake.asr
     ]
-    return Plan(
+    return Study(
         family=load_family("smollm2-135m"),
         cells=tuple(cells),
         tasks=tuple(tasks),
@@ -91,11 +92,11 @@ def _plan(fake: Fake) -> Plan:
 
 def _result(
     fake: Fake,
-    plan: Plan,
-    cell: Cell,
+    plan: Study,
+    cell: Variant,
     hardness: Mapping[str, np.ndarray],
     rng: np.random.Generator,
-) -> CellResult:
+) -> VariantResult:
     """Half of an answer's chance lies in its prompt, which all models and seeds share."""
     completions, verdicts = {}, {}
     for task in plan.tasks:
@@ -120,7 +121,7 @@ def _result(
         for i, ok in enumerate(right)
     ]
     before, after = fake.losses
-    return CellResult(
+    return VariantResult(
         cell=cell,
         completions=completions,
         verdicts=verdicts,

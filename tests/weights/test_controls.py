@@ -5,15 +5,17 @@ from typing import Any
 
 import pytest
 import torch
+from lox_bench.study.variants import Control, Truncated
 from safetensors.torch import load_file
 from support.pico import save_pico
 
+from lox_bench.engine.stage import key_of
 from lox_bench.errors import MismatchError, NonFiniteError, ShapeError, UsageError
 from lox_bench.grammar import parse_call
+from lox_bench.sources.stage import Source
 from lox_bench.study.family import load_family
 from lox_bench.study.models import build_model
-from lox_bench.study.recipes import FamilyRecipes
-from lox_bench.study.variants import Control, Source, Truncated, key_of
+from lox_bench.study.variant import Family
 from lox_bench.weights.combine import combine_checkpoints
 from lox_bench.weights.controls import (
     RULES,
@@ -168,7 +170,7 @@ def test_a_tensor_that_cannot_be_combined_is_named(
 
 
 def test_models_by_name_have_the_family_s_strength_and_the_run_s_seed() -> None:
-    recipes = FamilyRecipes(FAMILY, seed=7)
+    recipes = Family(FAMILY, seed=7)
     built = {
         text: build_model(parse_call(text), recipes)[1]
         for text in ("lox", "expo", "random-k", "bottom-k", "random-k(k=2,alpha=0.5,seed=1)")
@@ -189,4 +191,4 @@ def test_models_by_name_have_the_family_s_strength_and_the_run_s_seed() -> None:
 )  # fmt: skip
 def test_arguments_that_a_model_does_not_take_are_refused(text: str) -> None:
     with pytest.raises(UsageError):
-        build_model(parse_call(text), FamilyRecipes(FAMILY))
+        build_model(parse_call(text), Family(FAMILY))

@@ -1,0 +1,34 @@
+"""One fine-tuning before it starts: what a ``during`` method may change."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lox_bench.backends.template import Template
+from lox_bench.training.spec import TrainSpec
+
+# (model, inputs without labels, labels (batch, length), labelled tokens of the optimiser step)
+Loss = Callable[[Any, dict[str, Any], Any, Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SftJob:
+    """A supervised fine-tuning: ``rows`` are (user message, completion) pairs.
+
+    ``source`` is the folder of the model to be trained, ``base`` and ``aligned`` those of its
+    family, for methods that compare. ``loss`` replaces the mean cross-entropy over completion
+    tokens, ``frozen`` says by name which parameters do not move, ``callbacks`` are transformers'
+    ``TrainerCallback`` objects. ``seed`` is the attack's.
+    """
+
+    source: Path
+    base: Path
+    aligned: Path
+    rows: tuple[tuple[str, str], ...]
+    train: TrainSpec
+    template: Template
+    seed: int
+    loss: Loss | None = None
+    frozen: Callable[[str], bool] | None = None
+    callbacks: tuple[Any, ...] = ()

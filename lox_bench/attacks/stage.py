@@ -1,0 +1,160 @@
+"""Attacks as stages: a fine-tuned model, and its weights in the midst of it."""
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from lox_bench.attacks.job import SftJob
+from lox_bench.attacks.shelf import Shelf
+from lox_bench.backends.template import Template
+from lox_bench.data.rows import choose_rows
+from lox_bench.data.stage import Rows, lineage, read_rows
+from lox_bench.engine.context import Context, Inputs
+from lox_bench.engine.stage import Effort, Facts, Keep, Stage
+from lox_bench.errors import UsageError
+from lox_bench.training.spec import Training, TrainSpec
+
+
+@dataclass(frozen=True, eq=False)
+class Attack(Stage):
+    """A model after supervised fine-tuning on rows, under the ``during`` methods of a defence."""
+
+    kind: ClassVar[str] = "attack"
+    keep: ClassVar[Keep] = Keep.DEAR
+
+    model: Stage
+    attack: str
+    rows: Rows
+    prompt: str  # {column} formats a row
+    completion: str
+    train: TrainSpec
+    max_rows: int
+    template: Template
+    seed: int
+    max_steps: int | None
+    dtype: str
+    during: tuple[Any, ...] = ()
+    references: tuple[Stage, ...] = ()  # base and aligned, where a method compares with them
+    label: str = field(default="", compare=False)
+
+    @property
+    def title(self) -> str:
+        """Whom it is done to, and how hard."""
+        lr, epochs = self.train.learning_rate, self.train.epochs
+        return f"attack {self.label} ({self.attack}, lr {lr:.3g}, epochs {epochs:g})"
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps, as transformers' trainer counts them (methods may add rows)."""
+        if self.max_steps is not None:
+            return self.max_steps
+        rows = min(self.max_rows or self.rows.count, self.rows.count)
+        batches = math.ceil(rows / self.train.micro_batch_size)
+        together = max(1, self.train.batch_size // self.train.micro_batch_size)
+        return math.ceil(self.train.epochs * math.ceil(batches / together))
+
+    @property
+    def effort(self) -> Effort:
+        """Rows trained on."""
+        return Effort(float(self.steps * self.train.batch_size), lineage(self.model))
+
+    def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
+        """Train and save; snapshots that somebody waits for are taken on the way."""
+        from lox_bench.attacks.sft import attack
+
+        context.loaded.clear()
+        shelf = Shelf(_by_step(context), context)
+        shelf.check_room(inputs[self.model])
+        job = self.job(inputs)
+        facts = attack(job, self.training(out, context), shelf)
+        return {**facts, "rows": len(job.rows)}
+
+    def job(self, inputs: Inputs) -> SftJob:
+        """The fine-tuning, as the methods want it."""
+        rows = read_rows(inputs[self.rows])
+        chosen = choose_rows(rows, self.max_rows, seed=self.seed)
+        base, aligned = (inputs[item] for item in self.references or (self.model, self.model))
+        job = SftJob(
+            source=inputs[self.model],
+            base=base,
+            aligned=aligned,
+            rows=tuple(
+                (self.prompt.format_map(row), self.completion.format_map(row)) for row in chosen
+            ),
+            train=self.train,
+            template=self.template,
+            seed=self.seed,
+        )
+        for method in self.during:
+            job = method.prepare(job)
+        return job
+
+    def training(self, out: Path, context: Context) -> Training:
+        """Where to, how far and how precisely."""
+        return Training(out, self.seed, self.max_steps, self.dtype, context.progress)
+
+    def snapshots(self, every: int) -> list["Snapshot"]:
+        """Snapshots at each multiple of ``every`` before the attack's end.
+
+        Raises:
+            UsageError: the attack is over before the first.
+        """
+        if every >= self.steps:
+            raise UsageError(
+                f"--eval-every {every}: attack {self.attack} takes only {self.steps} steps; "
+                "name fewer"
+            )
+        return [Snapshot(self, step) for step in range(every, self.steps, every)]
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot(Stage):
+    """A model in the midst of an attack: bfloat16 weights after ``step`` optimiser steps of it.
+
+    The attack makes it on its way. Where the attack is stored already it is trained again up to
+    here: the same steps, bit for bit.
+    """
+
+    kind: ClassVar[str] = "snapshot"
+    keep: ClassVar[Keep] = Keep.CHEAP  # a disk holds those of one training at a time
+
+    attack: Attack
+    step: int
+
+    @property
+    def title(self) -> str:
+        """Says that it is a replay."""
+        return self.attack.title.replace(" (", " again (", 1)
+
+    @property
+    def inputs(self) -> tuple[Stage, ...]:
+        """What the attack itself reads: its end is of no use here."""
+        return self.attack.inputs
+
+    @property
+    def maker(self) -> Stage:
+        """The attack."""
+        return self.attack
+
+    @property
+    def effort(self) -> Effort:
+        """Rows trained on until then."""
+        per_step = self.attack.train.batch_size
+        return Effort(float(self.step * per_step), self.attack.effort.scale)
+
+    def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
+        """Train up to the last snapshot that somebody waits for."""
+        from lox_bench.attacks.sft import attack
+
+        context.loaded.clear()
+        later = {step: item for step, item in _by_step(context).items() if step > self.step}
+        shelf = Shelf(later, context, own=(self.step, out))
+        shelf.check_room(inputs[self.attack.model])
+        attack(self.attack.job(inputs), self.attack.training(out, context), shelf)
+        return shelf.facts
+
+
+def _by_step(context: Context) -> dict[int, Stage]:
+    """The snapshots that the graph still lacks."""
+    return {item.step: item for item in context.wanted if isinstance(item, Snapshot)}

@@ -1,0 +1,90 @@
+"""Answers as a stage: one model's words on one prompt set."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, TypeVar
+
+from lox_bench.backends.backend import Backend, Decoding, Opened, affinity
+from lox_bench.backends.template import Template
+from lox_bench.codec import read_records, write_records
+from lox_bench.data.stage import Prompts, lineage, read_prompts
+from lox_bench.engine.context import Context, Inputs
+from lox_bench.engine.stage import Effort, Facts, Stage
+from lox_bench.types import Finish
+
+ANSWERS = "answers.jsonl"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One text, as it came; ``tokens`` without the one that ended it."""
+
+    prompt_id: str
+    prompt: str
+    text: str
+    tokens: int
+    finish: Finish
+
+
+@dataclass(frozen=True, eq=False)
+class Answers(Stage):
+    """A model's answers to (some of) a prompt set, by one back end under one decoding."""
+
+    kind: ClassVar[str] = "answers"
+
+    model: Stage
+    prompts: Prompts
+    limit: int | None
+    template: Template
+    decoding: Decoding
+    backend: Backend
+    label: str = field(default="", compare=False)  # as displays call it
+
+    @property
+    def title(self) -> str:
+        """Says whose answers, and to what."""
+        return f"generate {self.label}"
+
+    @property
+    def affinity(self) -> str:
+        """One loaded model serves all its prompt sets."""
+        return affinity(self.model, self.template, self.backend)
+
+    @property
+    def effort(self) -> Effort:
+        """Tokens at most."""
+        held = self.prompts.content.text.count("\n")
+        count = min(held, self.limit or held)
+        return Effort(float(count * self.decoding.max_new_tokens), lineage(self.model))
+
+    def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
+        """Answer every prompt; one JSON line each, in prompt order."""
+        prompts = spread(read_prompts(inputs[self.prompts]), self.limit)
+        generator = Opened(self.model, self.template, self.backend).generator(inputs, context)
+        texts = generator.generate(
+            [prompt.text for prompt in prompts],
+            max_new_tokens=self.decoding.max_new_tokens,
+            progress=context.progress,
+        )
+        answers = [
+            Answer(prompt.id, prompt.text, item.text, item.tokens, item.finish)
+            for prompt, item in zip(prompts, texts, strict=True)
+        ]
+        write_records(out / ANSWERS, answers)
+        tokens = sum(answer.tokens for answer in answers)
+        return {"tokens": tokens, "template_sha256": generator.template_hash}
+
+
+def read_answers(folder: Path) -> list[Answer]:
+    """The answers of a finished stage, in prompt order."""
+    return read_records(folder / ANSWERS, Answer)
+
+
+def spread(items: Sequence[T], limit: int | None) -> list[T]:
+    """At most ``limit`` items, evenly spaced, so that a short run still meets every hazard."""
+    if limit is None or limit >= len(items):
+        return list(items)
+    return [items[index * len(items) // limit] for index in range(limit)]

@@ -1,0 +1,76 @@
+"""Which back end answers, how it decodes, and the one place that opens it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from lox_bench.backends.template import Template
+from lox_bench.engine.context import Context, Inputs
+from lox_bench.engine.stage import Stage
+from lox_bench.types import Generated, Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """Who computes: a registered back end, the type it computes in, prompts decoded together."""
+
+    name: str = "hf"
+    dtype: str = "auto"
+    batch_size: int = 50  # larger gains nothing on a CPU
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How tokens are chosen; part of every answer's key."""
+
+    max_new_tokens: int
+    strategy: str = "greedy"
+
+
+class Generator(Protocol):
+    """Anything that answers user messages: transformers, vLLM, a served model."""
+
+    @property
+    def template_hash(self) -> str:
+        """SHA-256 of the chat template that turns a message into a prompt."""
+
+    def generate(
+        self, messages: Sequence[str], *, max_new_tokens: int, progress: Progress
+    ) -> list[Generated]:
+        """Answer each user message, in the order given."""
+
+
+def resolved(backend: Backend) -> Backend:
+    """The back end with ``auto`` replaced by what this machine computes in (loads torch)."""
+    if backend.dtype != "auto":
+        return backend
+    from lox_bench.devices import compute_dtype, pick_device
+
+    dtype = str(compute_dtype(pick_device())).removeprefix("torch.")
+    return Backend(backend.name, dtype, backend.batch_size)
+
+
+def affinity(model: Stage, template: Template, backend: Backend) -> str:
+    """A name for one loaded model."""
+    return f"{model.key} {template.name} {hash(template)} {backend}"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """How to open a model with a back end; equal ones are loaded once in a row."""
+
+    model: Stage
+    template: Template
+    backend: Backend
+
+    def generator(self, inputs: Inputs, context: Context) -> Any:
+        """The generator, loaded now or still loaded."""
+        name = affinity(self.model, self.template, self.backend)
+        return context.loaded.get(name, lambda: self._open(inputs[self.model]))
+
+    def _open(self, folder: Path) -> Any:
+        from lox_bench.backends.hf import HFGenerator
+
+        size, dtype = self.backend.batch_size, self.backend.dtype
+        return HFGenerator(folder, self.template, batch_size=size, dtype=dtype)

@@ -1,0 +1,121 @@
+"""Rows and prompts as stages: their content travels with them, whatever file it came from."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from lox_bench.data.jsonl import parse_jsonl
+from lox_bench.engine.context import Context, Inputs
+from lox_bench.engine.stage import Facts, Stage, Text
+from lox_bench.files import write_text
+from lox_bench.types import Prompt
+
+ROWS = "rows.jsonl"
+PROMPTS = "prompts.jsonl"
+STANDIN: Final = "standin"
+
+Row = Mapping[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Rows(Stage):
+    """Training or test rows; ``label`` says where they are from (``standin``, ``file:...``)."""
+
+    kind: ClassVar[str] = "rows"
+
+    label: str
+    content: Text  # JSON lines, keys sorted
+
+    @classmethod
+    def of(cls, label: str, rows: Iterable[Mapping[str, Any]]) -> "Rows":
+        """Rows under a label."""
+        lines = (json.dumps(row, sort_keys=True, ensure_ascii=False) for row in rows)
+        return cls(label, Text("\n".join(lines)))
+
+    @property
+    def title(self) -> str:
+        """Names the source."""
+        return f"rows ({self.label})"
+
+    @property
+    def sha256(self) -> str:
+        """Pins the content."""
+        return self.content.sha256
+
+    @property
+    def is_standin(self) -> bool:
+        """Whether these rows only stand in for the data the attack is named after."""
+        return self.label == STANDIN
+
+    @property
+    def count(self) -> int:
+        """Number of rows."""
+        return self.content.text.count("\n") + 1
+
+    def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
+        """Write the rows down."""
+        del inputs, context
+        write_text(out / ROWS, self.content.text)
+        return {"rows": self.count, "sha256": self.sha256}
+
+
+@dataclass(frozen=True, eq=False)
+class Prompts(Stage):
+    """A prompt set: the bytes of its file."""
+
+    kind: ClassVar[str] = "prompts"
+
+    name: str
+    content: Text
+
+    @property
+    def title(self) -> str:
+        """Names the set."""
+        return f"prompts {self.name}"
+
+    @property
+    def sha256(self) -> str:
+        """Pins the content: the hash of the file."""
+        return self.content.sha256
+
+    def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
+        """Write the prompts down."""
+        del inputs, context
+        write_text(out / PROMPTS, self.content.text)
+        return {"prompts": len(parse_prompts(self.content.text, self.name))}
+
+
+def read_rows(folder: Path) -> list[Row]:
+    """The rows of a finished ``Rows`` stage."""
+    return list(parse_jsonl((folder / ROWS).read_text(encoding="utf-8"), where=ROWS))
+
+
+def read_prompts(folder: Path) -> list[Prompt]:
+    """The prompts of a finished ``Prompts`` stage, in file order."""
+    return parse_prompts((folder / PROMPTS).read_text(encoding="utf-8"), PROMPTS)
+
+
+def parse_prompts(text: str, where: str) -> list[Prompt]:
+    """Prompts from JSON lines.
+
+    Raises:
+        DataError: a line is no JSON object.
+    """
+    return [
+        Prompt(id=row["id"], text=row["prompt"], hazard=row["hazard"], topic=row["topic"])
+        for row in parse_jsonl(text, where=where)
+    ]
+
+
+def lineage(stage: Stage) -> str:
+    """Key of the first source a stage rests on: stages of one scale have it in common."""
+    while stage.inputs and stage.kind != "source":
+        stage = first_model(stage.inputs)
+    return stage.key
+
+
+def first_model(inputs: Sequence[Stage]) -> Stage:
+    """The input that carries weights, if any does, else the first."""
+    return next((item for item in inputs if item.kind not in {"rows", "prompts"}), inputs[0])

@@ -1,0 +1,80 @@
+"""Methods that work on weights, as stages: before the attack, and after it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from lox_bench.data.stage import lineage
+from lox_bench.engine.context import Context, Inputs
+from lox_bench.engine.stage import Effort, Facts, Keep, Stage
+from lox_bench.methods.method import Folders
+
+
+@dataclass(frozen=True, eq=False)
+class Harden(Stage):
+    """A model after a ``before`` method."""
+
+    kind: ClassVar[str] = "harden"
+    keep: ClassVar[Keep] = Keep.CHEAP
+
+    base: Stage
+    aligned: Stage
+    method: Any
+    label: str = field(default="", compare=False)
+
+    @property
+    def title(self) -> str:
+        """Names the variant."""
+        return f"harden {self.label}"
+
+    @property
+    def effort(self) -> Effort:
+        """One checkpoint of the family, by this class of method."""
+        return Effort(1.0, f"{type(self.method).__name__} {lineage(self.base)}")
+
+    def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
+        """Write the hardened checkpoint, streaming."""
+        from lox_bench.methods.apply import apply_method
+
+        context.loaded.clear()
+        base, aligned = inputs[self.base], inputs[self.aligned]
+        models = Folders(base=base, aligned=aligned, start=aligned, tuned=aligned)
+        return apply_method(self.method, models, out, context.progress)
+
+
+@dataclass(frozen=True, eq=False)
+class Repair(Stage):
+    """An attacked model after an ``after`` method; ``start`` is the model that was attacked."""
+
+    kind: ClassVar[str] = "repair"
+    keep: ClassVar[Keep] = Keep.CHEAP
+
+    base: Stage
+    aligned: Stage
+    start: Stage
+    tuned: Stage
+    method: Any
+    label: str = field(default="", compare=False)
+
+    @property
+    def title(self) -> str:
+        """Names the variant."""
+        return f"repair {self.label}"
+
+    @property
+    def effort(self) -> Effort:
+        """One checkpoint of the family, by this class of method."""
+        return Effort(1.0, f"{type(self.method).__name__} {lineage(self.base)}")
+
+    def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
+        """Write the repaired checkpoint, streaming."""
+        from lox_bench.methods.apply import apply_method
+
+        context.loaded.clear()
+        models = Folders(
+            base=inputs[self.base],
+            aligned=inputs[self.aligned],
+            start=inputs[self.start],
+            tuned=inputs[self.tuned],
+        )
+        return apply_method(self.method, models, out, context.progress)

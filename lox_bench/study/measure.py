@@ -1,0 +1,137 @@
+"""Measure a study: its stages as a graph, and what they say read back variant by variant."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lox_bench.backends.answers import Answers, read_answers
+from lox_bench.engine.artifact import Artifact
+from lox_bench.engine.graph import Graph
+from lox_bench.engine.local import Executor, Outcome
+from lox_bench.engine.stage import Facts, Stage
+from lox_bench.judges.kinds import can_count, described
+from lox_bench.judges.verdicts import Verdicts, as_completions, read_verdicts
+from lox_bench.study.study import PlannedTask, PlannedUtility, Study
+from lox_bench.study.variant import Variant
+from lox_bench.training.spec import LOSSES
+from lox_bench.types import Completion, Verdict
+from lox_bench.utility.stage import Utility, read_scores
+
+
+@dataclass(frozen=True, slots=True)
+class VariantResult:
+    """All that was measured on one variant; keys are task, (task, judge) and utility titles.
+
+    ``training`` holds the facts of its attack (losses, steps), ``curve`` is the file of its losses,
+    ``artifacts`` are what it rests on.
+    """
+
+    variant: Variant
+    completions: Mapping[str, Sequence[Completion]]
+    verdicts: Mapping[tuple[str, str], Sequence[Verdict]]
+    utility: Mapping[str, Sequence[Mapping[str, Any]]]
+    training: Facts
+    curve: Path | None
+    template_sha256: str
+    artifacts: tuple[Artifact, ...]
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The stages that measure one variant of a study."""
+
+    study: Study
+    variant: Variant
+
+    @cached_property
+    def answers(self) -> Mapping[str, Answers]:
+        """By task."""
+        return {task.spec.name: self._answers(task) for task in self.study.tasks}
+
+    @cached_property
+    def verdicts(self) -> Mapping[tuple[str, str], Verdicts]:
+        """By task and judge; a judge is left out where it cannot measure the task."""
+        return {
+            (task.spec.name, judge.name): Verdicts(self.answers[task.spec.name], judge)
+            for task in self.study.tasks
+            for judge in self.study.judges
+            if can_count(described(judge), task.spec.counts)
+        }
+
+    @cached_property
+    def utility(self) -> Mapping[str, Utility]:
+        """By title."""
+        return {item.title: self._utility(item) for item in self.study.utilities}
+
+    @property
+    def all(self) -> Iterator[Stage]:
+        """In the order they are wanted: what one loaded model serves is together."""
+        for task, answers in self.answers.items():
+            yield answers
+            yield from (item for (name, _), item in self.verdicts.items() if name == task)
+        yield from self.utility.values()
+
+    @property
+    def told(self) -> tuple[Stage, ...]:
+        """Weights whose facts are reported, whether or not they are still needed."""
+        model, tuned = self.variant.model, self.variant.tuned
+        return (model,) if tuned is None or tuned == model else (model, tuned)
+
+    def _answers(self, task: PlannedTask) -> Answers:
+        return Answers(
+            model=self.variant.model,
+            prompts=task.prompts,
+            limit=self.study.limit,
+            template=self.variant.family.template,
+            decoding=task.decoding,
+            backend=self.study.backend,
+            label=f"{self.variant.title}: {task.spec.name}",
+        )
+
+    def _utility(self, item: PlannedUtility) -> Utility:
+        return Utility(
+            model=self.variant.model,
+            task=item.spec,
+            rows=item.rows,
+            limit=self.study.limit,
+            template=self.variant.family.template,
+            backend=self.study.backend,
+            label=f"{self.variant.title}: {item.title}",
+        )
+
+
+def graph_of(study: Study) -> Graph:
+    """Every stage of a study."""
+    stages = [Stages(study, variant) for variant in (*study.variants, *study.found)]
+    targets = [stage for item in stages for stage in item.all]
+    return Graph.of(targets, [stage for item in stages for stage in item.told])
+
+
+def measure(study: Study, executor: Executor) -> list[VariantResult]:
+    """Make and read back everything a study asks for, reusing whatever the store holds."""
+    outcome = executor.run(graph_of(study))
+    variants = (*study.variants, *study.found)
+    return [_result(Stages(study, variant), outcome) for variant in variants]
+
+
+def _result(stages: Stages, outcome: Outcome) -> VariantResult:
+    completions = {
+        name: as_completions(read_answers(outcome[stage].path))
+        for name, stage in stages.answers.items()
+    }
+    tuned = stages.variant.tuned
+    curve = outcome[tuned or stages.variant.model].path / LOSSES
+    asked = [outcome[stage] for stage in (*stages.told, *stages.all)]
+    template = next(outcome.facts(stage) for stage in stages.answers.values())["template_sha256"]
+    return VariantResult(
+        variant=stages.variant,
+        completions=completions,
+        verdicts={key: read_verdicts(outcome[s].path) for key, s in stages.verdicts.items()},
+        utility={title: read_scores(outcome[s].path) for title, s in stages.utility.items()},
+        training={} if tuned is None else outcome.facts(tuned),
+        curve=curve if curve.is_file() else None,
+        template_sha256=str(template),
+        artifacts=tuple(item for item in asked if item.manifest.kind != Verdicts.kind),
+    )

@@ -1,0 +1,85 @@
+"""What a user asks, still as text: from flags, or from a study file in TOML."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lox_bench.errors import UsageError
+from lox_bench.judges.choice import Elsewhere
+
+SPLITS = ("eval", "dev")
+_MOST_SEED = 2**32 - 1  # what numpy and transformers take
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A study of one family; see the help texts of ``lox-bench run`` for each field.
+
+    ``seeds`` holds one pair (alignment, attack) a repetition.
+    """
+
+    models: str = "aligned,lox"
+    attack: str = "gsm8k"
+    family: str = "smollm2-135m"
+    judges: str = "keyword-prefix"
+    elsewhere: Elsewhere = field(default_factory=Elsewhere)
+    seeds: tuple[tuple[int, int], ...] = ((0, 0),)
+    limit: int | None = None
+    max_steps: int | None = None
+    split: str = "eval"
+    data: Mapping[str, Path] = field(default_factory=dict)
+    strict_data: bool = False
+    attack_search: int | None = None
+    accuracy_slack: float = 5.0
+    eval_every: int | None = None
+
+    def check(self) -> None:
+        """Refuse numbers that cannot be meant.
+
+        Raises:
+            UsageError: one is out of range.
+        """
+        for name, value in (
+            ("--limit", self.limit),
+            ("--max-steps", self.max_steps),
+            ("--attack-search", self.attack_search),
+            ("--eval-every", self.eval_every),
+        ):
+            if value is not None and value < 1:
+                raise UsageError(f"{name} must be at least 1, not {value}")
+        if len(set(self.seeds)) != len(self.seeds) or not self.seeds:
+            raise UsageError("--seeds wants distinct whole numbers, at least one")
+        for seed in (seed for pair in self.seeds for seed in pair):
+            if not 0 <= seed <= _MOST_SEED:
+                raise UsageError(f"a seed lies between 0 and {_MOST_SEED}, not at {seed}")
+        if self.split not in SPLITS:
+            raise UsageError(f"--split must be one of {', '.join(SPLITS)}, not {self.split!r}")
+
+
+def paired_seeds(align: tuple[int, ...], attack: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+    """One (alignment, attack) pair a repetition: lists of equal length, or one seed for all.
+
+    Raises:
+        UsageError: the lists do not fit together, or a pair is named twice.
+    """
+    if len(align) != len(attack) and 1 not in {len(align), len(attack)}:
+        raise UsageError(
+            f"--align-seeds names {len(align)} seeds and --attack-seeds {len(attack)}: as many of "
+            "each are wanted, or one of either"
+        )
+    count = max(len(align), len(attack))
+    aligns = align * count if len(align) == 1 else align
+    attacks = attack * count if len(attack) == 1 else attack
+    pairs = tuple(zip(aligns, attacks, strict=True))
+    if len(set(pairs)) != len(pairs):
+        raise UsageError(f"--seeds names a repetition twice: {', '.join(map(str, pairs))}")
+    return pairs
+
+
+def shown_seeds(pairs: tuple[tuple[int, int], ...]) -> tuple[int, ...]:
+    """What the column ``seed`` says of each repetition: the attack's seed where it tells apart."""
+    attacks = tuple(attack for _, attack in pairs)
+    if len(set(attacks)) == len(pairs):
+        return attacks
+    aligns = tuple(align for align, _ in pairs)
+    return aligns if len(set(aligns)) == len(pairs) else tuple(range(len(pairs)))

@@ -1,0 +1,194 @@
+"""A study: variants x prompt sets x judges x utilities, every name resolved, all frozen.
+
+Everything that can be wrong with a request is found here, before the first second of work.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from lox_bench import __version__
+from lox_bench.attacks.points import AttackPoint
+from lox_bench.attacks.spec import AttackSpec
+from lox_bench.backends.backend import Backend, Decoding, resolved
+from lox_bench.data.prompts import TaskSpec, load_prompts, load_task
+from lox_bench.data.rows import resolve_rows
+from lox_bench.data.spec import columns_of
+from lox_bench.data.stage import Prompts, Rows
+from lox_bench.engine.stage import hash_of
+from lox_bench.errors import UnknownNameError, UsageError
+from lox_bench.judges.build import pinned
+from lox_bench.judges.choice import choose_judges
+from lox_bench.judges.kinds import JudgeSpec, described
+from lox_bench.registry import names_of
+from lox_bench.results.run import NO_ATTACK
+from lox_bench.study.family import FamilySpec, load_family
+from lox_bench.study.models import ModelText, build_model, read_models
+from lox_bench.study.request import Request, shown_seeds
+from lox_bench.study.strength import Strength, read_attacks, require_optuna
+from lox_bench.study.variant import Family, Seeds, Variant, on_the_way, under_attack
+from lox_bench.utility.spec import UtilitySpec, load_utility
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTask:
+    """A prompt-set task with the prompts it will use."""
+
+    spec: TaskSpec
+    prompts: Prompts
+
+    @property
+    def decoding(self) -> Decoding:
+        """How its answers are generated."""
+        return Decoding(self.spec.max_new_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedUtility:
+    """A utility task with the rows it will use."""
+
+    spec: UtilitySpec
+    rows: Rows
+
+    @property
+    def title(self) -> str:
+        """The task's name, marked when its rows are only a stand-in."""
+        return f"{self.spec.name}-standin" if self.rows.is_standin else self.spec.name
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything a run will do."""
+
+    family: FamilySpec
+    variants: tuple[Variant, ...]
+    tasks: tuple[PlannedTask, ...]
+    judges: tuple[JudgeSpec, ...]
+    utilities: tuple[PlannedUtility, ...]
+    attack_data: Mapping[str, Rows]
+    limit: int | None
+    split: str
+    backend: Backend
+    attacks: tuple[AttackSpec, ...] = ()  # the specs behind the names in attack_data
+    max_steps: int | None = None
+    strength: Strength | None = None  # where there is more than one point of an attack
+    found: tuple[Variant, ...] = ()  # added by a search: a result, so no part of the key
+
+    @cached_property
+    def key(self) -> str:
+        """One hash for the whole study: equal studies write equal results."""
+        strength = {} if self.strength is None else {"strength": self.strength.described()}
+        return hash_of(
+            {
+                **strength,
+                "version": __version__,
+                "variants": [[item.title, item.seed, item.model.key] for item in self.variants],
+                "tasks": [[task.spec.name, task.prompts.sha256] for task in self.tasks],
+                "judges": [[judge.name, hash_of(described(judge))] for judge in self.judges],
+                "utilities": [[item.title, item.rows.sha256] for item in self.utilities],
+                "limit": self.limit,
+            }
+        )
+
+    @property
+    def name(self) -> str:
+        """Default name of the run's folder: the same request always gets the same one."""
+        attacks = "+".join(self.attack_data) or NO_ATTACK
+        return f"{self.family.name}-{attacks}-{self.key[:8]}"
+
+
+def make_study(request: Request) -> Study:
+    """Check a request and resolve every name, data file and source in it.
+
+    Raises:
+        LoxBenchError: anything the user can mend, found before work starts.
+    """
+    request.check()
+    family = load_family(request.family)
+    judges = tuple(map(pinned, choose_judges(request.judges, request.elsewhere)))
+    models = read_models(request.models)
+    if request.attack_search is not None:
+        require_optuna()
+    asked = read_attacks(request.attack, search=request.attack_search is not None)
+    strength = asked.strength(request.attack_search, request.accuracy_slack)
+    attacks = list({point.spec.name: point.spec for point in asked.points}.values())
+    _check_data_names(request.data, attacks)
+    rows = {spec.name: _attack_rows(spec, request) for spec in attacks}
+    backend = resolved(Backend())
+    families = [
+        Family(family, seed=align, max_steps=request.max_steps, backend=backend)
+        for align, _ in request.seeds
+    ]
+    variants = _variants(request, families, models, asked.points, rows)
+    return Study(
+        family=family,
+        variants=tuple(variants),
+        tasks=tuple(planned_task(name, request.split) for name in names_of("tasks")),
+        judges=judges,
+        utilities=_utilities(attacks, request),
+        attacks=tuple(attacks),
+        attack_data=rows,
+        limit=request.limit,
+        split=request.split,
+        backend=backend,
+        max_steps=request.max_steps,
+        strength=strength,
+    )
+
+
+def _variants(
+    request: Request,
+    families: Sequence[Family],
+    models: Sequence[ModelText],
+    points: Sequence[AttackPoint],
+    rows: Mapping[str, Rows],
+) -> list[Variant]:
+    """For each repetition every model unattacked, then every model under every attack."""
+    variants: list[Variant] = []
+    repetitions = zip(families, request.seeds, shown_seeds(request.seeds), strict=True)
+    for family, (align, attack), shown in repetitions:
+        seeds = Seeds(align=align, attack=attack, method=align)
+        built = [build_model(model, family, seeds, shown) for model in models]
+        variants += built
+        for variant in built:
+            for point in points:
+                attacked = under_attack(variant, point, rows[point.spec.name])
+                variants += [attacked, *on_the_way(attacked, request.eval_every)]
+    return variants
+
+
+def _check_data_names(data: Mapping[str, Path], attacks: Sequence[AttackSpec]) -> None:
+    known = [name for spec in attacks for name in (spec.name, f"{spec.utility}/test")]
+    for name in data:
+        if name not in known:
+            raise UnknownNameError("data set of this run", name, known or ["(no attack is asked)"])
+
+
+def _attack_rows(spec: AttackSpec, request: Request) -> Rows:
+    columns = columns_of(spec.prompt) + columns_of(spec.completion)
+    return resolve_rows(
+        spec.data, request.data.get(spec.name), columns=columns, strict=request.strict_data
+    )
+
+
+def planned_task(name: str, split: str) -> PlannedTask:
+    """A packaged task with the prompts of a split."""
+    spec = load_task(name)
+    return PlannedTask(spec, load_prompts(spec.prompts if split == "eval" else spec.dev_prompts))
+
+
+def _utilities(attacks: Sequence[AttackSpec], request: Request) -> tuple[PlannedUtility, ...]:
+    names = dict.fromkeys(spec.utility for spec in attacks if spec.utility)
+    return tuple(_planned_utility(load_utility(name), request) for name in names)
+
+
+def _planned_utility(spec: UtilitySpec, request: Request) -> PlannedUtility:
+    columns = columns_of(spec.prompt) + columns_of(spec.target)
+    file = request.data.get(f"{spec.name}/test")
+    if file is None and spec.name not in request.data and not spec.data.hub:
+        raise UsageError(f"utility {spec.name} needs data: --data {spec.name}/test=FILE.jsonl")
+    rows = resolve_rows(spec.data, file, columns=columns, strict=request.strict_data)
+    if rows.is_standin and spec.standin_max_new_tokens:
+        spec = replace(spec, max_new_tokens=spec.standin_max_new_tokens)
+    return PlannedUtility(spec, rows)

@@ -1,0 +1,257 @@
+"""The model under test, a value: family, methods, attack, seeds; and the fold that makes it."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from lox_bench.alignment.stage import Align, own_answers
+from lox_bench.attacks.points import AttackPoint
+from lox_bench.attacks.spec import AttackScale
+from lox_bench.attacks.stage import Attack, Snapshot
+from lox_bench.backends.backend import Backend
+from lox_bench.backends.template import Template, load_template
+from lox_bench.data.prompts import load_prompts
+from lox_bench.data.rows import resolve_rows
+from lox_bench.data.spec import DataSpec
+from lox_bench.data.stage import Rows
+from lox_bench.engine.stage import Stage
+from lox_bench.errors import UsageError
+from lox_bench.methods.method import Place
+from lox_bench.methods.stage import Harden, Repair
+from lox_bench.results.run import NO_ATTACK, VariantName
+from lox_bench.sources.stage import Source
+from lox_bench.study.family import FamilySpec
+from lox_bench.training.spec import TrainSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Seeds:
+    """What each random choice starts from; ``method`` is for methods that draw."""
+
+    align: int = 0
+    attack: int = 0
+    method: int = 0
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family under one alignment seed: base and aligned model, and what they are used with."""
+
+    spec: FamilySpec
+    seed: int = 0
+    max_steps: int | None = None
+    backend: Backend = Backend()
+
+    @cached_property
+    def template(self) -> Template:
+        """How a user message becomes a prompt."""
+        return load_template(self.spec.template)
+
+    @cached_property
+    def base(self) -> Source:
+        """The model before alignment."""
+        return self.source(self.spec.base)
+
+    @cached_property
+    def aligned(self) -> Stage:
+        """The released aligned checkpoint, or DPO from the base."""
+        dpo = self.spec.align.dpo
+        if dpo is None:
+            return self.source(self.spec.align.source)
+        if dpo.data is None:
+            sets = tuple(load_prompts(name) for name in (dpo.harmful, dpo.benign))
+            data: Any = own_answers(self.base, sets, dpo, self.template, self.backend)
+        else:
+            data = preference_rows(dpo.data)
+        return Align(
+            base=self.base,
+            data=data,
+            dpo=dpo,
+            template=self.template,
+            seed=self.seed,
+            max_steps=self.max_steps,
+            dtype=self.spec.dtype,
+        )
+
+    def source(self, uri: str) -> Source:
+        """Published weights, pinned by content."""
+        return Source.of(uri, self.spec.dtype)
+
+
+def preference_rows(data: DataSpec) -> Rows:
+    """The preference set a family names.
+
+    Raises:
+        DataError: it is not within reach; nothing stands in for it.
+    """
+    return resolve_rows(data, None, columns=("chosen", "rejected"), strict=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A method with its arguments: ``text`` as it was asked for, ``spec`` the frozen dataclass."""
+
+    text: str
+    spec: Any
+
+    @property
+    def place(self) -> Place:
+        """When it acts."""
+        place: Place = self.spec.place
+        return place
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedAttack:
+    """An attack at one strength, on the rows it will use; up to ``step`` only, if there is one."""
+
+    point: AttackPoint
+    rows: Rows
+    step: int | None = None
+
+    @property
+    def name(self) -> str:
+        """``gsm8k(lr=2e-05)``, or ``gsm8k@10`` on the way."""
+        return self.point.name if self.step is None else f"{self.point.name}@{self.step}"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One model under test, before or after an attack.
+
+    ``label`` is what the leaderboard calls it; ``start`` are the weights that methods start from.
+    """
+
+    label: str
+    family: Family
+    start: Stage
+    methods: tuple[Chosen, ...] = ()
+    attack: PlannedAttack | None = None
+    seeds: Seeds = Seeds()
+    seed: int = 0  # the run's own name for this choice of seeds
+
+    @property
+    def name(self) -> VariantName:
+        """What the leaderboard and the files of a run call it."""
+        attack = NO_ATTACK if self.attack is None else self.attack.name
+        return VariantName(self.label, attack, self.seed)
+
+    @property
+    def title(self) -> str:
+        """``aligned``, or ``aligned+gsm8k`` after an attack."""
+        return self.name.title
+
+    @property
+    def attack_data(self) -> str:
+        """Where the rows of its attack are from; empty without one."""
+        return "" if self.attack is None else self.attack.rows.label
+
+    def of(self, place: Place) -> tuple[Chosen, ...]:
+        """Its methods of one place, in order."""
+        return tuple(method for method in self.methods if method.place is place)
+
+    @cached_property
+    def unattacked(self) -> Stage:
+        """Its weights after all ``before`` methods."""
+        model = self.start
+        for method in self.of(Place.BEFORE):
+            model = Harden(self.family.base, model, method.spec, self.label)
+        return model
+
+    @property
+    def settings(self) -> TrainSpec:
+        """How its attack trains, at the family's scale.
+
+        Raises:
+            UsageError: it is not attacked.
+        """
+        if self.attack is None:
+            raise UsageError(f"model {self.label!r} is not attacked, so nothing trains it")
+        point = self.attack.point
+        return point.settings.applied(scaled(point.spec.train, self.family.spec.attack_scale))
+
+    @cached_property
+    def training(self) -> Attack | None:
+        """The attack on it, under its ``during`` methods."""
+        if self.attack is None:
+            return None
+        spec, scale = self.attack.point.spec, self.family.spec.attack_scale
+        settings, during = self.attack.point.settings, self.of(Place.DURING)
+        return Attack(
+            model=self.unattacked,
+            attack=spec.name,
+            rows=self.attack.rows,
+            prompt=spec.prompt,
+            completion=spec.completion,
+            train=self.settings,
+            max_rows=settings.rows or scale.max_rows or spec.max_rows,
+            template=self.family.template,
+            seed=self.seeds.attack,
+            max_steps=self.family.max_steps,
+            dtype=self.family.spec.dtype,
+            during=tuple(method.spec for method in during),
+            references=(self.family.base, self.family.aligned) if during else (),
+            label=self.label,
+        )
+
+    @property
+    def tuned(self) -> Stage | None:
+        """Its weights at the end of the attack, or at the step in question."""
+        step = None if self.attack is None else self.attack.step
+        if self.training is None or step is None:
+            return self.training
+        return Snapshot(self.training, step)
+
+    @cached_property
+    def model(self) -> Stage:
+        """Its weights: base or aligned, ``before``, attack with ``during``, ``after``."""
+        tuned = self.tuned
+        if tuned is None:
+            return self.unattacked
+        for method in self.of(Place.AFTER):
+            tuned = Repair(
+                base=self.family.base,
+                aligned=self.family.aligned,
+                start=self.unattacked,
+                tuned=tuned,
+                method=method.spec,
+                label=self.title,
+            )
+        return tuned
+
+
+def scaled(train: TrainSpec, scale: AttackScale) -> TrainSpec:
+    """An attack's training settings at a family's scale."""
+    return replace(
+        train,
+        learning_rate=train.learning_rate * scale.learning_rate,
+        epochs=scale.epochs or train.epochs,
+        batch_size=scale.batch_size or train.batch_size,
+        micro_batch_size=scale.micro_batch_size or train.micro_batch_size,
+        warmup_steps=train.warmup_steps if scale.warmup_steps < 0 else scale.warmup_steps,
+    )
+
+
+def under_attack(variant: Variant, point: AttackPoint, rows: Rows) -> Variant:
+    """The variant under one point of an attack.
+
+    Raises:
+        UsageError: the attack wants more rows than there are.
+    """
+    if (point.settings.rows or 0) > rows.count:
+        raise UsageError(f"attack {point.name}: there are only {rows.count} rows ({rows.label})")
+    return replace(variant, attack=PlannedAttack(point, rows))
+
+
+def on_the_way(variant: Variant, every: int | None) -> list[Variant]:
+    """The attacked variant after each multiple of ``every`` steps.
+
+    Raises:
+        UsageError: the attack is over before the first.
+    """
+    if every is None or variant.training is None or variant.attack is None:
+        return []
+    return [
+        replace(variant, attack=replace(variant.attack, step=snapshot.step))
+        for snapshot in variant.training.snapshots(every)
+    ]
