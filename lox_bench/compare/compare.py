@@ -9,8 +9,8 @@ from math import nan, sqrt
 from typing import Any
 
 from lox_bench.compare.matching import require_match
-from lox_bench.compare.outcomes import Measure, SeriesName, read_outcomes
-from lox_bench.results.run import NO_ATTACK, CellName, Run
+from lox_bench.compare.outcomes import Measure, OutcomeKey, read_outcomes
+from lox_bench.results.run import NO_ATTACK, Run, VariantName
 from lox_bench.results.validity import CONTROL, NO, YES
 from lox_bench.stats.mcnemar import mcnemar
 from lox_bench.stats.multiple import holm
@@ -79,7 +79,7 @@ class Difference:
 class Spread:
     """One model's rate over seeds."""
 
-    name: SeriesName
+    name: OutcomeKey
     seeds: tuple[int, ...]
     spread: SeedSpread
 
@@ -88,7 +88,7 @@ class Spread:
 class Pool:
     """The series of several runs under labels of their own, and the validity of their cells."""
 
-    series: Mapping[SeriesName, Hits]
+    series: Mapping[OutcomeKey, Hits]
     validity: Mapping[tuple[str, str], str]
 
 
@@ -133,7 +133,7 @@ def pool_runs(runs: Sequence[Run]) -> Pool:
     titles = _titles(runs)
     require_match([(title, run.rows) for title, run in zip(titles, runs, strict=True)])
     recipes: dict[tuple[str, str], str] = {}
-    series: dict[SeriesName, dict[int, Mapping[str, bool | None]]] = {}
+    series: dict[OutcomeKey, dict[int, Mapping[str, bool | None]]] = {}
     validity: dict[tuple[str, str], str] = {}
     for title, run in zip(titles, runs, strict=True):
         held = _signatures(run)
@@ -173,14 +173,14 @@ def _titles(runs: Sequence[Run]) -> list[str]:
     ]
 
 
-def _by_model(names: Sequence[SeriesName]) -> Iterator[tuple[SeriesName, SeriesName]]:
+def _by_model(names: Sequence[OutcomeKey]) -> Iterator[tuple[OutcomeKey, OutcomeKey]]:
     """All pairs of models within an attack, the undefended control first."""
     for attack in dict.fromkeys(name.attack for name in names):
         here = [name for name in names if name.attack == attack]
         yield from combinations(sorted(here, key=lambda name: name.model != CONTROL), 2)
 
 
-def _by_attack(names: Sequence[SeriesName]) -> Iterator[tuple[SeriesName, SeriesName]]:
+def _by_attack(names: Sequence[OutcomeKey]) -> Iterator[tuple[OutcomeKey, OutcomeKey]]:
     """Each model before and after each attack."""
     before = {name.model: name for name in names if name.attack == NO_ATTACK}
     for name in names:
@@ -188,11 +188,11 @@ def _by_attack(names: Sequence[SeriesName]) -> Iterator[tuple[SeriesName, Series
             yield before[name.model], name
 
 
-def _compare(pool: Pool, a: SeriesName, b: SeriesName, method: Method) -> Difference:
+def _compare(pool: Pool, a: OutcomeKey, b: OutcomeKey, method: Method) -> Difference:
     pairs = pair(pool.series[a], pool.series[b])
     low, high = interval(pairs, method=method)
     kind = Kind.MODEL if a.attack == b.attack else Kind.ATTACK
-    model_b = b.model if kind is Kind.MODEL else CellName(b.model, b.attack, 0).title
+    model_b = b.model if kind is Kind.MODEL else VariantName(b.model, b.attack, 0).title
     marks = {pool.validity[a.model, a.attack], pool.validity[b.model, b.attack]} - {""}
     p = mcnemar(pairs)
     return Difference(

@@ -17,7 +17,7 @@ from pathlib import Path
 from lox_bench.data.prompts import TaskSpec, load_task
 from lox_bench.errors import DataError
 from lox_bench.results.row import Row
-from lox_bench.results.run import CellName, Run
+from lox_bench.results.run import Run, VariantName
 from lox_bench.stats.pairs import Hits
 from lox_bench.types import Label
 
@@ -45,7 +45,7 @@ class Measure:
 
 
 @dataclass(frozen=True, slots=True)
-class SeriesName:
+class OutcomeKey:
     """A model (before the attack), the attack, the measure."""
 
     model: str
@@ -53,17 +53,17 @@ class SeriesName:
     measure: Measure
 
     @classmethod
-    def of(cls, row: Row) -> "SeriesName":
+    def of(cls, row: Row) -> "OutcomeKey":
         """The series a leaderboard row belongs to."""
         return cls(row.model, row.attack, Measure.of(row))
 
     @property
     def title(self) -> str:
         """``aligned+gsm8k: asr on harmful by keyword-prefix``."""
-        return f"{CellName(self.model, self.attack, 0).title}: {self.measure}"
+        return f"{VariantName(self.model, self.attack, 0).title}: {self.measure}"
 
 
-Outcomes = Mapping[SeriesName, Hits]
+Outcomes = Mapping[OutcomeKey, Hits]
 
 
 def read_outcomes(run: Run) -> Outcomes:
@@ -74,9 +74,9 @@ def read_outcomes(run: Run) -> Outcomes:
     Raises:
         DataError: a file that the rows rest on cannot be read.
     """
-    found: dict[SeriesName, dict[int, Mapping[str, bool | None]]] = {}
+    found: dict[OutcomeKey, dict[int, Mapping[str, bool | None]]] = {}
     for row in (row for row in run.rows if is_share(row)):
-        found.setdefault(SeriesName.of(row), {})[row.seed] = _hits(run, row)
+        found.setdefault(OutcomeKey.of(row), {})[row.seed] = _hits(run, row)
     return found
 
 
@@ -86,7 +86,7 @@ def is_share(row: Row) -> bool:
 
 
 def _hits(run: Run, row: Row) -> Mapping[str, bool | None]:
-    cell = CellName(row.model, row.attack, row.seed)
+    cell = VariantName(row.model, row.attack, row.seed)
     if row.metric == "degenerate":
         answers = run.completions(cell, row.task)
         return {answer.prompt_id: answer.defect is not None for answer in answers}
@@ -149,11 +149,11 @@ def outcomes_from_csv(path: Path) -> Outcomes:
         reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read ({error})") from error
-    found: dict[SeriesName, dict[int, dict[str, bool | None]]] = {}
+    found: dict[OutcomeKey, dict[int, dict[str, bool | None]]] = {}
     for number, line in enumerate(reader, start=2):
         try:
             measure = Measure(line["task"], line["judge"], line["metric"])
-            hits = found.setdefault(SeriesName(line["model"], line["attack"], measure), {})
+            hits = found.setdefault(OutcomeKey(line["model"], line["attack"], measure), {})
             for seed, hit in _parse(line["seeds"], line["outcomes"]):
                 hits.setdefault(seed, {})[line["prompt"]] = hit
         except (KeyError, ValueError, AttributeError) as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lox_bench.backends.template import TOKENIZER_TEMPLATE, Template, load_template
-from lox_bench.codec import read_records, write_records
+from lox_bench.codec import hash_of, read_records, write_records
 from lox_bench.data.rows import RowSet
 from lox_bench.diagnostics.measures import Diagnosis, MatrixReport, Settings
 from lox_bench.diagnostics.tables import csv_of
@@ -17,7 +17,7 @@ from lox_bench.results.run import NO_ATTACK
 from lox_bench.sources.identity import identify
 from lox_bench.study.materialise import Display, Materialiser
 from lox_bench.study.plan import Request, make_plan
-from lox_bench.study.variants import Recipe, Source, hash_of, key_of
+from lox_bench.study.variants import Recipe, Source, key_of
 from lox_bench.types import Progress
 
 DIAGNOSE_VERSION = 2

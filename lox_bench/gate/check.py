@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from lox_bench.compare.outcomes import SeriesName
+from lox_bench.compare.outcomes import OutcomeKey
 from lox_bench.gate.bounds import LOWER, Bound, first_binding
 from lox_bench.gate.evidence import Evidence, paired_evidence, two_sample_evidence, widened
 from lox_bench.gate.join import Joined, invalid_cells, join
@@ -43,7 +43,7 @@ EXIT_CODES: Mapping[Outcome, int] = {
 class Result:
     """One series of the reference, held against the run's ``model``."""
 
-    name: SeriesName
+    name: OutcomeKey
     model: str
     bound: Bound
     evidence: Evidence | None
@@ -112,7 +112,7 @@ def decide(weighed: Sequence[Result]) -> list[Result]:
     return [_decide(item) for item in _corrected(weighed)]
 
 
-def _weigh(joined: Joined, name: SeriesName, mine: str, bound: Bound) -> Result:
+def _weigh(joined: Joined, name: OutcomeKey, mine: str, bound: Bound) -> Result:
     hits, theirs = joined.run.get(replace(name, model=mine)), joined.reference[name]
     if hits is None:
         return Result(name, mine, bound, None, 1.0, Outcome.INCONCLUSIVE, "")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import isclose
 
 from lox_bench.compare.matching import require_match
-from lox_bench.compare.outcomes import Outcomes, SeriesName, is_share, read_outcomes
+from lox_bench.compare.outcomes import OutcomeKey, Outcomes, is_share, read_outcomes
 from lox_bench.errors import IncomparableError, UsageError, did_you_mean
 from lox_bench.gate.reference import Reference
 from lox_bench.results.row import Row
@@ -32,7 +32,7 @@ class Joined:
 
     models: Mapping[str, str]
     run: Outcomes
-    reference: Mapping[SeriesName, Kept]
+    reference: Mapping[OutcomeKey, Kept]
     notes: tuple[str, ...]
 
 
@@ -51,9 +51,9 @@ def join(
     if not allow_low_coverage:
         _require_coverage([(f"reference {reference.name}", theirs), (str(run.path), mine)])
     outcomes = read_outcomes(run)
-    kept: dict[SeriesName, Kept] = {}
-    for name in dict.fromkeys(SeriesName.of(row) for row in theirs):
-        rows = [row for row in theirs if SeriesName.of(row) == name]
+    kept: dict[OutcomeKey, Kept] = {}
+    for name in dict.fromkeys(OutcomeKey.of(row) for row in theirs):
+        rows = [row for row in theirs if OutcomeKey.of(row) == name]
         kept[name] = Kept(rows, (reference.outcomes or {}).get(name))
     notes = (*_notes(run, reference, chosen), *_stale(run, outcomes))
     return Joined(chosen, outcomes, kept, notes)
@@ -109,7 +109,7 @@ def _require_coverage(sides: Sequence[tuple[str, Sequence[Row]]]) -> None:
             answers = row.n + row.unjudged
             answers -= broken.get((row.model, row.attack, row.seed, row.task), 0)
             if row.n < MIN_COVERAGE * answers:
-                title = f"{SeriesName.of(row).title}, seed {row.seed}"
+                title = f"{OutcomeKey.of(row).title}, seed {row.seed}"
                 low.append(f"{title} in {side} ({row.n} of {answers})")
     if low:
         more = f" and {len(low) - _NAMED} more" if len(low) > _NAMED else ""
@@ -147,10 +147,10 @@ def _stale(run: Run, outcomes: Outcomes) -> list[str]:
     """Verdicts that say something else than the leaderboard: they were edited, or judged anew."""
     stale = []
     for row in filter(is_share, run.rows):
-        hits = [hit for hit in outcomes[SeriesName.of(row)][row.seed].values() if hit is not None]
+        hits = [hit for hit in outcomes[OutcomeKey.of(row)][row.seed].values() if hit is not None]
         value = sum(hits) / len(hits) if hits else row.value
         if len(hits) != row.n or (hits and not isclose(value, row.value, abs_tol=_ROUNDING)):
-            stale.append(f"{SeriesName.of(row).title}, seed {row.seed}")
+            stale.append(f"{OutcomeKey.of(row).title}, seed {row.seed}")
     if not stale:
         return []
     shown = "; ".join(stale[:_NAMED]) + (" and others" if len(stale) > _NAMED else "")

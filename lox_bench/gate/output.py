@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from lox_bench.gate.check import Outcome, Report, Result
-from lox_bench.report.text_table import TextTable, share, signed
-from lox_bench.results.run import CellName
+from lox_bench.results.run import VariantName
+from lox_bench.results.text_table import TextTable, share, signed
 
 _HEAD = (
     "verdict",
@@ -78,7 +78,7 @@ def write_junit(report: Report, file: Path) -> None:
 
 def _model(result: Result) -> str:
     """``mine+gsm8k``, and what it stands against where that has another name."""
-    mine = CellName(result.model, result.name.attack, 0).title
+    mine = VariantName(result.model, result.name.attack, 0).title
     same = result.model == result.name.model
     return mine if same else f"{mine} against {result.name.model}"
 

@@ -8,8 +8,8 @@ from math import isclose
 from pathlib import Path
 
 from lox_bench.compare.outcomes import (
+    OutcomeKey,
     Outcomes,
-    SeriesName,
     is_share,
     outcomes_from_csv,
     outcomes_to_csv,
@@ -95,7 +95,7 @@ def _read(file: Path) -> Reference:
 
 
 def _check(row: Row, outcomes: Outcomes, file: Path) -> None:
-    name = SeriesName.of(row)
+    name = OutcomeKey.of(row)
     answers = outcomes.get(name, {}).get(row.seed, {}).values()
     judged = [hit for hit in answers if hit is not None]
     same = len(judged) == row.n and len(answers) == row.n + row.unjudged

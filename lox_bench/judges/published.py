@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.request import urlopen
 
+from lox_bench.codec import hash_of
 from lox_bench.engine.store import Store, default_root
 from lox_bench.errors import DataError
 from lox_bench.judges.labelled import LabelledSet, labelled_set, parse_labels, read_labels
-from lox_bench.study.variants import hash_of
 
 BUILTIN: Final = "builtin"
 _TIMEOUT_S = 15.0

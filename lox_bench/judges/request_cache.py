@@ -12,11 +12,11 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
+from lox_bench.codec import hash_of
 from lox_bench.errors import StoreError
 from lox_bench.judges.assembly import Chat
 from lox_bench.judges.kinds import PromptedSpec
 from lox_bench.judges.replies import Reply
-from lox_bench.study.variants import hash_of
 
 
 def request_key(spec: PromptedSpec, chat: Chat) -> str:

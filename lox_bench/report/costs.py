@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lox_bench.results.run import CellName, Run
+from lox_bench.results.run import Run, VariantName
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def costs(run: Run) -> list[Cost]:
     """The stages of a run in the order they were first needed."""
     steps: dict[str, Step] = {}
     for cell in run.manifest["cells"]:
-        title = CellName(cell["model"], cell["attack"], cell["seed"]).stem
+        title = VariantName(cell["model"], cell["attack"], cell["seed"]).stem
         for stage in cell["stages"]:
             steps.setdefault(stage["key"], _step(stage, title))
     stages = dict.fromkeys(step.stage for step in steps.values())

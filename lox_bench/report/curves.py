@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lox_bench.report.plots import PALETTE, save_figure
 from lox_bench.results.row import Row
-from lox_bench.results.run import NO_ATTACK, CellName
+from lox_bench.results.run import NO_ATTACK, VariantName
 from lox_bench.search.play import Findings
 from lox_bench.search.worst_case import WorstCase
 from lox_bench.study.pipeline import CellResult
@@ -176,16 +176,16 @@ def _join(axes: Any, spots: Sequence[_Spot], models: Sequence[str]) -> None:
 
 def _step_cells(
     results: Sequence[CellResult],
-) -> Mapping[tuple[str, str, int], list[tuple[int, CellName]]]:
+) -> Mapping[tuple[str, str, int], list[tuple[int, VariantName]]]:
     """Steps and cells of every attack with snapshots: before it, on the way, and at its end."""
-    curves: dict[tuple[str, str, int], list[tuple[int, CellName]]] = {}
+    curves: dict[tuple[str, str, int], list[tuple[int, VariantName]]] = {}
     names: dict[str, list[tuple[str, str, int]]] = {}
     for result in results:
         cell = result.cell
         if isinstance(cell.recipe, Snapshot):
             key = (cell.model, cell.attack.rpartition("@")[0], cell.seed)
             if key not in curves:
-                curves[key] = [(0, CellName(cell.model, NO_ATTACK, cell.seed))]
+                curves[key] = [(0, VariantName(cell.model, NO_ATTACK, cell.seed))]
                 names.setdefault(key_of(cell.recipe.attacked), []).append(key)
             curves[key].append((cell.recipe.step, cell.name))
     for result in results:
@@ -251,8 +251,8 @@ def _rgb(colour: str) -> tuple[float, ...]:
     return to_rgb(colour)
 
 
-def _cell(row: Row) -> CellName:
-    return CellName(row.model, row.attack, row.seed)
+def _cell(row: Row) -> VariantName:
+    return VariantName(row.model, row.attack, row.seed)
 
 
 def _order(names: Iterable[str]) -> list[str]:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lox_bench.compare.compare import Difference, Kind, Spread
-from lox_bench.report.text_table import TextTable, p_value, share, signed
-from lox_bench.results.run import NO_ATTACK, CellName
+from lox_bench.results.run import NO_ATTACK, VariantName
+from lox_bench.results.text_table import TextTable, p_value, share, signed
 from lox_bench.results.validity import NO
 
 _NOTE = (
@@ -60,7 +60,7 @@ def _spread(item: Spread) -> tuple[str, ...]:
     measure, spread = item.name.measure, item.spread
     return (
         _measure(measure.metric, measure.task, measure.judge),
-        CellName(item.name.model, item.name.attack, 0).title,
+        VariantName(item.name.model, item.name.attack, 0).title,
         ",".join(map(str, item.seeds)),
         " ".join(share(rate) for rate in spread.rates),
         share(spread.mean),

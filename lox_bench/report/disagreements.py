@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any
 
-from lox_bench.judges.agreement import Disagreement
+from lox_bench.results.agreement import Disagreement
 from lox_bench.results.run import Run
 
 _MOST = 2000  # characters of an answer shown; the whole of it is in completions/

@@ -15,7 +15,7 @@ from lox_bench.report.publish import write_leaderboard
 from lox_bench.results.folder import claim
 from lox_bench.results.leaderboard import leaderboard
 from lox_bench.results.row import Row, to_csv
-from lox_bench.results.run import CellName, completions_file, utility_file, verdicts_file
+from lox_bench.results.run import VariantName, completions_file, utility_file, verdicts_file
 from lox_bench.search import worst_case
 from lox_bench.search.play import Findings
 from lox_bench.study.live import LiveRun, by_cell
@@ -104,7 +104,7 @@ class RunFolder:
                 plot_strength(attack, findings, rows, folder / f"strength-{attack}.png")
 
 
-def _curves(results: Sequence[CellResult], shown: Collection[CellName]) -> dict[str, Path]:
+def _curves(results: Sequence[CellResult], shown: Collection[VariantName]) -> dict[str, Path]:
     """Loss curves of all stages that trained, under the title of the model they made."""
     several = len({result.cell.seed for result in results}) > 1
     curves = {}

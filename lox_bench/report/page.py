@@ -16,10 +16,10 @@ from lox_bench.report.findings import Findings, findings
 from lox_bench.report.merge import Board, Entry, newest
 from lox_bench.report.summary import Table, summarise
 from lox_bench.report.tables import further_tables
-from lox_bench.report.text_table import TextTable
 from lox_bench.report.transcripts import count_disagreements, transcripts
 from lox_bench.results.row import COLUMNS
 from lox_bench.results.run import Run
+from lox_bench.results.text_table import TextTable
 from lox_bench.types import Label
 
 GENERATOR = "lox-bench"

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from lox_bench.compare.published import Published, published
-from lox_bench.report.text_table import TextTable, share
 from lox_bench.results.row import Row
+from lox_bench.results.text_table import TextTable, share
 
 _HEAD = ("metric", "model", "attack", "published", "this run", "source")
 _NOTE = (

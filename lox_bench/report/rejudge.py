@@ -19,7 +19,7 @@ from lox_bench.report.agreement import write_agreement
 from lox_bench.report.publish import write_leaderboard
 from lox_bench.results.leaderboard import leaderboard
 from lox_bench.results.row import Row
-from lox_bench.results.run import CellName, Run, verdicts_file
+from lox_bench.results.run import Run, VariantName, verdicts_file
 from lox_bench.types import Completion, Judge, Label, Progress, Verdict
 
 
@@ -27,7 +27,7 @@ from lox_bench.types import Completion, Judge, Label, Progress, Verdict
 class Sheet:
     """The answers of one cell to one task, before one judge; ``None`` where a verdict lacks."""
 
-    cell: CellName
+    cell: VariantName
     task: str
     completions: Sequence[Completion]
     verdicts: tuple[Verdict | None, ...]
@@ -82,7 +82,7 @@ def sheets(
     return found
 
 
-def _sheet(run: Run, cell: CellName, task: str, judge: str) -> Sheet:
+def _sheet(run: Run, cell: VariantName, task: str, judge: str) -> Sheet:
     completions = run.completions(cell, task)
     if not judge:
         return Sheet(cell, task, completions, (None,) * len(completions))

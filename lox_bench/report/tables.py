@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from lox_bench.errors import DataError
-from lox_bench.report.text_table import TextTable
 from lox_bench.results.run import Run
+from lox_bench.results.text_table import TextTable
 
 FILES: Final[Mapping[str, str]] = {
     "worst_case.csv": "Worst case over the settings of each attack",

@@ -11,7 +11,7 @@ from typing import Any, Final
 from lox_bench.data.prompts import load_prompts
 from lox_bench.registry import packaged_file
 from lox_bench.results.leaderboard import ACCURACY_JUDGE
-from lox_bench.results.run import CellName, Run
+from lox_bench.results.run import Run, VariantName
 from lox_bench.types import Label, Prompt, Verdict
 
 UNKNOWN_HAZARD = "unknown"
@@ -63,7 +63,7 @@ class _Collector:
                 self._utility(name, run, cell, title)
 
     def _task(
-        self, name: str, run: Run, cell: CellName, task: str, known: Mapping[str, Prompt]
+        self, name: str, run: Run, cell: VariantName, task: str, known: Mapping[str, Prompt]
     ) -> None:
         verdicts = [_by_prompt(run.verdicts(cell, task, judge)) for judge in run.judges]
         where = self._cell(name, cell)
@@ -80,7 +80,7 @@ class _Collector:
             facts = [text, answer.tokens, answer.finish, answer.defect or ""]
             self.answers.append([asked, where, *facts, said])
 
-    def _utility(self, name: str, run: Run, cell: CellName, title: str) -> None:
+    def _utility(self, name: str, run: Run, cell: VariantName, title: str) -> None:
         where, judge = self._cell(name, cell), self.judges.of(ACCURACY_JUDGE)
         for number, record in enumerate(run.utility(cell, title), start=1):
             asked = self.prompts.of(title, f"{title}-{number:03d}", record["prompt"], "none", "")
@@ -89,7 +89,7 @@ class _Collector:
             text = self._clipped(record["answer"])
             self.answers.append([asked, where, text, None, "", "", said])
 
-    def _cell(self, name: str, cell: CellName) -> int:
+    def _cell(self, name: str, cell: VariantName) -> int:
         return self.cells.of(name, cell.model, cell.attack, cell.seed)
 
     def _clipped(self, text: str) -> str:

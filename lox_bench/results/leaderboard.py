@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from lox_bench import __version__
+from lox_bench.codec import hash_of
 from lox_bench.judges.parsers import PARSERS
 from lox_bench.results.row import Row
-from lox_bench.results.run import CellName, Run
+from lox_bench.results.run import Run, VariantName
 from lox_bench.results.validity import with_validity
 from lox_bench.stats.rates import (
     degenerate_rate,
@@ -20,7 +21,6 @@ from lox_bench.stats.rates import (
     rate,
     verdict_rate,
 )
-from lox_bench.study.variants import hash_of
 from lox_bench.types import Label, Rate, Verdict
 
 DEGENERATE_JUDGE = "degenerate-rules"
@@ -49,7 +49,7 @@ class _Measure:
 
 
 def _cell_rows(run: Run, cell: Mapping[str, Any]) -> Iterator[Row]:
-    name = CellName(cell["model"], cell["attack"], cell["seed"])
+    name = VariantName(cell["model"], cell["attack"], cell["seed"])
     for task in run.tasks:
         for measure in _task_measures(run, name, task):
             yield _row(run, cell, measure)
@@ -59,7 +59,7 @@ def _cell_rows(run: Run, cell: Mapping[str, Any]) -> Iterator[Row]:
         yield _row(run, cell, _Measure(title, ACCURACY_JUDGE, "accuracy", value, item["sha256"]))
 
 
-def _task_measures(run: Run, cell: CellName, task: str) -> Iterator[_Measure]:
+def _task_measures(run: Run, cell: VariantName, task: str) -> Iterator[_Measure]:
     facts = run.manifest["prompts"][task]
     for judge in run.judges_of(task):
         plain = run.manifest["judges"][judge]

@@ -24,7 +24,7 @@ NO_ATTACK = "none"
 
 
 @dataclass(frozen=True, slots=True)
-class CellName:
+class VariantName:
     """What a leaderboard calls a model under test: the variant, the attack on it, the seed."""
 
     model: str
@@ -42,17 +42,17 @@ class CellName:
         return f"{self.title}@seed{self.seed}"
 
 
-def completions_file(run: Path, cell: CellName, task: str) -> Path:
+def completions_file(run: Path, cell: VariantName, task: str) -> Path:
     """Where a run keeps the answers of one cell to one task."""
     return run / "completions" / f"{cell.stem}.{task}.jsonl"
 
 
-def verdicts_file(run: Path, cell: CellName, task: str, judge: str) -> Path:
+def verdicts_file(run: Path, cell: VariantName, task: str, judge: str) -> Path:
     """Where a run keeps one judge's verdicts on them."""
     return run / "verdicts" / f"{cell.stem}.{task}.{judge}.jsonl"
 
 
-def utility_file(run: Path, cell: CellName, title: str) -> Path:
+def utility_file(run: Path, cell: VariantName, title: str) -> Path:
     """Where a run keeps the answers of one cell to one utility task."""
     return run / "completions" / f"{cell.stem}.utility-{title}.jsonl"
 
@@ -70,10 +70,11 @@ class Run:
         return read_csv(self.path / LEADERBOARD)
 
     @property
-    def cells(self) -> list[CellName]:
+    def cells(self) -> list[VariantName]:
         """Every model under test, in the order of the plan."""
         return [
-            CellName(cell["model"], cell["attack"], cell["seed"]) for cell in self.manifest["cells"]
+            VariantName(cell["model"], cell["attack"], cell["seed"])
+            for cell in self.manifest["cells"]
         ]
 
     @property
@@ -91,18 +92,18 @@ class Run:
         counts = self.manifest["prompts"][task]["counts"]
         return [name for name, judge in self.manifest["judges"].items() if can_count(judge, counts)]
 
-    def completions(self, cell: CellName, task: str) -> list[Completion]:
+    def completions(self, cell: VariantName, task: str) -> list[Completion]:
         """The answers of one cell, in prompt order."""
         return _read(completions_file(self.path, cell, task), Completion)
 
-    def verdicts(self, cell: CellName, task: str, judge: str) -> list[Verdict]:
+    def verdicts(self, cell: VariantName, task: str, judge: str) -> list[Verdict]:
         """One judge's verdicts on them, in the same order; none on tasks it does not measure."""
         file = verdicts_file(self.path, cell, task, judge)
         if not file.is_file() and judge not in self.judges_of(task):
             return []
         return _read(file, Verdict)
 
-    def utility(self, cell: CellName, title: str) -> list[dict[str, Any]]:
+    def utility(self, cell: VariantName, title: str) -> list[dict[str, Any]]:
         """The answers of one cell to a utility task (prompt, answer, target, correct)."""
         return _read(utility_file(self.path, cell, title), dict)
 

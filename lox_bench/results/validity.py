@@ -15,7 +15,7 @@ from lox_bench.attacks.spec import load_attack
 from lox_bench.data.rows import STANDIN
 from lox_bench.registry import names_of
 from lox_bench.results.row import Row
-from lox_bench.results.run import NO_ATTACK, CellName
+from lox_bench.results.run import NO_ATTACK, VariantName
 from lox_bench.stats.score import independent_p
 
 CONTROL = "aligned"  # the model without a defence
@@ -36,7 +36,7 @@ class Validity:
     reason: str
 
 
-def judge_validity(rows: Sequence[Row]) -> dict[CellName, Validity]:
+def judge_validity(rows: Sequence[Row]) -> dict[VariantName, Validity]:
     """Judge every attacked cell of a leaderboard by the leaderboard alone.
 
     Training loss must have fallen, accuracy on the attack's own task must have risen against the
@@ -68,15 +68,15 @@ def with_validity(rows: Sequence[Row]) -> list[Row]:
     return marked
 
 
-def _cell(row: Row) -> CellName:
-    return CellName(row.model, row.attack, row.seed)
+def _cell(row: Row) -> VariantName:
+    return VariantName(row.model, row.attack, row.seed)
 
 
-def _of(rows: Sequence[Row], cell: CellName, metric: str) -> list[Row]:
+def _of(rows: Sequence[Row], cell: VariantName, metric: str) -> list[Row]:
     return [row for row in rows if _cell(row) == cell and row.metric == metric]
 
 
-def _loss(rows: Sequence[Row], cell: CellName) -> Iterator[str]:
+def _loss(rows: Sequence[Row], cell: VariantName) -> Iterator[str]:
     row = next(row for row in rows if _cell(row) == cell)
     before, after = row.loss_before, row.loss_after
     if before is None or after is None:
@@ -85,10 +85,10 @@ def _loss(rows: Sequence[Row], cell: CellName) -> Iterator[str]:
         yield f"training loss did not fall ({before:.2f} to {after:.2f})"
 
 
-def _accuracy(rows: Sequence[Row], cell: CellName) -> Iterator[str]:
+def _accuracy(rows: Sequence[Row], cell: VariantName) -> Iterator[str]:
     """Only the attack's own task counts; attacks without one cannot be held to it."""
     own = _own_tasks(cell.attack)
-    unattacked = _of(rows, CellName(cell.model, NO_ATTACK, cell.seed), "accuracy")
+    unattacked = _of(rows, VariantName(cell.model, NO_ATTACK, cell.seed), "accuracy")
     for row in _of(rows, cell, "accuracy"):
         for old in unattacked:
             if row.task == old.task and row.task in own and not _rose(old, row):
@@ -104,14 +104,14 @@ def _own_tasks(attack: str) -> tuple[str, ...]:
     return (utility, f"{utility}-{STANDIN}")
 
 
-def _control(rows: Sequence[Row], cell: CellName) -> Iterator[str]:
+def _control(rows: Sequence[Row], cell: VariantName) -> Iterator[str]:
     seeds = [row.seed for row in rows if row.model == CONTROL and row.attack == cell.attack]
     if not seeds:
         yield f"no undefended control: {CONTROL} under {cell.attack} is missing"
         return
     seed = cell.seed if cell.seed in seeds else seeds[0]
-    unattacked = _of(rows, CellName(CONTROL, NO_ATTACK, seed), "asr")
-    for row in _of(rows, CellName(CONTROL, cell.attack, seed), "asr"):
+    unattacked = _of(rows, VariantName(CONTROL, NO_ATTACK, seed), "asr")
+    for row in _of(rows, VariantName(CONTROL, cell.attack, seed), "asr"):
         before = [old for old in unattacked if (old.task, old.judge) == (row.task, row.judge)]
         for old in before:
             if not _rose(old, row):
@@ -121,7 +121,7 @@ def _control(rows: Sequence[Row], cell: CellName) -> Iterator[str]:
                 )
 
 
-def _degenerate(rows: Sequence[Row], cell: CellName) -> Iterator[str]:
+def _degenerate(rows: Sequence[Row], cell: VariantName) -> Iterator[str]:
     for row in _of(rows, cell, "degenerate"):
         if row.n and row.value > MAX_DEGENERATE:
             yield f"{row.value:.0%} of the answers to {row.task} are degenerate"

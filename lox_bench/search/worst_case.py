@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 
 from lox_bench.results.row import Row
-from lox_bench.results.run import CellName
+from lox_bench.results.run import VariantName
 from lox_bench.stats.intervals import CONFIDENCE, wilson
 from lox_bench.stats.worst import (
     Measured,
@@ -39,9 +39,9 @@ class Choice:
     points: int
 
     @property
-    def cell(self) -> CellName:
+    def cell(self) -> VariantName:
         """The cell of the chosen point."""
-        return CellName(self.model, self.picked.name, self.seed)
+        return VariantName(self.model, self.picked.name, self.seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class WorstCase:
 COLUMNS = tuple(slot.name for slot in fields(WorstCase))
 
 
-def choices(plan: Plan, rows: Sequence[Row], attacks: Mapping[CellName, str]) -> list[Choice]:
+def choices(plan: Plan, rows: Sequence[Row], attacks: Mapping[VariantName, str]) -> list[Choice]:
     """Choose per model, attack, seed and judge among the cells of ``attacks`` (cell to attack).
 
     Two names of one recipe, such as ``gsm8k`` and the family's settings spelt out, are one point.
@@ -91,7 +91,7 @@ def choices(plan: Plan, rows: Sequence[Row], attacks: Mapping[CellName, str]) ->
     accuracy = _accuracies(plan, rows, attacks)
     held: dict[tuple[str, str, int, str, str], dict[str, Measured]] = {}
     for row in rows:
-        cell = CellName(row.model, row.attack, row.seed)
+        cell = VariantName(row.model, row.attack, row.seed)
         if row.metric != "asr" or cell not in attacks:
             continue
         hits = round(row.value * row.n) if row.n else 0
@@ -117,7 +117,7 @@ def accuracy_tasks(plan: Plan) -> dict[str, str]:
     return {spec.name: titles[spec.utility] for spec in plan.attacks if spec.utility}
 
 
-def attacked_cells(plan: Plan) -> dict[CellName, str]:
+def attacked_cells(plan: Plan) -> dict[VariantName, str]:
     """Cells at the end of an attack, and the attack's name without arguments."""
     return {
         cell.name: cell.recipe.attack for cell in plan.cells if isinstance(cell.recipe, Attacked)
@@ -189,13 +189,13 @@ def to_csv(cases: Iterable[WorstCase]) -> str:
 
 
 def _accuracies(
-    plan: Plan, rows: Sequence[Row], attacks: Mapping[CellName, str]
-) -> dict[CellName, float]:
+    plan: Plan, rows: Sequence[Row], attacks: Mapping[VariantName, str]
+) -> dict[VariantName, float]:
     """Accuracy of each attacked cell on the task of its own attack."""
     tests = accuracy_tasks(plan)
     return {
         cell: row.value
         for row in rows
-        for cell in [CellName(row.model, row.attack, row.seed)]
+        for cell in [VariantName(row.model, row.attack, row.seed)]
         if row.metric == "accuracy" and row.n and tests.get(attacks.get(cell, "")) == row.task
     }

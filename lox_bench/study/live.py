@@ -7,7 +7,7 @@ from typing import Any
 
 from lox_bench.results.leaderboard import leaderboard
 from lox_bench.results.row import Row
-from lox_bench.results.run import CellName, Run
+from lox_bench.results.run import Run, VariantName
 from lox_bench.study.pipeline import CellResult
 from lox_bench.study.plan import Plan
 from lox_bench.study.record import run_manifest
@@ -18,18 +18,18 @@ from lox_bench.types import Completion, Verdict
 class LiveRun(Run):
     """A run whose answers need not be read back; judges added to its folder later are."""
 
-    results: Mapping[CellName, CellResult]
+    results: Mapping[VariantName, CellResult]
 
-    def completions(self, cell: CellName, task: str) -> list[Completion]:
+    def completions(self, cell: VariantName, task: str) -> list[Completion]:
         """The answers of one cell, in prompt order."""
         return list(self.results[cell].completions[task])
 
-    def verdicts(self, cell: CellName, task: str, judge: str) -> list[Verdict]:
+    def verdicts(self, cell: VariantName, task: str, judge: str) -> list[Verdict]:
         """One judge's verdicts on them, in the same order."""
         held = self.results[cell].verdicts.get((task, judge))
         return super().verdicts(cell, task, judge) if held is None else list(held)
 
-    def utility(self, cell: CellName, title: str) -> list[dict[str, Any]]:
+    def utility(self, cell: VariantName, title: str) -> list[dict[str, Any]]:
         """The answers of one cell to a utility task."""
         return [dict(record) for record in self.results[cell].utility[title]]
 
@@ -39,6 +39,6 @@ def plan_rows(plan: Plan, results: Sequence[CellResult]) -> list[Row]:
     return leaderboard(LiveRun(Path(), run_manifest(plan, results, ()), by_cell(results)))
 
 
-def by_cell(results: Sequence[CellResult]) -> dict[CellName, CellResult]:
+def by_cell(results: Sequence[CellResult]) -> dict[VariantName, CellResult]:
     """Results under the names of their cells."""
     return {result.cell.name: result for result in results}

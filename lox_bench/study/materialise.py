@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from lox_bench.attacks.snapshot import FACTS, Shelf
 from lox_bench.backends.template import Template
-from lox_bench.codec import write_records
+from lox_bench.codec import hash_of, write_records
 from lox_bench.data.prompts import PromptSet, load_prompts
 from lox_bench.data.rows import RowSet, choose_rows
 from lox_bench.engine.store import Store
@@ -29,7 +29,6 @@ from lox_bench.study.variants import (
     Snapshot,
     Source,
     describe,
-    hash_of,
     key_of,
 )
 from lox_bench.types import Progress

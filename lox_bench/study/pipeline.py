@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from lox_bench.attacks.snapshot import wanted_snapshots
 from lox_bench.backends.template import load_template
-from lox_bench.codec import read_records, write_records
+from lox_bench.codec import hash_of, read_records, write_records
 from lox_bench.data.rows import Row
 from lox_bench.engine.store import Store, read_manifest
 from lox_bench.judges.build import build_judge
@@ -20,7 +20,7 @@ from lox_bench.judges.degenerate import find_defect
 from lox_bench.judges.kinds import JudgeSpec, can_count, described
 from lox_bench.study.materialise import Display, Materialiser
 from lox_bench.study.plan import Cell, Plan, PlannedTask, PlannedUtility
-from lox_bench.study.variants import EPHEMERAL, Attacked, Snapshot, hash_of, key_of
+from lox_bench.study.variants import EPHEMERAL, Attacked, Snapshot, key_of
 from lox_bench.types import (
     Completion,
     Generated,

@@ -11,6 +11,7 @@ from lox_bench import __version__
 from lox_bench.attacks.points import AttackPoint
 from lox_bench.attacks.snapshot import snapshots_of
 from lox_bench.attacks.spec import AttackSpec
+from lox_bench.codec import hash_of
 from lox_bench.data.prompts import PromptSet, TaskSpec, load_prompts, load_task
 from lox_bench.data.rows import RowSet, resolve_rows
 from lox_bench.data.spec import columns_of
@@ -20,13 +21,13 @@ from lox_bench.judges.build import pinned
 from lox_bench.judges.choice import Elsewhere, choose_judges
 from lox_bench.judges.kinds import JudgeSpec, KeywordSpec, described
 from lox_bench.registry import names_of
-from lox_bench.results.run import NO_ATTACK, CellName
+from lox_bench.results.run import NO_ATTACK, VariantName
 from lox_bench.search.strength import Strength, read_attacks
 from lox_bench.search.tuner import require_optuna
 from lox_bench.study.family import FamilySpec, load_family
 from lox_bench.study.models import MODELS, build_model
 from lox_bench.study.recipes import FamilyRecipes
-from lox_bench.study.variants import Attacked, Recipe, hash_of, key_of
+from lox_bench.study.variants import Attacked, Recipe, key_of
 from lox_bench.utility.spec import UtilitySpec, load_utility
 
 SPLITS = ("eval", "dev")
@@ -63,9 +64,9 @@ class Cell:
     recipe: Recipe
 
     @property
-    def name(self) -> CellName:
+    def name(self) -> VariantName:
         """What the leaderboard and the files of a run call it."""
-        return CellName(self.model, self.attack, self.seed)
+        return VariantName(self.model, self.attack, self.seed)
 
     @property
     def title(self) -> str:

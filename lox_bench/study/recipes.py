@@ -7,6 +7,7 @@ from lox_bench.alignment.spec import DpoSpec
 from lox_bench.attacks.points import AttackSettings
 from lox_bench.attacks.spec import AttackScale, AttackSpec
 from lox_bench.backends.template import load_template
+from lox_bench.codec import hash_of
 from lox_bench.data.prompts import load_prompts
 from lox_bench.data.rows import RowSet, resolve_rows
 from lox_bench.data.spec import DataSpec
@@ -20,7 +21,6 @@ from lox_bench.study.variants import (
     Recipe,
     Source,
     Truncated,
-    hash_of,
 )
 from lox_bench.training.spec import TrainSpec
 

@@ -7,16 +7,12 @@ none shares by accident. ``Control`` models are what LoX is compared with; ``Tru
 ``Perturbed`` ones probe it.
 """
 
-import hashlib
-import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
 from lox_bench.alignment.spec import DpoSpec
+from lox_bench.codec import hash_of
 from lox_bench.training.spec import TrainSpec
-
-KEY_LENGTH = 20  # hexadecimal digits kept of a SHA-256
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +186,3 @@ def describe(recipe: Recipe | Direction) -> dict[str, Any]:
     if isinstance(recipe, Source):
         del plain["uri"]  # where it came from does not change what it is
     return plain
-
-
-def hash_of(value: Mapping[str, Any]) -> str:
-    """Key of plain data: SHA-256 of its canonical JSON, shortened."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]

@@ -14,10 +14,10 @@ from lox_bench.codec import write_records
 from lox_bench.files import write_json
 from lox_bench.results.leaderboard import leaderboard
 from lox_bench.results.row import Row, read_csv, to_csv
-from lox_bench.results.run import CellName, completions_file, open_run
+from lox_bench.results.run import VariantName, completions_file, open_run
 from lox_bench.types import Completion, Defect, Finish, Label
 
-CELLS = [CellName("aligned", "none", 0), CellName("aligned", "gsm8k", 0)]
+CELLS = [VariantName("aligned", "none", 0), VariantName("aligned", "gsm8k", 0)]
 TASKS = {"harmful": ("asr", "complied"), "lookalike": ("over_refusal", "refused")}
 Command = Callable[..., int]
 

@@ -13,6 +13,7 @@ from support.command import lox_bench
 from support.pico import NoProgress
 
 from lox_bench.cli.calibrate import calibrate as command
+from lox_bench.codec import hash_of
 from lox_bench.errors import DataError, LoxBenchError, UsageError
 from lox_bench.judges import published
 from lox_bench.judges.calibrate import judge_labelled
@@ -30,7 +31,6 @@ from lox_bench.report.calibration import (
     put_into,
 )
 from lox_bench.stats.calibration import Outcome, by_kind, calibrate
-from lox_bench.study.variants import hash_of
 from lox_bench.types import Label
 
 C, R, U = Label.COMPLIED, Label.REFUSED, Label.UNJUDGED

@@ -16,7 +16,6 @@ from support.hostile import HOSTILE, hostile
 from support.synthetic import synthetic_run
 
 from lox_bench.errors import DataError, StoreError, UsageError
-from lox_bench.judges.agreement import disagreements
 from lox_bench.report.assets import datatables, our_style
 from lox_bench.report.costs import costs, duration, total_seconds
 from lox_bench.report.figures import pictures
@@ -27,7 +26,8 @@ from lox_bench.report.plots import plot_asr
 from lox_bench.report.publish import publish, write_page
 from lox_bench.report.tables import further_tables
 from lox_bench.report.transcripts import CLIPPED, count_disagreements, transcripts
-from lox_bench.results.run import CellName, Run
+from lox_bench.results.agreement import disagreements
+from lox_bench.results.run import Run, VariantName
 from lox_bench.types import Completion, Finish, Label, Verdict
 
 MIB = 1 << 20
@@ -132,7 +132,7 @@ def test_long_answers_are_clipped_only_when_asked_and_then_visibly(run: Run) -> 
 class ManyAnswers(Run):
     """A run of more answers than one would care to write to disk, of words drawn at random."""
 
-    def completions(self, cell: CellName, task: str) -> list[Completion]:
+    def completions(self, cell: VariantName, task: str) -> list[Completion]:
         words = sorted({word for text in _prompt_texts() for word in text.split()})
         assert len(words) > 500
         luck = random.Random(f"{cell.stem}{task}")
@@ -142,7 +142,7 @@ class ManyAnswers(Run):
             for i, text in enumerate(texts)
         ]
 
-    def verdicts(self, cell: CellName, task: str, judge: str) -> list[Verdict]:
+    def verdicts(self, cell: VariantName, task: str, judge: str) -> list[Verdict]:
         return [
             Verdict(answer.prompt_id, judge, Label.COMPLIED, f"reason {judge}")
             for answer in self.completions(cell, task)

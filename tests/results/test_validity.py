@@ -10,7 +10,7 @@ from support.run_folders import ASR, Fake, write_run
 from lox_bench.compare.compare import compare_runs
 from lox_bench.compare.headline import headlines
 from lox_bench.results.row import Row
-from lox_bench.results.run import CellName
+from lox_bench.results.run import VariantName
 from lox_bench.results.validity import judge_validity, with_validity
 
 
@@ -51,7 +51,7 @@ FAILURES = {
 @pytest.mark.parametrize("name", FAILURES)
 def test_what_speaks_against_an_attack_is_named(rows: list[Row], name: str) -> None:
     wanted, to, reason = FAILURES[name]
-    verdict = judge_validity(changed(rows, wanted, **to))[CellName("lox", "gsm8k", 0)]
+    verdict = judge_validity(changed(rows, wanted, **to))[VariantName("lox", "gsm8k", 0)]
     assert not verdict.valid
     assert reason in verdict.reason
 
@@ -59,21 +59,21 @@ def test_what_speaks_against_an_attack_is_named(rows: list[Row], name: str) -> N
 def test_a_rise_within_noise_is_none(rows: list[Row]) -> None:
     few = [replace(row, n=6) if row.metric == "accuracy" else row for row in rows]
     slight = changed(few, ATTACKED | {"metric": "accuracy"}, value=1 / 6)
-    reason = judge_validity(slight)[CellName("lox", "gsm8k", 0)].reason
+    reason = judge_validity(slight)[VariantName("lox", "gsm8k", 0)].reason
     assert "beyond noise" in reason
 
 
 def test_without_the_control_nothing_is_valid(rows: list[Row]) -> None:
     alone = [row for row in rows if row.model != "aligned"]
     found = judge_validity(alone)
-    assert list(found) == [CellName("lox", "gsm8k", 0)]
-    assert "no undefended control" in found[CellName("lox", "gsm8k", 0)].reason
+    assert list(found) == [VariantName("lox", "gsm8k", 0)]
+    assert "no undefended control" in found[VariantName("lox", "gsm8k", 0)].reason
 
 
 def test_the_accuracy_of_another_attacks_task_is_no_reason(rows: list[Row]) -> None:
     other = changed(changed(rows, ATTACKED | {"metric": "accuracy"}, value=0.0), {}, judge="x")
     renamed = [replace(r, task="mmlu") if r.metric == "accuracy" else r for r in other]
-    assert judge_validity(renamed)[CellName("lox", "gsm8k", 0)].valid
+    assert judge_validity(renamed)[VariantName("lox", "gsm8k", 0)].valid
 
 
 def test_an_attack_with_arguments_is_held_to_the_task_it_is_named_after(rows: list[Row]) -> None:
@@ -81,12 +81,12 @@ def test_an_attack_with_arguments_is_held_to_the_task_it_is_named_after(rows: li
     weak = changed(strong, {"model": "lox", "attack": "gsm8k(lr=1e-05)", "metric": "accuracy"},
                    value=0.0)  # fmt: skip
     assert all(verdict.valid for verdict in judge_validity(strong).values())
-    assert not judge_validity(weak)[CellName("lox", "gsm8k(lr=1e-05)", 0)].valid
+    assert not judge_validity(weak)[VariantName("lox", "gsm8k(lr=1e-05)", 0)].valid
 
 
 def test_every_judge_must_see_the_control_break(rows: list[Row]) -> None:
     blind = [replace(row, judge="blind", value=0.1) for row in rows if row.metric == "asr"]
-    reason = judge_validity([*rows, *blind])[CellName("lox", "gsm8k", 0)].reason
+    reason = judge_validity([*rows, *blind])[VariantName("lox", "gsm8k", 0)].reason
     assert "by blind" in reason
     assert "by keyword-prefix" not in reason
 

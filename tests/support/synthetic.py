@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lox_bench.codec import write_records
+from lox_bench.codec import hash_of, write_records
 from lox_bench.engine.store import MANIFEST
 from lox_bench.files import write_json
 from lox_bench.judges.degenerate import find_defect
@@ -17,7 +17,7 @@ from lox_bench.report.output import RunFolder
 from lox_bench.results.run import Run, open_run
 from lox_bench.study.pipeline import CellResult, spread
 from lox_bench.study.plan import Cell, Plan, PlannedTask, Request, make_plan
-from lox_bench.study.variants import hash_of, key_of
+from lox_bench.study.variants import key_of
 from lox_bench.types import Completion, Finish, Prompt
 
 JUDGES = "keyword-prefix,keyword-anywhere"

@@ -11,7 +11,7 @@ from itertools import combinations
 import numpy as np
 
 from lox_bench.errors import DataError
-from lox_bench.results.run import CellName, Run
+from lox_bench.results.run import Run, VariantName
 from lox_bench.stats.agreement import (
     Floats,
     alpha_statistics,
@@ -33,7 +33,7 @@ Table = tuple[tuple[int, ...], ...]
 class Opinions:
     """What each judge said of one answer."""
 
-    cell: CellName
+    cell: VariantName
     task: str
     prompt_id: str
     labels: Mapping[str, Label]
@@ -56,9 +56,9 @@ class Disagreement:
     labels: Mapping[str, Label]
 
     @property
-    def cell(self) -> CellName:
+    def cell(self) -> VariantName:
         """The model that answered."""
-        return CellName(self.model, self.attack, self.seed)
+        return VariantName(self.model, self.attack, self.seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def agreement(run: Run) -> list[Agreement]:
     return [item for item in measured if item.pairs]
 
 
-def _of_cell(run: Run, cell: CellName, task: str) -> list[Opinions]:
+def _of_cell(run: Run, cell: VariantName, task: str) -> list[Opinions]:
     """Opinions on one cell; a judge without verdicts does not measure the task, and has none."""
     held = {judge: run.verdicts(cell, task, judge) for judge in run.judges}
     verdicts = {judge: given for judge, given in held.items() if given}

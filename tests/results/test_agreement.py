@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from lox_bench.cli.agreement import agreement as command
 from lox_bench.codec import write_records
 from lox_bench.errors import DataError, UsageError
-from lox_bench.judges.agreement import ALL_TASKS, LABELS, agreement, disagreements, opinions
 from lox_bench.report.agreement import agreement_rows, page_file, write_agreement
-from lox_bench.results.run import CellName, Run, completions_file, open_run, verdicts_file
+from lox_bench.results.agreement import ALL_TASKS, LABELS, agreement, disagreements, opinions
+from lox_bench.results.run import Run, VariantName, completions_file, open_run, verdicts_file
 from lox_bench.stats.agreement import alpha_statistics, cohen_kappa, krippendorff_alpha
 from lox_bench.stats.bootstrap import bootstrap
 from lox_bench.types import Completion, Finish, Label, Verdict
@@ -131,7 +131,7 @@ Said = dict[str, dict[str, list[Label]]]  # task -> judge -> label of each promp
 def save_run(path: Path, said: Said, answers: Sequence[str]) -> Run:
     """A finished run of one attacked model, as ``report/output.py`` leaves it."""
     judges = list(dict.fromkeys(judge for held in said.values() for judge in held))
-    cell = CellName("aligned", "gsm8k", 0)
+    cell = VariantName("aligned", "gsm8k", 0)
     for folder in ("completions", "verdicts"):
         (path / folder).mkdir(parents=True)
     for task, held in said.items():
