@@ -101,7 +101,7 @@ def _field(hint: Any, value: Any, where: str) -> Any:
         return None if value is None else _field(arm, value, where)
     if get_origin(hint) is not None:
         return _container(get_origin(hint), get_args(hint), value, where)
-    if is_dataclass(hint):
+    if isinstance(hint, type) and is_dataclass(hint):
         return _record(hint, value, where)
     return _scalar(hint, value, where)
 

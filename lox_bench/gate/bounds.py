@@ -41,7 +41,7 @@ class Bound:
     judge: str = "*"
 
     def binds(self, name: OutcomeKey) -> bool:
-        """Whether a reference series falls under this bound."""
+        """Whether a measured model of the reference falls under this bound."""
         measure = name.measure
         return self.metric == measure.metric and all(
             fnmatchcase(value, pattern)

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from lox_bench.results.record import StageRecord
 from lox_bench.results.run import Run, VariantName
 
 
@@ -43,10 +43,10 @@ class Cost:
 def costs(run: Run) -> list[Cost]:
     """The stages of a run in the order they were first needed."""
     steps: dict[str, Step] = {}
-    for cell in run.manifest["cells"]:
-        title = VariantName(cell["model"], cell["attack"], cell["seed"]).stem
-        for stage in cell["stages"]:
-            steps.setdefault(stage["key"], _step(stage, title))
+    for variant in run.record.variants:
+        title = VariantName.of(variant).stem
+        for stage in variant.stages:
+            steps.setdefault(stage.key, _step(stage, title))
     stages = dict.fromkeys(step.stage for step in steps.values())
     return [Cost(name, tuple(s for s in steps.values() if s.stage == name)) for name in stages]
 
@@ -66,13 +66,13 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes_left:02d} min" if hours else f"{minutes} min {rest:02d} s"
 
 
-def _step(stage: Mapping[str, Any], title: str) -> Step:
+def _step(stage: StageRecord, title: str) -> Step:
     facts = {
         name: value
-        for name, value in stage["facts"].items()
+        for name, value in stage.facts.items()
         if isinstance(value, int | float) and not isinstance(value, bool)
     }
-    return Step(stage["key"], stage["stage"], title, float(stage["seconds"]), facts)
+    return Step(stage.key, stage.kind, title, stage.seconds, facts)
 
 
 def _adds_up(name: str) -> bool:

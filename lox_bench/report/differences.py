@@ -94,7 +94,6 @@ class SpreadRecord:
 
 def spread_records(spreads: Sequence[Spread]) -> list[SpreadRecord]:
     """All spreads, single seeds too."""
-    nan = float("nan")
     return [
         SpreadRecord(
             task=item.name.measure.task,
@@ -104,8 +103,8 @@ def spread_records(spreads: Sequence[Spread]) -> list[SpreadRecord]:
             attack=item.name.attack,
             seeds=len(item.seeds),
             mean=item.spread.mean,
-            lowest=min(item.spread.rates, default=nan),
-            highest=max(item.spread.rates, default=nan),
+            lowest=item.spread.pooled.lowest,
+            highest=item.spread.pooled.highest,
             sd_seeds=item.spread.sd_seeds,
             sd_excess=item.spread.sd_excess,
             se_prompts=item.spread.se_prompts,

@@ -58,7 +58,7 @@ class _Collector:
         for task, known in _prompts_of(run).items():
             for cell in run.cells:
                 self._task(name, run, cell, task, known)
-        for title in run.manifest["utilities"]:
+        for title in run.record.utilities:
             for cell in run.cells:
                 self._utility(name, run, cell, title)
 
@@ -146,8 +146,8 @@ def _harmful_tasks(runs: Iterable[Run]) -> set[str]:
 def _prompts_of(run: Run) -> dict[str, Mapping[str, Prompt]]:
     """The prompts of each task by id, where the run's set is the packaged one, byte for byte."""
     return {
-        task: _packaged(str(facts["set"]), str(facts["sha256"]))
-        for task, facts in run.manifest["prompts"].items()
+        task: _packaged(facts.set, facts.sha256)
+        for task, facts in run.record.prompts.items()
     }
 
 

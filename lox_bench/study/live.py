@@ -10,7 +10,7 @@ from lox_bench.results.row import Row
 from lox_bench.results.run import Run, VariantName
 from lox_bench.study.pipeline import CellResult
 from lox_bench.study.plan import Plan
-from lox_bench.study.record import run_manifest
+from lox_bench.study.record import run_record
 from lox_bench.types import Completion, Verdict
 
 
@@ -20,23 +20,23 @@ class LiveRun(Run):
 
     results: Mapping[VariantName, CellResult]
 
-    def completions(self, cell: VariantName, task: str) -> list[Completion]:
+    def completions(self, variant: VariantName, task: str) -> list[Completion]:
         """The answers of one cell, in prompt order."""
-        return list(self.results[cell].completions[task])
+        return list(self.results[variant].completions[task])
 
-    def verdicts(self, cell: VariantName, task: str, judge: str) -> list[Verdict]:
+    def verdicts(self, variant: VariantName, task: str, judge: str) -> list[Verdict]:
         """One judge's verdicts on them, in the same order."""
-        held = self.results[cell].verdicts.get((task, judge))
-        return super().verdicts(cell, task, judge) if held is None else list(held)
+        held = self.results[variant].verdicts.get((task, judge))
+        return super().verdicts(variant, task, judge) if held is None else list(held)
 
-    def utility(self, cell: VariantName, title: str) -> list[dict[str, Any]]:
+    def utility(self, variant: VariantName, title: str) -> list[dict[str, Any]]:
         """The answers of one cell to a utility task."""
-        return [dict(record) for record in self.results[cell].utility[title]]
+        return [dict(record) for record in self.results[variant].utility[title]]
 
 
 def plan_rows(plan: Plan, results: Sequence[CellResult]) -> list[Row]:
     """The leaderboard of results that are written nowhere (a trial, a search)."""
-    return leaderboard(LiveRun(Path(), run_manifest(plan, results, ()), by_cell(results)))
+    return leaderboard(LiveRun(Path(), run_record(plan, results, ()), by_cell(results)))
 
 
 def by_cell(results: Sequence[CellResult]) -> dict[VariantName, CellResult]:

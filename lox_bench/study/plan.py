@@ -209,11 +209,16 @@ def attacked_cell(
     return Cell(model, point.name, rows.label, recipes.seed, attacked)
 
 
+def snapshot_title(attack: str, step: int) -> str:
+    """What weights from the midst of an attack are called: ``gsm8k@10``."""
+    return f"{attack}@{step}"
+
+
 def _on_the_way(cell: Cell, rows: RowSet, every: int | None) -> list[Cell]:
     if every is None or not isinstance(cell.recipe, Attacked):
         return []
     return [
-        replace(cell, attack=f"{cell.attack}@{snapshot.step}", recipe=snapshot)
+        replace(cell, attack=snapshot_title(cell.attack, snapshot.step), recipe=snapshot)
         for snapshot in snapshots_of(cell.recipe, len(rows.rows), every)
     ]
 
