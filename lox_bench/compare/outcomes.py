@@ -116,7 +116,7 @@ def _unique(names: Iterable[str]) -> list[str]:
 
 
 def outcomes_to_csv(outcomes: Outcomes) -> str:
-    """One line per measured model and prompt; ``outcomes`` holds a character per seed: 1, 0, ? unjudged."""
+    """A line per measured model and prompt; ``outcomes``: 1, 0 or ? (unjudged) for each seed."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)

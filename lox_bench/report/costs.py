@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from lox_bench.results.record import StageRecord
 from lox_bench.results.run import Run, VariantName
+
+ADDITIVE: Final = frozenset({"tokens", "rows", "pairs", "steps", "verdicts"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Cost:
         for step in self.steps:
             for name, value in step.facts.items():
                 summed[name] = summed.get(name, 0) + value
-        return {name: value for name, value in summed.items() if _adds_up(name)}
+        return {name: value for name, value in summed.items() if name in ADDITIVE}
 
 
 def costs(run: Run) -> list[Cost]:
@@ -73,7 +76,3 @@ def _step(stage: StageRecord, title: str) -> Step:
         if isinstance(value, int | float) and not isinstance(value, bool)
     }
     return Step(stage.key, stage.kind, title, stage.seconds, facts)
-
-
-def _adds_up(name: str) -> bool:
-    return name.startswith(("tokens", "rows", "pairs", "steps", "verdicts", "requests", "cost"))

@@ -33,7 +33,8 @@ def pooled_text(pooled: Pooled) -> str:
     mark = " ⚠" if pooled.is_thin else ""
     if not pooled.n:
         return f"- n=0{unjudged}{mark}"
-    return f"{pooled.value:.2f} [{pooled.low:.2f}, {pooled.high:.2f}] n={pooled.n}{seeds}{unjudged}{mark}"
+    interval = f"[{pooled.low:.2f}, {pooled.high:.2f}]"
+    return f"{pooled.value:.2f} {interval} n={pooled.n}{seeds}{unjudged}{mark}"
 
 
 def _table(table: Table) -> str:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from lox_bench.compare.published import Published, published
 from lox_bench.results.row import Row
-from lox_bench.stats.pool import pool
 from lox_bench.results.text_table import TextTable, share
+from lox_bench.stats.pool import pool
 
 _HEAD = ("metric", "model", "attack", "published", "this run", "source")
 _NOTE = (

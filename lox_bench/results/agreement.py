@@ -86,7 +86,9 @@ def opinions(run: Run) -> list[Opinions]:
     Raises:
         DataError: two judges' files do not cover the same prompts.
     """
-    return [item for name in run.names for task in run.tasks for item in _of_variant(run, name, task)]
+    return [
+        item for name in run.names for task in run.tasks for item in _of_variant(run, name, task)
+    ]
 
 
 def disagreements(run: Run) -> list[Disagreement]:

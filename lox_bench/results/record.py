@@ -190,7 +190,9 @@ def load_record(folder: Path) -> RunRecord | Claim:
     plain = read_json(file)
     claimed = isinstance(plain, dict) and plain.get("finished", "") is None
     try:
-        return from_plain(Claim if claimed else RunRecord, plain, where=str(file))
+        if claimed:
+            return from_plain(Claim, plain, where=str(file))
+        return from_plain(RunRecord, plain, where=str(file))
     except DataError as error:
         raise DataError(f"{error}; {_REMEDY}") from error
 

@@ -91,13 +91,12 @@ def choices(plan: Plan, rows: Sequence[Row], attacks: Mapping[VariantName, str])
     accuracy = _accuracies(plan, rows, attacks)
     held: dict[tuple[str, str, int, str, str], dict[str, Measured]] = {}
     for row in rows:
-        cell = VariantName(row.model, row.attack, row.seed)
+        cell = VariantName.of(row)
         if row.metric != "asr" or cell not in attacks:
             continue
-        hits = round(row.value * row.n) if row.n else 0
-        point = Measured(row.attack, hits, row.n + row.unjudged, accuracy.get(cell))
+        point = Measured(row.attack, row.hits or 0, row.n + row.unjudged, accuracy.get(cell))
         key = (row.model, attacks[cell], row.seed, row.task, row.judge)
-        held.setdefault(key, {}).setdefault(row.recipe, point)
+        held.setdefault(key, {}).setdefault(row.model_key, point)
     return [
         Choice(
             *key,
@@ -147,8 +146,7 @@ def worst_cases(
 
 def _worst_case(plan: Plan, row: Row, choice: Choice, *, same_prompts: bool) -> WorstCase:
     confidence = joint_confidence(choice.counted) if same_prompts else CONFIDENCE
-    hits = round(row.value * row.n) if row.n else 0
-    low, high = wilson(hits, row.n, confidence=confidence)
+    low, high = wilson(row.hits or 0, row.n, confidence=confidence)
     return WorstCase(
         family=row.family,
         model=row.model,
@@ -171,7 +169,7 @@ def _worst_case(plan: Plan, row: Row, choice: Choice, *, same_prompts: bool) -> 
         chosen_on="same" if same_prompts else "dev",
         choice_asr=choice.picked.success,
         choice_n=choice.picked.asked,
-        recipe=row.recipe,
+        recipe=row.model_key,
         valid=row.valid,
         invalid_reason=row.invalid_reason,
     )
@@ -196,6 +194,6 @@ def _accuracies(
     return {
         cell: row.value
         for row in rows
-        for cell in [VariantName(row.model, row.attack, row.seed)]
+        for cell in [VariantName.of(row)]
         if row.metric == "accuracy" and row.n and tests.get(attacks.get(cell, "")) == row.task
     }

@@ -75,7 +75,7 @@ def _variant(plan: Plan, result: CellResult) -> VariantRecord:
         attack_data=cell.attack_data,
         utility=_accuracy_tasks(plan).get(spec, ""),
         attacked=cell.attack != NO_ATTACK,
-        snapshot_step=snapshot and snapshot.step,
+        snapshot_step=snapshot.step if snapshot else None,
         snapshot_of=_whole_attack(plan, cell, snapshot) if snapshot else "",
         seed=cell.seed,
         align_seed=cell.seed,
