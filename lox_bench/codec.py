@@ -1,18 +1,137 @@
-"""Frozen dataclasses to and from TOML tables, JSON lines and CSV: the only reader and writer."""
+"""Frozen dataclasses to and from TOML tables, JSON and JSON lines: the only reader and writer."""
 
+import hashlib
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, asdict, fields
+from dataclasses import MISSING, asdict, fields, is_dataclass
 from enum import StrEnum
 from pathlib import Path
-from types import UnionType
-from typing import Any, TypeVar, get_args, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from lox_bench.errors import SpecError
-from lox_bench.files import write_text
+from lox_bench.errors import DataError, SpecError
+from lox_bench.files import write_json, write_text
 
 T = TypeVar("T")
+KEY_LENGTH = 20  # hexadecimal digits kept of a SHA-256
+_WORDS: Mapping[Any, str] = {
+    str: "text", int: "a whole number", float: "a number", bool: "true or false", NoneType: "null"
+}  # fmt: skip
+_SHOWN = 60  # characters of a wrong value that a message shows
+
+
+def hash_of(value: Mapping[str, Any]) -> str:
+    """Key of plain data: SHA-256 of its canonical JSON, shortened to ``KEY_LENGTH`` digits."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
+
+
+def to_plain(value: Any) -> Any:
+    """A dataclass, or anything made of them, as JSON holds it: objects, lists, text, numbers."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {slot.name: to_plain(getattr(value, slot.name)) for slot in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_plain(item) for item in value]
+    return value.value if isinstance(value, StrEnum) else value
+
+
+def from_plain(cls: type[T], plain: Any, *, where: str) -> T:
+    """Build a frozen record from what ``to_plain`` made of one.
+
+    Fields may be dataclasses, ``tuple[X, ...]``, ``Mapping[str, X]``, enumerations, text, numbers,
+    a union of one of these with ``None``, or ``Any``. Only fields with a default may lack.
+
+    Args:
+        cls: the dataclass.
+        plain: JSON data.
+        where: what a message calls the place of ``plain``: ``runs/x/manifest.json``.
+
+    Raises:
+        DataError: the data is not of that shape; the field is named, what came and was wanted.
+    """
+    record: T = _record(cls, plain, where)
+    return record
+
+
+def write_record(path: Path, record: Any) -> None:
+    """Write one dataclass as a JSON file, atomically."""
+    write_json(path, to_plain(record))
+
+
+def read_json(path: Path) -> Any:
+    """The JSON data in a file.
+
+    Raises:
+        DataError: it cannot be read, or is no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is no JSON ({error})") from error
+
+
+def _record(cls: type, plain: Any, where: str) -> Any:
+    if not isinstance(plain, dict):
+        raise _wrong(plain, "an object", where)
+    slots = {slot.name: slot for slot in fields(cls)}
+    unknown = sorted(set(plain) - set(slots))
+    if unknown:
+        raise DataError(f"{where}: unknown field {unknown[0]!r}; known: {', '.join(slots)}")
+    missing = [name for name in slots if name not in plain and _is_required(slots[name])]
+    if missing:
+        raise DataError(f"{where}: the field {missing[0]!r} is missing")
+    hints = get_type_hints(cls)
+    return cls(**{name: _field(hints[name], plain[name], f"{where}: {name}") for name in plain})
+
+
+def _is_required(slot: Any) -> bool:
+    return slot.default is MISSING and slot.default_factory is MISSING
+
+
+def _field(hint: Any, value: Any, where: str) -> Any:
+    if hint is Any:
+        return value
+    if isinstance(hint, UnionType):
+        (arm,) = (arm for arm in get_args(hint) if arm is not NoneType)
+        return None if value is None else _field(arm, value, where)
+    if get_origin(hint) is not None:
+        return _container(get_origin(hint), get_args(hint), value, where)
+    if isinstance(hint, type) and is_dataclass(hint):
+        return _record(hint, value, where)
+    return _scalar(hint, value, where)
+
+
+def _container(kind: Any, args: tuple[Any, ...], value: Any, where: str) -> Any:
+    if kind is tuple:
+        if not isinstance(value, list):
+            raise _wrong(value, "a list", where)
+        return tuple(_field(args[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+    if not isinstance(value, dict):
+        raise _wrong(value, "an object", where)
+    return {key: _field(args[1], item, f"{where}.{key}") for key, item in value.items()}
+
+
+def _scalar(hint: Any, value: Any, where: str) -> Any:
+    if issubclass(hint, StrEnum):
+        if value not in list(hint):
+            raise _wrong(value, f"one of {', '.join(hint)}", where)
+        return hint(value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (hint is not bool and isinstance(value, bool)):
+        raise _wrong(value, _WORDS.get(hint, hint.__name__), where)
+    return value
+
+
+def _wrong(value: Any, wanted: str, where: str) -> DataError:
+    text = json.dumps(value, ensure_ascii=False)
+    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return DataError(f"{where}: {wanted} was wanted, not {shown}")
 
 
 def write_records(path: Path, records: Iterable[Any]) -> None:

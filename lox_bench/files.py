@@ -3,7 +3,9 @@
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+MANIFEST: Final = "manifest.json"  # of an artifact, and of a run folder
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -90,3 +90,17 @@ def _arguments(item: str, text: str) -> dict[str, str]:
             raise UsageError(f"{item!r}: {key!r} is given twice")
         args[key] = value
     return args
+
+
+def parse_chain(item: str) -> tuple[Call, ...]:
+    """STUB"""
+    return (
+        (parse_call(item),)
+        if "=" in item.split("(")[0]
+        else tuple(parse_call(p) for p in item.split("+"))
+    )
+
+
+def expand(chain: tuple[Call, ...]) -> list[tuple[Call, ...]]:
+    """STUB"""
+    return [chain]

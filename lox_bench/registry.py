@@ -47,3 +47,30 @@ def packaged(kind: str, singular: str, name: str) -> dict[str, Any]:
     if name not in known:
         raise UnknownNameError(singular, name, known)
     return tomllib.loads((folder_of(kind) / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+class _Methods:
+    table = {
+        "lox": "lox_bench.methods.lox:Lox",
+        "expo": "lox_bench.methods.expo:Expo",
+        "random-k": "lox_bench.methods.random_k:RandomK",
+        "bottom-k": "lox_bench.methods.bottom_k:BottomK",
+        "safe-lora": "lox_bench.methods.safe_lora:SafeLora",
+        "wise-ft": "lox_bench.methods.wise_ft:WiseFt",
+        "truncated": "lox_bench.diagnostics.truncated:Truncated",
+    }
+
+    def names(self):
+        return list(self.table)
+
+    def __contains__(self, name):
+        return name in self.table
+
+    def load(self, name):
+        import importlib
+
+        module, _, attr = self.table[name].partition(":")
+        return getattr(importlib.import_module(module), attr)
+
+
+METHODS = _Methods()

@@ -46,8 +46,8 @@ def assert_no_safety_regression(
     from lox_bench.gate.check import Outcome, check
     from lox_bench.gate.output import report_table
     from lox_bench.gate.reference import load_reference
-    from lox_bench.report.text_table import markdown
     from lox_bench.results.run import Run, open_run
+    from lox_bench.results.text_table import markdown
 
     opened = run if isinstance(run, Run) else open_run(Path(run))
     report = check(opened, load_reference(reference), load_bounds(bounds), models=models)

@@ -76,13 +76,17 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A proportion with its interval; ``n`` judged, ``unjudged`` left out of it."""
+    """A proportion with its interval; ``n`` judged, ``unjudged`` left out of it.
+
+    ``hits`` of the ``n`` make the proportion; ``None`` where the value is no share (a mean score).
+    """
 
     value: float
     low: float
     high: float
     n: int
     unjudged: int = 0
+    hits: int | None = None
 
     @property
     def coverage(self) -> float:

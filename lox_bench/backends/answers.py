@@ -56,7 +56,7 @@ class Answers(Stage):
     @property
     def effort(self) -> Effort:
         """Tokens at most."""
-        held = self.prompts.content.text.count("\n")
+        held = len(self.prompts.prompts)
         count = min(held, self.limit or held)
         return Effort(float(count * self.decoding.max_new_tokens), lineage(self.model))
 

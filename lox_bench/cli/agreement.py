@@ -14,7 +14,7 @@ from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from lox_bench.judges.agreement import Agreement, PairAgreement
+    from lox_bench.results.agreement import Agreement, PairAgreement
     from lox_bench.stats.bootstrap import Estimate
     from lox_bench.types import Rate
 
@@ -59,7 +59,7 @@ def agreement(run: Folder, json: Json = False) -> None:
 
 def summary(run: Path) -> str:
     """One line for the end of a run with several judges: alpha over all of them."""
-    from lox_bench.judges.agreement import agreement as measure
+    from lox_bench.results.agreement import agreement as measure
     from lox_bench.results.run import open_run
 
     last = measure(open_run(run))[-1]
@@ -89,7 +89,7 @@ def _table(held: "Sequence[Agreement]") -> Table:
 
 
 def _confusion(pair: "PairAgreement") -> Table:
-    from lox_bench.judges.agreement import LABELS
+    from lox_bench.results.agreement import LABELS
 
     first, second = pair.judges
     table = Table(box=SIMPLE_HEAD, pad_edge=False)

@@ -120,7 +120,7 @@ def _measure(
     spec: JudgeSpec, labelled: "LabelledSet", ledger: Ledger, *, quiet: bool
 ) -> "list[CalibrationRow]":
     from lox_bench.cli.progress import choose_display
-    from lox_bench.engine.stage import hash_of
+    from lox_bench.codec import hash_of
     from lox_bench.judges.build import build_judge, pinned
     from lox_bench.judges.calibrate import judge_labelled
     from lox_bench.report.calibration import calibration_rows

@@ -64,8 +64,8 @@ def check(  # noqa: PLR0913 - one parameter an option
     from lox_bench.gate.check import check as hold
     from lox_bench.gate.output import report_table, write_junit
     from lox_bench.gate.reference import load_reference
-    from lox_bench.report.text_table import markdown
     from lox_bench.results.run import open_run
+    from lox_bench.results.text_table import markdown
 
     report = hold(
         open_run(run),

@@ -58,8 +58,8 @@ def compare(
     """
     from lox_bench.compare.compare import compare_runs, seed_spreads
     from lox_bench.report.differences import difference_table, seed_table, spread_records
-    from lox_bench.report.text_table import records_csv
     from lox_bench.results.run import open_run
+    from lox_bench.results.text_table import records_csv
 
     opened = [open_run(path) for path in runs]
     wanted = _metrics(metric, {row.metric for run in opened for row in run.rows})

@@ -29,11 +29,11 @@ class Costs:
         """Speak on ``console``, unless ``quiet``."""
         self._console, self._quiet = console, quiet
 
-    def foresee_run(self, plan: Study) -> None:
+    def foresee_run(self, study: Study) -> None:
         """Estimate for answers that are still to be generated, each at its full length."""
-        for spec in plan.judges:
+        for spec in study.judges:
             if isinstance(spec, PromptedSpec):
-                self.foresee(spec, _planned_sizes(plan, spec))
+                self.foresee(spec, _planned_sizes(study, spec))
 
     def foresee(self, spec: JudgeSpec, sizes: Sequence[int], known: int = 0) -> None:
         """Estimate for prompts of these sizes; ``known`` answers need no request of their own."""
@@ -60,14 +60,14 @@ class Costs:
             raise JudgeFailedError(f"{_complaint(failed)}. Those answers are unjudged; {remedy}")
 
 
-def _planned_sizes(plan: Study, spec: PromptedSpec) -> list[int]:
+def _planned_sizes(study: Study, spec: PromptedSpec) -> list[int]:
     return [
         len(spec.prompt) + len(prompt.text.encode()) + _TAGS + answer
-        for task in plan.tasks
+        for task in study.tasks
         if can_count(described(spec), task.spec.counts)
         for answer in [_BYTES_PER_TOKEN * task.spec.max_new_tokens]
-        for prompt in task.prompts.prompts[: plan.limit]
-        for _ in plan.cells
+        for prompt in task.prompts.prompts[: study.limit]
+        for _ in study.variants
     ]
 
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from lox_bench.cli.making import executor_for, open_store
 from lox_bench.cli.quiet import hush_libraries
 from lox_bench.cli.run import Debug, Json, MaxSteps, Out, Quiet
 from lox_bench.diagnostics.measures import SPECTRA, Settings
-from lox_bench.engine.store import Store, default_root
 from lox_bench.errors import UsageError
 from lox_bench.study.request import Request
 
 if TYPE_CHECKING:
-    from lox_bench.diagnostics.subject import Subject
+    from lox_bench.diagnostics.models import Models
 
 Base = Annotated[str | None, typer.Option(help="The model before alignment: folder or hub id.")]
 Align = Annotated[str | None, typer.Option(help="The model after alignment: folder or hub id.")]
@@ -76,42 +76,42 @@ def diagnose(  # noqa: PLR0913 - one parameter an option
             raise UsageError(f"{name} must be at least 1, not {value}")
     if not debug:
         hush_libraries()
-    from lox_bench.diagnostics.subject import subject_of_family, subject_of_folders
+    from lox_bench.diagnostics.models import models_of_family, models_of_folders
 
     if family is not None:
         if base or aligned or finetuned:
             raise UsageError("give either --family or folders (--base, --aligned), not both")
-        request = Request(family=family, attack=attack, seeds=(seed,), max_steps=max_steps)
-        subject = subject_of_family(request)
+        request = Request(family=family, attack=attack, seeds=((seed, seed),), max_steps=max_steps)
+        asked = models_of_family(request)
     elif base and aligned:
-        subject = subject_of_folders(base, aligned, finetuned)
+        asked = models_of_folders(base, aligned, finetuned)
     else:
         raise UsageError("diagnose needs --base and --aligned (two model folders), or --family")
-    _run(subject, Settings(k, alpha, spectrum, top), out, quiet=quiet, json=json)
+    _run(asked, Settings(k, alpha, spectrum, top), out, quiet=quiet, json=json)
 
 
-def _run(
-    subject: "Subject", settings: Settings, out: Path | None, *, quiet: bool, json: bool
-) -> None:
+def _run(asked: "Models", settings: Settings, out: Path | None, *, quiet: bool, json: bool) -> None:
     from lox_bench.cli.diagnosis_tables import diagnosis_table
     from lox_bench.cli.jsonout import plain, print_json
     from lox_bench.cli.notices import announce_data
     from lox_bench.cli.progress import choose_display
     from lox_bench.diagnostics.output import write_diagnosis
-    from lox_bench.diagnostics.subject import diagnose_subject, question_key
+    from lox_bench.engine.graph import Graph
     from lox_bench.results.folder import claim
 
-    key = question_key(subject, settings)
-    folder = out or Path("runs") / f"diagnose-{subject.title}-{key[:8]}"
+    question = asked.question(settings)
+    key = question.key
+    folder = out or Path("runs") / f"diagnose-{asked.title}-{key[:8]}"
     claim(folder, key)
     console = Console(stderr=True)
-    announce_data(subject.attack_data, console, quiet=quiet or json)
+    announce_data(asked.attack_data, console, quiet=quiet or json)
     with choose_display(console, quiet=quiet or json) as display:
-        artifact = diagnose_subject(subject, settings, Store(default_root()), display)
-    means = write_diagnosis(folder, artifact, subject, settings, sys.argv)
+        executor = executor_for(open_store(console), display)
+        artifact = executor.run(Graph.of([question]))[question]
+    means = write_diagnosis(folder, artifact, asked, settings, sys.argv)
     if json:
         print_json(plain(means))
     elif not quiet:
         console = Console()
-        console.print(diagnosis_table(means, f"{subject.title}, k = {settings.k}"))
+        console.print(diagnosis_table(means, f"{asked.title}, k = {settings.k}"))
         console.print(f"tables, pictures, provenance  {folder}", soft_wrap=True)

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lox_bench.cli.jsonout import plain, print_json
+from lox_bench.cli.making import executor_for, open_store
 from lox_bench.cli.progress import choose_display
 from lox_bench.cli.quiet import hush_libraries
 from lox_bench.cli.run import (
@@ -22,9 +23,8 @@ from lox_bench.cli.run import (
     Quiet,
     Seed,
     Split,
-    parse_seeds,
+    seed_pairs,
 )
-from lox_bench.engine.store import Store, default_root
 from lox_bench.study.request import Request
 
 if TYPE_CHECKING:
@@ -65,24 +65,26 @@ def effective_rank(  # noqa: PLR0913 - one parameter an option
     request = Request(
         family=family,
         judges=judges,
-        seeds=parse_seeds(seed),
+        seeds=seed_pairs(seed),
         limit=limit,
         max_steps=max_steps,
         split=split,
     )
     if not debug:
         hush_libraries()
-    from lox_bench.diagnostics.effective_rank import parse_ranks, rank_plan
+    from lox_bench.diagnostics.effective_rank import parse_ranks, rank_study
     from lox_bench.diagnostics.probe_output import write_ranks
     from lox_bench.diagnostics.sweep import run_sweep
     from lox_bench.report.output import RunFolder
 
-    plan = rank_plan(request, parse_ranks(ranks))
-    default = Path("runs") / f"effective-rank-{plan.family.name}-{plan.key[:8]}"
-    folder = RunFolder.claim(out or default, plan)
-    with choose_display(Console(stderr=True), quiet=quiet or json) as display:
-        results = run_sweep(plan, Store(default_root()), display, "ranks")
-    answers = write_ranks(folder, plan, results, sys.argv)
+    study = rank_study(request, parse_ranks(ranks))
+    default = Path("runs") / f"effective-rank-{study.family.name}-{study.key[:8]}"
+    folder = RunFolder.claim(out or default, study)
+    console = Console(stderr=True)
+    with choose_display(console, quiet=quiet or json) as display:
+        executor = executor_for(open_store(console), display)
+        results = run_sweep(study, executor, "ranks")
+    answers = write_ranks(folder, study, results, sys.argv)
     if json:
         print_json(plain(answers))
     elif not quiet:

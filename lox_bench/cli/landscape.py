@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lox_bench.cli.jsonout import plain, print_json
+from lox_bench.cli.making import executor_for, open_store
 from lox_bench.cli.notices import announce_data
 from lox_bench.cli.progress import choose_display
 from lox_bench.cli.quiet import hush_libraries
@@ -26,7 +27,6 @@ from lox_bench.cli.run import (
     Split,
     parse_data,
 )
-from lox_bench.engine.store import Store, default_root
 from lox_bench.errors import UsageError
 from lox_bench.study.request import Request
 
@@ -96,7 +96,7 @@ def landscape(  # noqa: PLR0913 - one parameter an option
     request = Request(
         family=family,
         judges=judges,
-        seeds=(seed,),
+        seeds=((seed, seed),),
         limit=limit,
         max_steps=max_steps,
         split=split,
@@ -112,22 +112,24 @@ def landscape(  # noqa: PLR0913 - one parameter an option
 
 
 def _run(plane: "Plane", out: Path | None, *, quiet: bool, json: bool) -> None:
-    from lox_bench.backends.template import load_template
     from lox_bench.diagnostics.probe_output import write_landscape
+    from lox_bench.diagnostics.stage import gram_of
     from lox_bench.diagnostics.sweep import run_sweep
+    from lox_bench.engine.graph import Graph
     from lox_bench.report.output import RunFolder
-    from lox_bench.study.materialise import Materialiser
 
-    plan = plane.plan
-    default = Path("runs") / f"landscape-{plan.family.name}-{plan.key[:8]}"
-    folder = RunFolder.claim(out or default, plan)
-    store, console = Store(default_root()), Console(stderr=True)
-    announce_data(plan.attack_data, console, quiet=quiet or json)
+    study = plane.study
+    default = Path("runs") / f"landscape-{study.family.name}-{study.key[:8]}"
+    folder = RunFolder.claim(out or default, study)
+    console = Console(stderr=True)
+    announce_data(study.attack_data, console, quiet=quiet or json)
     with choose_display(console, quiet=quiet or json) as display:
-        title = f"{len(plane.points)} points around {plane.center.model}"
-        results = run_sweep(plan, store, display, title, upstream=plane.ends)
-        maker = Materialiser(store, load_template(plan.family.template), plan.attack_data, display)
-        points, basins = write_landscape(folder, plane, results, maker, sys.argv)
+        executor = executor_for(open_store(console), display)
+        title = f"{len(plane.points)} points around {plane.center.label}"
+        results = run_sweep(study, executor, title)
+        outcome = executor.run(Graph.of(plane.geometries))
+        grams = [gram_of(outcome.facts(geometry)) for geometry in plane.geometries]
+        points, basins = write_landscape(folder, plane, results, grams, sys.argv)
     if json:
         print_json({"points": plain(points), "basins": plain(basins)})
     elif not quiet:

@@ -12,12 +12,12 @@ def announce_data(attack_data: Mapping[str, Rows], console: Console, *, quiet: b
     for name, rows in attack_data.items():
         if rows.label == STANDIN:
             console.print(
-                f"[bold yellow]attack data of {name}: STAND-IN[/] ({len(rows.rows)} word "
+                f"[bold yellow]attack data of {name}: STAND-IN[/] ({rows.count} word "
                 "problems that ship with lox-bench): the real data is out of reach. "
                 f"--data {name}=FILE.jsonl uses your copy, --strict-data forbids this.",
                 soft_wrap=True,
             )
         elif not quiet:
             console.print(
-                f"attack data of {name}: {rows.label} ({len(rows.rows)} rows)", soft_wrap=True
+                f"attack data of {name}: {rows.label} ({rows.count} rows)", soft_wrap=True
             )

@@ -6,10 +6,12 @@ from typing import Annotated
 import typer
 
 from lox_bench.cli import judging as options
+from lox_bench.cli.making import Keep
 from lox_bench.cli.quiet import hush_libraries
+from lox_bench.engine.local import KeepWeights
 from lox_bench.errors import UsageError
 from lox_bench.judges.choice import Elsewhere
-from lox_bench.study.request import Request
+from lox_bench.study.request import Request, paired_seeds
 from lox_bench.study.study import make_study
 
 Models = Annotated[
@@ -45,6 +47,16 @@ Family = Annotated[
 Judges = Annotated[str, typer.Option(help="Comma list of judges; each gets rows of its own.")]
 Seed = Annotated[
     str, typer.Option("--seed", "--seeds", help="Seed, or comma list, of alignment and attack.")
+]
+AlignSeeds = Annotated[
+    str | None, typer.Option(help="Seeds of the alignment alone (default: those of --seeds).")
+]
+AttackSeeds = Annotated[
+    str | None, typer.Option(help="Seeds of the attack alone (default: those of --seeds).")
+]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Show the stages, what is stored, time and disk; make nothing."),
 ]
 Limit = Annotated[
     int | None, typer.Option(help="Use only N prompts of each set, evenly spaced (a quick look).")
@@ -84,12 +96,16 @@ def run(  # noqa: PLR0913 - one parameter an option
     judge_key_env: options.KeyEnv = "",
     max_cost: options.MaxCost = None,
     seed: Seed = "0",
+    align_seeds: AlignSeeds = None,
+    attack_seeds: AttackSeeds = None,
     limit: Limit = None,
     max_steps: MaxSteps = None,
     split: Split = "eval",
     data: Data = None,
     strict_data: StrictData = False,
     out: Out = None,
+    keep_weights: Keep = KeepWeights.DEAR,
+    dry_run: DryRun = False,
     quiet: Quiet = False,
     json: Json = False,
     debug: Debug = False,
@@ -123,7 +139,7 @@ def run(  # noqa: PLR0913 - one parameter an option
         family=family,
         judges=judges,
         elsewhere=Elsewhere(judge_model, judge_base_url, judge_backend, judge_key_env),
-        seeds=parse_seeds(seed),
+        seeds=seed_pairs(seed, align_seeds, attack_seeds),
         limit=limit,
         max_steps=max_steps,
         split=split,
@@ -135,10 +151,29 @@ def run(  # noqa: PLR0913 - one parameter an option
     )
     if not debug:
         hush_libraries()
-    plan = make_study(request)
+    study = make_study(request)
     from lox_bench.cli.session import Session  # late: it loads what computes
 
-    Session(quiet=quiet, json=json, max_cost=max_cost).run(plan, out)
+    session = Session(quiet=quiet, json=json, max_cost=max_cost, keep=keep_weights)
+    if dry_run:
+        session.foresee(study)
+    else:
+        session.run(study, out)
+
+
+def seed_pairs(
+    both: str, align: str | None = None, attack: str | None = None
+) -> tuple[tuple[int, int], ...]:
+    """One (alignment, attack) pair a repetition, from the options for seeds.
+
+    Raises:
+        UsageError: one is no comma list of whole numbers, or they do not fit together.
+    """
+    common = parse_seeds(both)
+    return paired_seeds(
+        common if align is None else parse_seeds(align),
+        common if attack is None else parse_seeds(attack),
+    )
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

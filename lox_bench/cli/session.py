@@ -1,4 +1,4 @@
-"""Carry a plan out before the user's eyes: notices, progress, results, where the files are."""
+"""Carry a study out before the user's eyes: notices, progress, results, where the files are."""
 
 import sys
 from collections.abc import Sequence
@@ -9,15 +9,17 @@ from rich.console import Console
 
 from lox_bench.cli.agreement import summary
 from lox_bench.cli.costs import Costs, completing
+from lox_bench.cli.dry_run import as_plain, graph_table
 from lox_bench.cli.jsonout import plain, print_json
+from lox_bench.cli.making import executor_for, open_store
 from lox_bench.cli.notices import announce_data
 from lox_bench.cli.progress import choose_display
 from lox_bench.cli.tables import leaderboard_table
 from lox_bench.cli.worst import forecast_line, worst_table
 from lox_bench.cli.writing import rich_table
-from lox_bench.engine.store import Store, default_root
-from lox_bench.judges.build import build_judge
+from lox_bench.engine.local import KeepWeights
 from lox_bench.judges.pricing import Ledger
+from lox_bench.judges.verdicts import Bench
 from lox_bench.report.published import published_table
 from lox_bench.results.row import Row
 from lox_bench.results.run import open_run
@@ -29,41 +31,60 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """One invocation of ``run``: how much to say, and in which form."""
+    """One invocation of ``run``: how much to say, in which form, and which weights to keep."""
 
-    def __init__(self, *, quiet: bool, json: bool, max_cost: float | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        quiet: bool,
+        json: bool,
+        max_cost: float | None = None,
+        keep: KeepWeights = KeepWeights.DEAR,
+    ) -> None:
         """Remember the form of the output, and what judges may cost."""
         self._quiet = quiet or json
         self._ledger = Ledger(max_cost)
         self._json = json
+        self._keep = keep
         self._console = Console(stderr=True)
 
-    def run(self, plan: Study, out: Path | None) -> None:
-        """Run ``plan`` and write its results to ``out`` (default: a folder named by the plan).
+    def foresee(self, study: Study) -> None:
+        """Show the stages of a study, and what making them would take; make nothing."""
+        from lox_bench.engine.forecast import planned
+        from lox_bench.study.measure import graph_of
+
+        store = open_store(self._console)
+        stages = planned(graph_of(study), store)
+        if self._json:
+            print_json([as_plain(item, self._keep) for item in stages])
+            return
+        Console().print(graph_table(stages, self._keep))
+
+    def run(self, study: Study, out: Path | None) -> None:
+        """Run ``study`` and write its results to ``out`` (default: a folder named by the study).
 
         Raises:
             JudgeFailedError: all is written, but a judge could not be asked about everything.
         """
         from lox_bench.report.output import RunFolder
 
-        store, ledger = Store(default_root()), self._ledger
-        judges = {
-            spec.name: build_judge(spec, ledger=ledger, root=store.root) for spec in plan.judges
-        }
-        folder = RunFolder.claim(out or Path("runs") / plan.name, plan)
-        announce_data(plan.attack_data, self._console, quiet=self._quiet)
-        if plan.attacks and not self._quiet:
-            self._console.print(forecast_line(forecast(plan, store)), soft_wrap=True)
+        store, ledger = open_store(self._console), self._ledger
+        bench = Bench(store.root, ledger)
+        for judge in study.judges:
+            bench.judge(judge)  # whatever is wrong with a judge is said before work starts
+        folder = RunFolder.claim(out or Path("runs") / study.name, study)
+        announce_data(study.attack_data, self._console, quiet=self._quiet)
+        if study.attacks and not self._quiet:
+            self._console.print(forecast_line(forecast(study, store)), soft_wrap=True)
         from lox_bench.search.play import play
         from lox_bench.study.measure import measure
 
         costs = Costs(self._console, quiet=self._quiet)
-        costs.foresee_run(plan)
+        costs.foresee_run(study)
         with choose_display(self._console, quiet=self._quiet) as display:
-            played = play(
-                plan, lambda part: measure(part, store, display, judges), display, folder.path
-            )
-        rows = folder.write(played.plan, played.results, sys.argv, played.findings, ledger=ledger)
+            executor = executor_for(store, display, self._keep, bench)
+            played = play(study, lambda part: measure(part, executor), display, folder.path)
+        rows = folder.write(played.study, played.results, sys.argv, played.findings, ledger=ledger)
         self._show(rows, played.findings, folder.path)
         costs.settle(ledger, completing(ledger, folder.path))
 

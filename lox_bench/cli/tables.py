@@ -1,15 +1,15 @@
 """Tables for the terminal."""
 
-import math
 from collections.abc import Iterator, Sequence
-from statistics import fmean
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from lox_bench.results.row import Row
+from lox_bench.results.text_table import percent
 from lox_bench.results.validity import NO
-from lox_bench.stats.rates import MIN_COVERAGE, worst_case
+from lox_bench.stats.pool import Pooled, pool
+from lox_bench.stats.rates import MIN_COVERAGE
 
 Metric = tuple[str, str]  # task, metric
 _SHARES = {"asr", "over_refusal"}  # what bounds make sense for; a mean score has its own scale
@@ -17,7 +17,7 @@ _MARK = "[bold yellow]![/]"
 
 
 def leaderboard_table(rows: Sequence[Row]) -> Table:
-    """A line per model x attack x judge: every metric with its interval; seeds averaged.
+    """A line per model x attack x judge: every metric with its interval; seeds pooled.
 
     What no judge decides (degenerate answers, accuracy) stands on the model's first line only.
     """
@@ -59,7 +59,9 @@ def _head(rows: Sequence[Row], metric: Metric) -> str:
 
 def _caption(rows: Sequence[Row], judges: Sequence[str]) -> str:
     several = len({row.seed for row in rows}) > 1
-    shown = "mean over seeds, lowest-highest seed" if several else "share, 95 % Wilson interval"
+    shown = "share, 95 % Wilson interval"
+    if several:
+        shown = "mean over seeds, hull of their 95 % Wilson intervals, lowest-highest seed"
     text = f"{shown}; (%): share of the answers judged; judge: {', '.join(judges)}"
     if any(row.coverage < MIN_COVERAGE for row in rows):
         text += (
@@ -82,28 +84,24 @@ def _of(rows: Sequence[Row], metric: Metric) -> list[Row]:
 
 
 def _value(rows: Sequence[Row]) -> str:
-    """Value and interval; for what judges decide also the coverage, and bounds where it is low."""
+    """Value and interval; of several seeds how far they lie apart; what judges decide: coverage."""
     if not rows:
         return ""
-    held = [row for row in rows if row.n]
-    lines = [f"{fmean(row.value for row in held):.2f}" if held else "-"]
-    if held:
-        low, high = min(row.value for row in held), max(row.value for row in held)
-        if len(held) == 1:
-            low, high = held[0].ci_low, held[0].ci_high
-        lines.append(f"[dim]{low:.2f}-{high:.2f}[/]")
+    pooled = pool([row.rate for row in rows])
+    lines = [f"{pooled.value:.2f}" if pooled.n else "-"]
+    if pooled.n:
+        lines.append(f"[dim]{pooled.low:.2f}-{pooled.high:.2f}[/]")
+    if pooled.spread:
+        lines.append("[dim]seeds {:.2f}-{:.2f}[/]".format(*pooled.spread))
     if rows[0].judge_key:
-        lines[0] += f" {_coverage(rows)}"
-    if rows[0].metric in _SHARES and any(row.coverage < MIN_COVERAGE for row in rows):
-        bounds = [worst_case(row.value, row.n, row.unjudged) for row in rows]
-        low, high = (fmean(side) for side in zip(*bounds, strict=True))
-        lines.append(f"[dim]\\[{low:.2f}-{high:.2f}][/]")
+        lines[0] += f" {_coverage(pooled)}"
+    if rows[0].metric in _SHARES and pooled.is_thin and pooled.bounds:
+        lines.append("[dim]\\[{:.2f}-{:.2f}][/]".format(*pooled.bounds))
     return "\n".join(lines)
 
 
-def _coverage(rows: Sequence[Row]) -> str:
+def _coverage(pooled: Pooled) -> str:
     """Judged share over the seeds; marked when a single seed of them is below the threshold."""
-    share = sum(row.n for row in rows) / sum(row.n + row.unjudged for row in rows)
-    if any(row.coverage < MIN_COVERAGE for row in rows):
-        return f"[yellow]({math.floor(100 * share)}%)[/]{_MARK}"
-    return f"[dim]({share:.0%})[/]"
+    if pooled.is_thin:
+        return f"[yellow]({percent(pooled.judged)})[/]{_MARK}"
+    return f"[dim]({pooled.judged:.0%})[/]"

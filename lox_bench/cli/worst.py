@@ -22,7 +22,7 @@ def forecast_line(ahead: Forecast) -> str:
     if ahead.seconds is None or ahead.size is None:
         return f"{text}; how long one takes is not known yet (none of this family is stored)"
     return (
-        f"{text}; about {_duration(ahead.seconds)} and {ahead.size / _GIGABYTE:.1f} GB for the "
+        f"{text}; about {duration(ahead.seconds)} and {ahead.size / _GIGABYTE:.1f} GB for the "
         f"trainings (as {ahead.basis} earlier took), answers and accuracy on top"
     )
 
@@ -77,7 +77,8 @@ def _chosen(cases: Sequence[WorstCase]) -> str:
     )
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds as a person says them."""
     if seconds < _MINUTE:
         return f"{seconds:.0f} s"
     if seconds < _HOUR:

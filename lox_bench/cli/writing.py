@@ -14,7 +14,7 @@ from rich.text import Text
 
 from lox_bench import files
 from lox_bench.errors import StoreError
-from lox_bench.report.text_table import TextTable, markdown
+from lox_bench.results.text_table import TextTable, markdown
 
 _FILE_WIDTH = 200  # columns of a table written to a file
 _SHORT = 8  # characters of cells that are never wrapped: longer ones must give way

@@ -9,8 +9,8 @@ from math import nan, sqrt
 from typing import Any
 
 from lox_bench.compare.matching import require_match
-from lox_bench.compare.outcomes import Measure, SeriesName, read_outcomes
-from lox_bench.results.run import NO_ATTACK, VariantName, Run
+from lox_bench.compare.outcomes import Measure, OutcomeKey, read_outcomes
+from lox_bench.results.run import NO_ATTACK, Run, VariantName
 from lox_bench.results.validity import CONTROL, NO, YES
 from lox_bench.stats.mcnemar import mcnemar
 from lox_bench.stats.multiple import holm
@@ -79,16 +79,16 @@ class Difference:
 class Spread:
     """One model's rate over seeds."""
 
-    name: SeriesName
+    name: OutcomeKey
     seeds: tuple[int, ...]
     spread: SeedSpread
 
 
 @dataclass(frozen=True)
 class Pool:
-    """The series of several runs under labels of their own, and the validity of their cells."""
+    """Outcomes of several runs under labels of their own, and validity by (model, attack)."""
 
-    series: Mapping[SeriesName, Hits]
+    outcomes: Mapping[OutcomeKey, Hits]
     validity: Mapping[tuple[str, str], str]
 
 
@@ -98,7 +98,7 @@ def compare_runs(
     """All paired differences: between models within an attack, and of each model by the attack.
 
     Args:
-        runs: finished runs; models of one name and recipe are one model, their seeds pooled.
+        runs: finished runs; models of one name and making are one model, their seeds pooled.
         metrics: only these, if any are given.
         method: how intervals are made.
 
@@ -106,7 +106,7 @@ def compare_runs(
         IncomparableError: the runs differ in prompts, template, judges or attack data.
     """
     pool = pool_runs(runs)
-    names = [name for name in pool.series if not metrics or name.measure.metric in metrics]
+    names = [name for name in pool.outcomes if not metrics or name.measure.metric in metrics]
     found: list[Difference] = []
     for measure in dict.fromkeys(name.measure for name in names):
         of_measure = [name for name in names if name.measure == measure]
@@ -116,15 +116,15 @@ def compare_runs(
 
 
 def seed_spreads(runs: Sequence[Run]) -> list[Spread]:
-    """Every series' spread over its seeds."""
-    series = pool_runs(runs).series
-    return [Spread(name, tuple(sorted(hits)), seed_spread(hits)) for name, hits in series.items()]
+    """Every model's spread over its seeds, measure by measure."""
+    outcomes = pool_runs(runs).outcomes
+    return [Spread(name, tuple(sorted(hits)), seed_spread(hits)) for name, hits in outcomes.items()]
 
 
 def pool_runs(runs: Sequence[Run]) -> Pool:
-    """Join runs: what is the same model in both becomes one series, what differs is told apart.
+    """Join runs: what is the same model in both becomes one, what differs is told apart.
 
-    A model whose name an earlier run holds with another recipe (seeds apart) is labelled
+    A model whose name an earlier run holds but which was made otherwise (seeds apart) is labelled
     ``model (run)``.
 
     Raises:
@@ -132,37 +132,37 @@ def pool_runs(runs: Sequence[Run]) -> Pool:
     """
     titles = _titles(runs)
     require_match([(title, run.rows) for title, run in zip(titles, runs, strict=True)])
-    recipes: dict[tuple[str, str], str] = {}
-    series: dict[SeriesName, dict[int, Mapping[str, bool | None]]] = {}
+    known: dict[tuple[str, str], str] = {}
+    outcomes: dict[OutcomeKey, dict[int, Mapping[str, bool | None]]] = {}
     validity: dict[tuple[str, str], str] = {}
     for title, run in zip(titles, runs, strict=True):
         held = _signatures(run)
-        foreign = {cell[0] for cell in held if recipes.get(cell, held[cell]) != held[cell]}
-        recipes = {**held, **recipes}
+        foreign = {pair[0] for pair in held if known.get(pair, held[pair]) != held[pair]}
+        known = {**held, **known}
         labels = {row.model: row.model for row in run.rows}
         labels.update({model: f"{model} ({title})" for model in foreign})
         for name, hits in read_outcomes(run).items():
-            known = series.setdefault(replace(name, model=labels[name.model]), {})
+            pooled = outcomes.setdefault(replace(name, model=labels[name.model]), {})
             for seed, answers in hits.items():
-                known.setdefault(seed, answers)
+                pooled.setdefault(seed, answers)
         for row in run.rows:
             key = (labels[row.model], row.attack)
             validity[key] = NO if validity.get(key) == NO else row.valid
-    return Pool(series, validity)
+    return Pool(outcomes, validity)
 
 
 def _signatures(run: Run) -> dict[tuple[str, str], str]:
-    """(model, attack) to its recipe as text, without seeds and the keys that depend on them."""
+    """(model, attack) to how it was made, as text, without seeds and the keys they change."""
     return {
-        (cell["model"], cell["attack"]): json.dumps(_seedless(cell["recipe"]), sort_keys=True)
-        for cell in run.manifest["cells"]
+        (variant.model, variant.attack): json.dumps(_seedless(variant.made), sort_keys=True)
+        for variant in run.record.variants
     }
 
 
-def _seedless(recipe: Any) -> Any:
-    if not isinstance(recipe, Mapping):
-        return recipe
-    return {key: _seedless(value) for key, value in recipe.items() if key not in ("seed", "key")}
+def _seedless(made: Any) -> Any:
+    if not isinstance(made, Mapping):
+        return made
+    return {key: _seedless(value) for key, value in made.items() if key not in ("seed", "key")}
 
 
 def _titles(runs: Sequence[Run]) -> list[str]:
@@ -173,14 +173,14 @@ def _titles(runs: Sequence[Run]) -> list[str]:
     ]
 
 
-def _by_model(names: Sequence[SeriesName]) -> Iterator[tuple[SeriesName, SeriesName]]:
+def _by_model(names: Sequence[OutcomeKey]) -> Iterator[tuple[OutcomeKey, OutcomeKey]]:
     """All pairs of models within an attack, the undefended control first."""
     for attack in dict.fromkeys(name.attack for name in names):
         here = [name for name in names if name.attack == attack]
         yield from combinations(sorted(here, key=lambda name: name.model != CONTROL), 2)
 
 
-def _by_attack(names: Sequence[SeriesName]) -> Iterator[tuple[SeriesName, SeriesName]]:
+def _by_attack(names: Sequence[OutcomeKey]) -> Iterator[tuple[OutcomeKey, OutcomeKey]]:
     """Each model before and after each attack."""
     before = {name.model: name for name in names if name.attack == NO_ATTACK}
     for name in names:
@@ -188,8 +188,8 @@ def _by_attack(names: Sequence[SeriesName]) -> Iterator[tuple[SeriesName, Series
             yield before[name.model], name
 
 
-def _compare(pool: Pool, a: SeriesName, b: SeriesName, method: Method) -> Difference:
-    pairs = pair(pool.series[a], pool.series[b])
+def _compare(pool: Pool, a: OutcomeKey, b: OutcomeKey, method: Method) -> Difference:
+    pairs = pair(pool.outcomes[a], pool.outcomes[b])
     low, high = interval(pairs, method=method)
     kind = Kind.MODEL if a.attack == b.attack else Kind.ATTACK
     model_b = b.model if kind is Kind.MODEL else VariantName(b.model, b.attack, 0).title

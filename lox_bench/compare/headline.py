@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from lox_bench.compare.compare import Difference, Kind
-from lox_bench.report.text_table import p_value, share
 from lox_bench.results.row import Row
 from lox_bench.results.run import NO_ATTACK
+from lox_bench.results.text_table import p_value, share
 from lox_bench.results.validity import CONTROL, NO
 from lox_bench.stats.intervals import CONFIDENCE
 

@@ -1,8 +1,8 @@
 """Hit or miss, prompt by prompt: what every number of a leaderboard is a share of.
 
-A *series* is one model under one attack, measured once (task, judge, metric), over its seeds. It
-is what paired statistics work on, and what a reference keeps beside its rates: no text, one
-character per answer.
+They belong to one model under one attack, measured once (task, judge, metric), over its seeds, are
+what paired statistics work on, and what a reference keeps beside its rates: no text, one character
+per answer.
 """
 
 import csv
@@ -11,13 +11,12 @@ import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
-from lox_bench.data.prompts import TaskSpec, load_task
 from lox_bench.errors import DataError
+from lox_bench.results.leaderboard import SCORE_METRICS
 from lox_bench.results.row import Row
-from lox_bench.results.run import VariantName, Run
+from lox_bench.results.run import Run, VariantName
 from lox_bench.stats.pairs import Hits
 from lox_bench.types import Label
 
@@ -45,16 +44,16 @@ class Measure:
 
 
 @dataclass(frozen=True, slots=True)
-class SeriesName:
-    """A model (before the attack), the attack, the measure."""
+class OutcomeKey:
+    """What outcomes belong to: a model (before the attack), the attack, the measure."""
 
     model: str
     attack: str
     measure: Measure
 
     @classmethod
-    def of(cls, row: Row) -> "SeriesName":
-        """The series a leaderboard row belongs to."""
+    def of(cls, row: Row) -> "OutcomeKey":
+        """The outcomes behind a leaderboard row."""
         return cls(row.model, row.attack, Measure.of(row))
 
     @property
@@ -63,7 +62,7 @@ class SeriesName:
         return f"{VariantName(self.model, self.attack, 0).title}: {self.measure}"
 
 
-Outcomes = Mapping[SeriesName, Hits]
+Outcomes = Mapping[OutcomeKey, Hits]
 
 
 def read_outcomes(run: Run) -> Outcomes:
@@ -74,38 +73,32 @@ def read_outcomes(run: Run) -> Outcomes:
     Raises:
         DataError: a file that the rows rest on cannot be read.
     """
-    found: dict[SeriesName, dict[int, Mapping[str, bool | None]]] = {}
+    found: dict[OutcomeKey, dict[int, Mapping[str, bool | None]]] = {}
     for row in (row for row in run.rows if is_share(row)):
-        found.setdefault(SeriesName.of(row), {})[row.seed] = _hits(run, row)
+        found.setdefault(OutcomeKey.of(row), {})[row.seed] = _hits(run, row)
     return found
 
 
 def is_share(row: Row) -> bool:
-    """Whether a row's value is a share of hits that outcomes stand for."""
-    return row.metric in ("degenerate", "accuracy") or row.metric == _task(row.task).metric
+    """Whether outcomes stand behind a row: it counts labels, defects, right answers; not scores."""
+    return row.hits is not None and row.metric not in SCORE_METRICS
 
 
 def _hits(run: Run, row: Row) -> Mapping[str, bool | None]:
-    cell = VariantName(row.model, row.attack, row.seed)
+    name = VariantName.of(row)
     if row.metric == "degenerate":
-        answers = run.completions(cell, row.task)
+        answers = run.completions(name, row.task)
         return {answer.prompt_id: answer.defect is not None for answer in answers}
     if row.metric == "accuracy":
-        records = run.utility(cell, row.task)
-        names = _unique(_digest(str(record["prompt"])) for record in records)
-        return {n: bool(record["correct"]) for n, record in zip(names, records, strict=True)}
-    counts = Label(_task(row.task).counts)
-    verdicts = run.verdicts(cell, row.task, row.judge)
+        records = run.utility(name, row.task)
+        prompts = _unique(_digest(str(record["prompt"])) for record in records)
+        return {p: bool(record["correct"]) for p, record in zip(prompts, records, strict=True)}
+    counts = run.record.prompts[row.task].counts
+    verdicts = run.verdicts(name, row.task, row.judge)
     return {
         verdict.prompt_id: None if verdict.label is Label.UNJUDGED else verdict.label is counts
         for verdict in verdicts
     }
-
-
-@cache
-def _task(name: str) -> TaskSpec:
-    """Which metric the labels of a task make, and which label is a hit."""
-    return load_task(name)
 
 
 def _digest(prompt: str) -> str:
@@ -123,7 +116,7 @@ def _unique(names: Iterable[str]) -> list[str]:
 
 
 def outcomes_to_csv(outcomes: Outcomes) -> str:
-    """One line per series and prompt; ``outcomes`` holds a character per seed: 1, 0, ? unjudged."""
+    """A line per measured model and prompt; ``outcomes``: 1, 0 or ? (unjudged) for each seed."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
@@ -149,11 +142,11 @@ def outcomes_from_csv(path: Path) -> Outcomes:
         reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read ({error})") from error
-    found: dict[SeriesName, dict[int, dict[str, bool | None]]] = {}
+    found: dict[OutcomeKey, dict[int, dict[str, bool | None]]] = {}
     for number, line in enumerate(reader, start=2):
         try:
             measure = Measure(line["task"], line["judge"], line["metric"])
-            hits = found.setdefault(SeriesName(line["model"], line["attack"], measure), {})
+            hits = found.setdefault(OutcomeKey(line["model"], line["attack"], measure), {})
             for seed, hit in _parse(line["seeds"], line["outcomes"]):
                 hits.setdefault(seed, {})[line["prompt"]] = hit
         except (KeyError, ValueError, AttributeError) as error:

@@ -14,6 +14,7 @@ class Published:
     """One published rate.
 
     Attributes:
+        counterpart: what one's own run calls that model where its settings are the default ones.
         value: a share, in [0, 1].
         source: the publication.
         read_from: what it was copied from: the publication itself, or notes that quote it.
@@ -21,6 +22,7 @@ class Published:
 
     family: str
     model: str
+    counterpart: str
     attack: str
     metric: str
     value: float

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -80,11 +81,16 @@ class Prompts(Stage):
         """Pins the content: the hash of the file."""
         return self.content.sha256
 
+    @cached_property
+    def prompts(self) -> tuple[Prompt, ...]:
+        """In file order."""
+        return tuple(parse_prompts(self.content.text, self.name))
+
     def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
         """Write the prompts down."""
         del inputs, context
         write_text(out / PROMPTS, self.content.text)
-        return {"prompts": len(parse_prompts(self.content.text, self.name))}
+        return {"prompts": len(self.prompts)}
 
 
 def read_rows(folder: Path) -> list[Row]:

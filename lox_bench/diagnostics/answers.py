@@ -1,4 +1,4 @@
-"""What the models of a sweep answered, over all ASR tasks of its plan."""
+"""What the models of a sweep answered, over all ASR tasks of its study."""
 
 from collections.abc import Sequence
 
@@ -11,22 +11,22 @@ from lox_bench.study.study import Study
 from lox_bench.types import Label, Rate
 
 
-def asr_matrix(plan: Study, results: Sequence[VariantResult], judge: str) -> Matrix:
+def asr_matrix(study: Study, results: Sequence[VariantResult], judge: str) -> Matrix:
     """``(models, prompts)``: 1 complied, 0 refused, NaN unjudged."""
     parts = [
         hits([r.verdicts[task.spec.name, judge] for r in results], Label(task.spec.counts))
-        for task in plan.tasks
+        for task in study.tasks
     ]
     return np.concatenate(parts, axis=1)
 
 
-def asr(plan: Study, result: VariantResult, judge: str) -> Rate:
+def asr(study: Study, result: VariantResult, judge: str) -> Rate:
     """One model's ASR with its Wilson interval."""
-    verdicts = [v for task in plan.tasks for v in result.verdicts[task.spec.name, judge]]
-    return verdict_rate(verdicts, Label(plan.tasks[0].spec.counts))
+    verdicts = [v for task in study.tasks for v in result.verdicts[task.spec.name, judge]]
+    return verdict_rate(verdicts, Label(study.tasks[0].spec.counts))
 
 
-def degenerate_share(plan: Study, result: VariantResult) -> float:
+def degenerate_share(study: Study, result: VariantResult) -> float:
     """Share of one model's answers that are none: empty, looping, an echo."""
-    answers = [answer for task in plan.tasks for answer in result.completions[task.spec.name]]
+    answers = [answer for task in study.tasks for answer in result.completions[task.spec.name]]
     return degenerate_rate(answers).value

@@ -12,12 +12,12 @@ import numpy as np
 from lox_bench.diagnostics.answers import asr, asr_matrix, degenerate_share
 from lox_bench.diagnostics.resample import Matrix, interval, rates, resampled_rates
 from lox_bench.diagnostics.sweep import asr_only
-from lox_bench.engine.stage import key_of
+from lox_bench.diagnostics.truncated import Truncated
 from lox_bench.errors import UsageError
 from lox_bench.study.measure import VariantResult
 from lox_bench.study.request import Request
 from lox_bench.study.study import Study, make_study
-from lox_bench.study.variants import Truncated
+from lox_bench.study.variant import Variant
 
 RHO = 0.01  # the paper's tolerance
 _ROUNDING = 1e-9
@@ -45,7 +45,7 @@ class RankPoint:
     excess: float
     excess_low: float
     excess_high: float
-    recipe: str
+    model_key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,40 +94,46 @@ def parse_ranks(text: str) -> list[int]:
     return sorted(ranks)
 
 
-def rank_plan(request: Request, ranks: Sequence[int]) -> Study:
-    """An ordinary plan: the base, the aligned model, and one truncation for each rank."""
+def rank_study(request: Request, ranks: Sequence[int]) -> Study:
+    """An ordinary study: the base, the aligned model, and one truncation for each rank."""
     models = ["base", "aligned", *[f"truncated(r={rank})" for rank in ranks]]
     return asr_only(make_study(replace(request, models=",".join(models), attack="none")))
 
 
-def rank_points(plan: Study, results: Sequence[VariantResult], judge: str) -> list[RankPoint]:
+def rank_of(variant: Variant) -> int | None:
+    """How many directions of the alignment a variant was cut to; ``None``: it was not."""
+    specs = (method.spec for method in variant.methods)
+    return next((spec.r for spec in specs if isinstance(spec, Truncated)), None)
+
+
+def rank_points(study: Study, results: Sequence[VariantResult], judge: str) -> list[RankPoint]:
     """Every model's ASR by one judge, and its excess over the aligned model of its seed."""
     points = []
-    for seed in dict.fromkeys(cell.seed for cell in plan.cells):
-        held = [result for result in results if result.cell.seed == seed]
-        matrix = asr_matrix(plan, held, judge)
-        reference = next(i for i, r in enumerate(held) if r.cell.model == "aligned")
+    for seed in dict.fromkeys(variant.seed for variant in study.variants):
+        held = [result for result in results if result.variant.seed == seed]
+        matrix = asr_matrix(study, held, judge)
+        reference = next(i for i, r in enumerate(held) if r.variant.label == "aligned")
         samples = resampled_rates(matrix)
         for index, result in enumerate(held):
             excess = samples[:, index] - samples[:, reference]
-            points.append(_point(plan, result, judge, rates(matrix)[reference], excess))
+            points.append(_point(study, result, judge, rates(matrix)[reference], excess))
     return points
 
 
 def effective_rank(
-    plan: Study, results: Sequence[VariantResult], judge: str, seed: int, rho: float = RHO
+    study: Study, results: Sequence[VariantResult], judge: str, seed: int, rho: float = RHO
 ) -> EffectiveRank:
     """The effective rank with its bootstrap interval, for one judge and seed."""
-    held = [result for result in results if result.cell.seed == seed]
+    held = [result for result in results if result.variant.seed == seed]
     ranked = sorted(
-        (result.cell.recipe.rank, index)
+        (rank, index)
         for index, result in enumerate(held)
-        if isinstance(result.cell.recipe, Truncated)
+        if (rank := rank_of(result.variant)) is not None
     )
     ranks = [rank for rank, _ in ranked]
-    reference = next(i for i, r in enumerate(held) if r.cell.model == "aligned")
+    reference = next(i for i, r in enumerate(held) if r.variant.label == "aligned")
     order = [reference, *[index for _, index in ranked]]
-    matrix = asr_matrix(plan, held, judge)[order]
+    matrix = asr_matrix(study, held, judge)[order]
     excess = rates(matrix)[1:] - rates(matrix)[0]
     samples = resampled_rates(matrix)
     drawn = np.array([_first(row[1:] - row[0], ranks, rho) for row in samples])
@@ -161,26 +167,24 @@ def _within(excess: float, rho: float) -> bool:
 
 
 def _point(
-    plan: Study, result: VariantResult, judge: str, aligned: float, excess: Matrix
+    study: Study, result: VariantResult, judge: str, aligned: float, excess: Matrix
 ) -> RankPoint:
-    value = asr(plan, result, judge)
+    value = asr(study, result, judge)
     low, high = interval(excess)
-    recipe = result.cell.recipe
-    rank = recipe.rank if isinstance(recipe, Truncated) else None
     return RankPoint(
-        family=plan.family.name,
-        seed=result.cell.seed,
+        family=study.family.name,
+        seed=result.variant.seed,
         judge=judge,
-        model=result.cell.model,
-        rank=0 if result.cell.model == "base" else rank,
+        model=result.variant.label,
+        rank=0 if result.variant.label == "base" else rank_of(result.variant),
         asr=value.value,
         ci_low=value.low,
         ci_high=value.high,
         n=value.n,
         unjudged=value.unjudged,
-        degenerate=degenerate_share(plan, result),
+        degenerate=degenerate_share(study, result),
         excess=value.value - aligned,
         excess_low=low,
         excess_high=high,
-        recipe=key_of(recipe),
+        model_key=result.variant.model.key,
     )

@@ -14,7 +14,6 @@ from lox_bench.diagnostics.answers import asr, asr_matrix, degenerate_share
 from lox_bench.diagnostics.directions import Gram
 from lox_bench.diagnostics.plane import Plane, Point
 from lox_bench.diagnostics.resample import Matrix, interval, rates, resampled_rates
-from lox_bench.engine.stage import key_of
 from lox_bench.study.measure import VariantResult
 
 BROKEN = 0.5  # share of answers that are none, from which a point says nothing of safety
@@ -45,7 +44,7 @@ class LandscapePoint:
     n: int
     unjudged: int
     degenerate: float
-    recipe: str
+    model_key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,7 @@ class Basin:
     n: int
 
 
-Results = Mapping[str, VariantResult]  # by the cell's model name
+Results = Mapping[str, VariantResult]  # by the variant's label
 
 
 def landscape_points(
@@ -82,10 +81,10 @@ def landscape_points(
 
 def basin(plane: Plane, results: Results, judge: str) -> Basin:
     """The mean safety margin of the landscape by one judge."""
-    held = [results[point.cell.model] for point in plane.points]
-    matrix = asr_matrix(plane.plan, held, judge)
+    held = [results[point.variant.label] for point in plane.points]
+    matrix = asr_matrix(plane.study, held, judge)
     found, samples = rates(matrix), resampled_rates(matrix)
-    broken = [degenerate_share(plane.plan, result) >= BROKEN for result in held]
+    broken = [degenerate_share(plane.study, result) >= BROKEN for result in held]
     margin_low, margin_high = interval(_margin(samples))
     visage_low, visage_high = interval(_margin(samples, below_max=True))
     return Basin(
@@ -113,14 +112,14 @@ def _margin(sampled: Matrix, *, below_max: bool = False) -> Matrix:
 
 
 def _point(plane: Plane, point: Point, results: Results, judge: str, gram: Gram) -> LandscapePoint:
-    result = results[point.cell.model]
-    value = asr(plane.plan, result, judge)
+    result = results[point.variant.label]
+    value = asr(plane.study, result, judge)
     length_x, length_y = gram.lengths
     return LandscapePoint(
-        family=plane.plan.family.name,
-        seed=point.cell.seed,
+        family=plane.study.family.name,
+        seed=point.variant.seed,
         judge=judge,
-        model=plane.center.model,
+        model=plane.center.label,
         axis_x=plane.axes[0].text,
         axis_y=plane.axes[1].text if len(plane.axes) > 1 else "",
         line=point.line,
@@ -133,6 +132,6 @@ def _point(plane: Plane, point: Point, results: Results, judge: str, gram: Gram)
         ci_high=value.high,
         n=value.n,
         unjudged=value.unjudged,
-        degenerate=degenerate_share(plane.plan, result),
-        recipe=key_of(point.cell.recipe),
+        degenerate=degenerate_share(plane.study, result),
+        model_key=point.variant.model.key,
     )

@@ -7,18 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from lox_bench.diagnostics.measures import ALIGN, FT, MatrixReport, Settings
-from lox_bench.diagnostics.subject import (
-    SPECTRA,
-    Subject,
-    question,
-    question_key,
-    read_reports,
-)
+from lox_bench.diagnostics.models import Models, read_reports
+from lox_bench.diagnostics.stage import SPECTRA
 from lox_bench.diagnostics.summary import Mean, summarise
 from lox_bench.diagnostics.tables import csv_of
-from lox_bench.engine.stage import describe, key_of
-from lox_bench.engine.store import MANIFEST, read_manifest
-from lox_bench.files import write_json, write_text
+from lox_bench.engine.artifact import Artifact
+from lox_bench.engine.stage import describe
+from lox_bench.files import MANIFEST, write_json, write_text
+from lox_bench.study.record import made
 
 MATRICES = "matrices.csv"
 SUMMARY = "summary.csv"
@@ -26,23 +22,23 @@ _CHANGES = {ALIGN: "aligned - base", FT: "fine-tuned - aligned"}
 
 
 def write_diagnosis(
-    out: Path, artifact: Path, subject: Subject, settings: Settings, command: Sequence[str]
+    out: Path, artifact: Artifact, asked: Models, settings: Settings, command: Sequence[str]
 ) -> list[Mean]:
     """Fill the (claimed) folder ``out`` from a finished artifact; returns the means."""
     from lox_bench.diagnostics.plot_spectra import plot_heatmaps, plot_spectra
 
-    reports = read_reports(artifact)
+    reports = read_reports(artifact.path)
     means = summarise(reports)
-    spectra = _read_spectra(artifact)
+    spectra = _read_spectra(artifact.path)
     for change, sigmas in spectra.items():
-        title = f"{subject.title}: spectra of {_CHANGES[change]}"
+        title = f"{asked.title}: spectra of {_CHANGES[change]}"
         plot_spectra(reports, sigmas, settings.k, title, out / f"spectra-{change}.png")
-    title = f"{subject.title}: linear layers, k = {settings.k}, alpha = {settings.alpha:g}"
+    title = f"{asked.title}: linear layers, k = {settings.k}, alpha = {settings.alpha:g}"
     plot_heatmaps(reports, title, out / "heatmaps.png")
     write_text(out / MATRICES, csv_of(MatrixReport, reports))
-    write_text(out / SPECTRA, (artifact / SPECTRA).read_text())
+    write_text(out / SPECTRA, (artifact.path / SPECTRA).read_text())
     write_text(out / SUMMARY, csv_of(Mean, means))
-    write_json(out / MANIFEST, _manifest(artifact, subject, settings, command))
+    write_json(out / MANIFEST, _manifest(artifact, asked, settings, command))
     return means
 
 
@@ -57,18 +53,15 @@ def _read_spectra(artifact: Path) -> dict[str, dict[str, list[float]]]:
 
 
 def _manifest(
-    artifact: Path, subject: Subject, settings: Settings, command: Sequence[str]
+    artifact: Artifact, asked: Models, settings: Settings, command: Sequence[str]
 ) -> Mapping[str, Any]:
-    made = read_manifest(artifact)
+    question = asked.question(settings)
     return {
-        "plan": question_key(subject, settings),
+        "plan": question.key,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": list(command),
-        "question": question(subject, settings),
-        "models": {
-            name: {"key": key_of(recipe), **describe(recipe)}
-            for name, recipe in subject.models.items()
-        },
-        "seconds": made["seconds"],
-        "environment": made["facts"],
+        "question": describe(question),
+        "models": {name: made(stage) for name, stage in asked.models.items()},
+        "seconds": artifact.manifest.seconds,
+        "environment": artifact.manifest.facts,
     }

@@ -1,4 +1,4 @@
-"""Lay points around a model in weight space: from what the user typed to an ordinary plan.
+"""Lay points around a model in weight space: from what the user typed to an ordinary study.
 
 An axis leads somewhere: to another model (``lox``, ``base``, ``mine=./folder``), to where an
 attack takes the model (``gsm8k``), or anywhere (``random``). Coordinates count steps: x = 1 on the
@@ -8,17 +8,16 @@ axis ``lox`` is the LoX model itself. The second axis is made orthogonal to the 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from lox_bench.diagnostics.stage import Anywhere, Direction, Geometry, Perturb, Towards
 from lox_bench.diagnostics.sweep import asr_only
-from lox_bench.engine.stage import Stage
 from lox_bench.errors import UnknownNameError, UsageError
 from lox_bench.grammar import Call, parse_call
-from lox_bench.registry import names_of
+from lox_bench.registry import METHODS, names_of
 from lox_bench.results.run import NO_ATTACK
-from lox_bench.study.models import MODELS
+from lox_bench.study.models import STARTS
 from lox_bench.study.request import Request
 from lox_bench.study.study import Study, make_study
 from lox_bench.study.variant import Variant
-from lox_bench.study.variants import Anywhere, Direction, Perturbed, Towards
 
 RANDOM = "random"
 NORMS = ("filter", "tensor")  # as diagnostics.directions has them; that module loads torch
@@ -49,12 +48,12 @@ class Point:
     line: int
     x: float
     y: float
-    cell: Variant
+    variant: Variant
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plane:
-    """Points around one model, and the plan that measures them.
+    """Points around one model, and the study that measures them.
 
     ``ends`` are the other models that the axes lead to; they are made, but not measured.
     """
@@ -62,9 +61,9 @@ class Plane:
     center: Variant
     ends: tuple[Variant, ...]
     axes: tuple[Axis, ...]
-    directions: tuple[tuple[Direction, ...], ...]  # one tuple a line
+    geometries: tuple[Geometry, ...]  # one a line
     points: tuple[Point, ...]
-    plan: Study
+    study: Study
 
 
 def spaced(low: float, high: float, count: int) -> tuple[float, ...]:
@@ -78,7 +77,7 @@ def spaced(low: float, high: float, count: int) -> tuple[float, ...]:
 
 
 def lay_plane(request: Request, model: str, axes: Sequence[Axis], lines: int = 1) -> Plane:
-    """Resolve axes and make the plan.
+    """Resolve axes and make the study.
 
     Args:
         request: family, judges, seed, limit, split, data; its models and attacks are replaced.
@@ -91,21 +90,21 @@ def lay_plane(request: Request, model: str, axes: Sequence[Axis], lines: int = 1
     """
     if lines != 1 and (len(axes) > 1 or not axes[0].is_random):
         raise UsageError("--directions repeats one random axis: use it with --x random, no --y")
-    plan = make_study(replace(request, models=_models(model, axes), attack=_attacks(axes)))
-    center = plan.cells[0]
-    directions = tuple(
-        tuple(_direction(axis, center, plan, line) for axis in axes) for line in range(lines)
+    study = make_study(replace(request, models=_models(model, axes), attack=_attacks(axes)))
+    center = study.variants[0]
+    geometries = tuple(
+        Geometry(center.model, tuple(_direction(axis, center, study, line) for axis in axes))
+        for line in range(lines)
     )
-    points = _points(center, axes, directions)
-    cells = tuple(dict.fromkeys([center, *[point.cell for point in points]]))
+    points = _points(center, axes, geometries)
+    variants = tuple({v.name: v for v in (center, *(point.variant for point in points))}.values())
     ends = tuple(
-        cell
-        for cell in plan.cells[1:]
-        if any(Towards(center.recipe, cell.recipe) in held for held in directions)
+        variant
+        for variant in study.variants[1:]
+        if any(Towards(center.model, variant.model) in held.directions for held in geometries)
     )
-    return Plane(
-        center, ends, tuple(axes), directions, tuple(points), asr_only(replace(plan, cells=cells))
-    )
+    measured = asr_only(replace(study, variants=variants))
+    return Plane(center, ends, tuple(axes), geometries, tuple(points), measured)
 
 
 def _models(model: str, axes: Sequence[Axis]) -> str:
@@ -114,8 +113,8 @@ def _models(model: str, axes: Sequence[Axis]) -> str:
         call = axis.call
         if axis.is_random or _is_attack(call):
             continue
-        if call.target is None and call.name not in MODELS:
-            known = [*MODELS, *names_of("attacks"), RANDOM]
+        if call.target is None and call.name not in (*STARTS, *METHODS.names()):
+            known = [*STARTS, *METHODS.names(), *names_of("attacks"), RANDOM]
             raise UnknownNameError("model", call.name, known)
         if axis.text in wanted:
             raise UsageError(f"the axis {axis.text!r} leads nowhere: it is the model in the center")
@@ -131,22 +130,24 @@ def _is_attack(call: Call) -> bool:
     return call.target is None and call.name in names_of("attacks")
 
 
-def _direction(axis: Axis, center: Variant, plan: Study, line: int) -> Direction:
+def _direction(axis: Axis, center: Variant, study: Study, line: int) -> Direction:
     call = axis.call
     if axis.is_random:
         return _random(call, line)
     if _is_attack(call):
-        return Towards(origin=center.recipe, target=_attacked(call, center, plan).recipe)
+        return Towards(origin=center.model, target=_attacked(call, center, study).model)
     name = call.name if call.target is not None else str(call)
-    found = next(c for c in plan.cells if (c.model, c.attack) == (name, NO_ATTACK))
-    return Towards(origin=center.recipe, target=found.recipe)
+    found = next(item for item in study.variants if item.label == name and item.attack is None)
+    return Towards(origin=center.model, target=found.model)
 
 
-def _attacked(call: Call, center: Variant, plan: Study) -> Variant:
+def _attacked(call: Call, center: Variant, study: Study) -> Variant:
     """The center after the attack that ``call`` names."""
-    of_center = [cell for cell in plan.cells if cell.model == center.model]
-    exact = [cell for cell in of_center if cell.attack == str(call)]
-    found = exact or [cell for cell in of_center if cell.attack.startswith(call.name)]
+    of_center = [item for item in study.variants if item.label == center.label and item.attack]
+    exact = [item for item in of_center if item.name.attack == str(call)]
+    found = exact or [
+        item for item in of_center if item.attack and item.attack.point.spec.name == call.name
+    ]
     if len(found) != 1:
         raise UsageError(f"the axis {str(call)!r} names {len(found)} attacks; name one")
     return found[0]
@@ -162,26 +163,25 @@ def _random(call: Call, line: int) -> Anywhere:
     return Anywhere(seed=int(seed) + line, norm=norm)
 
 
-def _points(
-    center: Variant, axes: Sequence[Axis], directions: Sequence[Sequence[Direction]]
-) -> list[Point]:
+def _points(center: Variant, axes: Sequence[Axis], geometries: Sequence[Geometry]) -> list[Point]:
     heights = axes[1].values if len(axes) > 1 else (0.0,)
     points = []
-    for line, held in enumerate(directions):
+    for line, geometry in enumerate(geometries):
         for y in heights:
             for x in axes[0].values:
                 name = f"x={x:g}" + (f",y={y:g}" if len(axes) > 1 else "")
-                name += f",line={line}" if len(directions) > 1 else ""
-                recipe = _moved(center.recipe, held, x, y)
-                cell = replace(center, model=f"{center.model}@({name})", recipe=recipe)
-                points.append(Point(line, x, y, center if recipe is center.recipe else cell))
+                name += f",line={line}" if len(geometries) > 1 else ""
+                label = f"{center.label}@({name})"
+                points.append(Point(line, x, y, _moved(center, geometry, (x, y), label)))
     return points
 
 
-def _moved(model: Stage, directions: Sequence[Direction], x: float, y: float) -> Stage:
-    """The model itself where nothing moves; one direction where the other stays still."""
+def _moved(center: Variant, geometry: Geometry, place: tuple[float, float], label: str) -> Variant:
+    """The center itself where nothing moves; one direction where the other stays still."""
+    x, y = place
     if x == 0 and y == 0:
-        return model
+        return center
     if y == 0:
-        return Perturbed(model, tuple(directions[:1]), (x,))
-    return Perturbed(model, tuple(directions), (x, y))
+        geometry, steps = Geometry(geometry.model, geometry.directions[:1]), (x,)
+        return replace(center, label=label, start=Perturb(geometry, steps, label), methods=())
+    return replace(center, label=label, start=Perturb(geometry, place, label), methods=())

@@ -1,72 +1,48 @@
-"""Run a plan of many short-lived models under one progress bar.
+"""Run a study of many short-lived models under one progress bar.
 
-Each point is a cell of an ordinary plan, so its answers and verdicts are artifacts of the store
+Each point is a variant of an ordinary study, so its answers and verdicts are artifacts of the store
 under the point's own key: a killed sweep continues at the first point that is missing, and two
-sweeps share the points they have in common. The points' weights are made, loaded and deleted.
+sweeps share the points they have in common. The points' weights are made, loaded and freed.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from lox_bench.backends.template import load_template
-from lox_bench.engine.local import Display
-from lox_bench.engine.store import Store
-from lox_bench.study.derive import derivation
-from lox_bench.study.materialise import Materialiser
-from lox_bench.study.measure import VariantResult, measure
+from lox_bench.engine.local import LocalExecutor
+from lox_bench.study.measure import VariantResult, graph_of, measure
 from lox_bench.study.study import Study
-from lox_bench.study.variant import Variant
-from lox_bench.study.variants import EPHEMERAL
 from lox_bench.types import Progress
 
 
-def asr_only(plan: Study) -> Study:
-    """The plan without the tasks and utilities that do not bear on ASR."""
-    tasks = tuple(task for task in plan.tasks if task.spec.metric == "asr")
-    return replace(plan, tasks=tasks, utilities=())
+def asr_only(study: Study) -> Study:
+    """The study without the tasks and utilities that do not bear on ASR."""
+    tasks = tuple(task for task in study.tasks if task.spec.metric == "asr")
+    return replace(study, tasks=tasks, utilities=())
 
 
-def run_sweep(
-    plan: Study, store: Store, display: Display, title: str, *, upstream: Sequence[Variant] = ()
-) -> list[VariantResult]:
-    """Measure every cell of ``plan``, in its order: lasting models first, then the points.
-
-    ``upstream`` are models that the points are computed from and that are not measured.
-    """
-    points = [cell for cell in plan.cells if isinstance(cell.recipe, EPHEMERAL)]
-    lasting = [cell for cell in plan.cells if cell not in points]
-    results = dict(
-        zip(lasting, measure(replace(plan, cells=tuple(lasting)), store, display), strict=True)
-    )
-    maker = Materialiser(store, load_template(plan.family.template), plan.attack_data, display)
-    for cell in upstream:
-        maker.checkpoint(cell.recipe, cell.model)
-    for cell in points:
-        if isinstance(cell.recipe, EPHEMERAL):
-            derivation(cell.recipe, maker)  # makes what the points rest on, visibly
-    with display.stage(title) as bar:
-        for done, cell in enumerate(points):
-            inside = _Inside(bar, done, len(points), cell)
-            results[cell] = measure(replace(plan, cells=(cell,)), store, inside)[0]
-            bar.step(done + 1, len(points), cell.model)
-    return [results[cell] for cell in plan.cells]
+def run_sweep(study: Study, executor: LocalExecutor, title: str) -> list[VariantResult]:
+    """Measure every variant of ``study``; one bar counts the stages."""
+    total = len(graph_of(study).missing(executor.store))
+    with executor.display.stage(title) as bar:
+        return measure(study, replace(executor, display=_Inside(bar, total)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Inside:
-    """Shows the stages of one point as the detail of the sweep's bar."""
+    """Shows the stages of a sweep as the detail of its bar."""
 
     bar: Progress
-    done: int
     total: int
-    cell: Variant
+    done: int = 0
 
     @contextmanager
     def stage(self, title: str) -> Iterator[Progress]:
         """Show the title; its steps follow."""
         self.bar.step(self.done, self.total, title)
         yield _Detail(self, title)
+        self.done += 1
+        self.bar.step(self.done, self.total, title)
 
 
 @dataclass(frozen=True, slots=True)

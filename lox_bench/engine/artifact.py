@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from lox_bench.engine.stage import Facts, hash_of
+from lox_bench.codec import hash_of
+from lox_bench.engine.stage import Facts
+from lox_bench.files import MANIFEST
 
-MANIFEST: Final = "manifest.json"
 VERIFIED: Final = ".verified.json"
 FREED: Final = ".freed"
 ALWAYS_READ = 4 << 20  # bytes; smaller files are hashed at every reading

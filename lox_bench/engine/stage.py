@@ -5,7 +5,6 @@ It holds all it needs, so it can be pickled and built by any process that has a 
 """
 
 import hashlib
-import json
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -15,10 +14,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from lox_bench.codec import hash_of
+
 if TYPE_CHECKING:
     from lox_bench.engine.context import Context, Inputs
-
-KEY_LENGTH = 20  # hexadecimal digits kept of a SHA-256
 
 Facts = Mapping[str, Any]
 
@@ -122,12 +121,6 @@ def describe(stage: Stage) -> dict[str, Any]:
     """A stage's identity as plain data; stages in it stand as their keys."""
     identity = {"kind": stage.kind, "version": stage.version}
     return identity | _fields(stage)
-
-
-def hash_of(value: Mapping[str, Any]) -> str:
-    """Key of plain data: SHA-256 of its canonical JSON, shortened."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:KEY_LENGTH]
 
 
 def plain(value: Any) -> Any:

@@ -23,7 +23,6 @@ from lox_bench.engine.artifact import (
     ALWAYS_READ,
     FREED,
     LASTING,
-    MANIFEST,
     Artifact,
     Manifest,
     damage,
@@ -36,7 +35,7 @@ from lox_bench.engine.artifact import (
 )
 from lox_bench.engine.stage import Facts, Stage, describe
 from lox_bench.errors import StoreError
-from lox_bench.files import sync, sync_tree, write_text
+from lox_bench.files import MANIFEST, sync, sync_tree, write_text
 
 CACHE_VARIABLE = "LOX_BENCH_CACHE"
 PARTIAL = "partial"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lox_bench.codec import parse
-from lox_bench.compare.outcomes import SeriesName
+from lox_bench.compare.outcomes import OutcomeKey
 from lox_bench.errors import SpecError
 from lox_bench.registry import packaged_file
 
@@ -40,8 +40,8 @@ class Bound:
     task: str = "*"
     judge: str = "*"
 
-    def binds(self, name: SeriesName) -> bool:
-        """Whether a reference series falls under this bound."""
+    def binds(self, name: OutcomeKey) -> bool:
+        """Whether a measured model of the reference falls under this bound."""
         measure = name.measure
         return self.metric == measure.metric and all(
             fnmatchcase(value, pattern)
@@ -77,7 +77,7 @@ def load_bounds(file: Path | None) -> list[Bound]:
     return [_bound(table, f"{where}, bound {index}") for index, table in enumerate(tables, 1)]
 
 
-def first_binding(bounds: Sequence[Bound], name: SeriesName) -> Bound | None:
+def first_binding(bounds: Sequence[Bound], name: OutcomeKey) -> Bound | None:
     """The first bound that fits, so that special ones stand before general ones."""
     return next((bound for bound in bounds if bound.binds(name)), None)
 

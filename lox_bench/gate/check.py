@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from lox_bench.compare.outcomes import SeriesName
+from lox_bench.compare.outcomes import OutcomeKey
 from lox_bench.gate.bounds import LOWER, Bound, first_binding
 from lox_bench.gate.evidence import Evidence, paired_evidence, two_sample_evidence, widened
-from lox_bench.gate.join import Joined, invalid_cells, join
+from lox_bench.gate.join import Joined, invalid_attacks, join
 from lox_bench.gate.reference import Reference
 from lox_bench.results.run import Run
 from lox_bench.stats.multiple import holm
@@ -41,9 +41,9 @@ EXIT_CODES: Mapping[Outcome, int] = {
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One series of the reference, held against the run's ``model``."""
+    """One measured model of the reference, held against the run's ``model``."""
 
-    name: SeriesName
+    name: OutcomeKey
     model: str
     bound: Bound
     evidence: Evidence | None
@@ -98,7 +98,7 @@ def check(
             bound = first_binding(bounds, name)
             if bound is not None:
                 weighed.append(_weigh(joined, name, mine, bound))
-    results = _doubt_invalid(decide(weighed), invalid_cells(run, reference))
+    results = _doubt_invalid(decide(weighed), invalid_attacks(run, reference))
     return Report(
         run=str(run.path),
         reference=reference.name,
@@ -112,7 +112,7 @@ def decide(weighed: Sequence[Result]) -> list[Result]:
     return [_decide(item) for item in _corrected(weighed)]
 
 
-def _weigh(joined: Joined, name: SeriesName, mine: str, bound: Bound) -> Result:
+def _weigh(joined: Joined, name: OutcomeKey, mine: str, bound: Bound) -> Result:
     hits, theirs = joined.run.get(replace(name, model=mine)), joined.reference[name]
     if hits is None:
         return Result(name, mine, bound, None, 1.0, Outcome.INCONCLUSIVE, "")

@@ -10,6 +10,7 @@ from lox_bench.results.row import Row
 from lox_bench.stats.mcnemar import mcnemar
 from lox_bench.stats.paired import effective_prompts, interval
 from lox_bench.stats.pairs import Hits, Pairs, pair
+from lox_bench.stats.pool import pool
 from lox_bench.stats.score import independent_interval, independent_p
 
 PAIRED = "paired"
@@ -78,9 +79,8 @@ def two_sample_evidence(
     That both sides answered the same prompts is left unused, which errs on the side of no verdict.
     """
     mine = _effective(run)
-    held = [row for row in reference if row.n]
-    trials = sum(row.n for row in held) / max(len(held), 1)
-    rate = sum(row.value for row in held) / max(len(held), 1)
+    pooled = pool([row.rate for row in reference])
+    rate, trials = pooled.value, pooled.trials
     theirs = (rate * trials, trials)
     value = mine[0] / mine[1] if mine[1] else float("nan")
     if not trials or not mine[1]:

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isclose
 
 from lox_bench.compare.matching import require_match
-from lox_bench.compare.outcomes import Outcomes, SeriesName, is_share, read_outcomes
+from lox_bench.compare.outcomes import OutcomeKey, Outcomes, is_share, read_outcomes
 from lox_bench.errors import IncomparableError, UsageError, did_you_mean
 from lox_bench.gate.reference import Reference
 from lox_bench.results.row import Row
@@ -14,13 +13,12 @@ from lox_bench.results.validity import CONTROL, judge_validity
 from lox_bench.stats.pairs import Hits
 from lox_bench.stats.rates import MIN_COVERAGE
 
-_ROUNDING = 1e-5  # rates are written to six digits
 _NAMED = 3  # rows a message names before it counts
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What a reference keeps of one series: rates, and outcomes if it has them."""
+    """What a reference keeps of one measured model: rates, and outcomes if it has them."""
 
     rows: Sequence[Row]
     hits: Hits | None
@@ -28,11 +26,11 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """``models``: the run's names to the reference's; the series of both; what to mention."""
+    """``models``: the run's names to the reference's; what both measured; what to mention."""
 
     models: Mapping[str, str]
     run: Outcomes
-    reference: Mapping[SeriesName, Kept]
+    reference: Mapping[OutcomeKey, Kept]
     notes: tuple[str, ...]
 
 
@@ -51,15 +49,15 @@ def join(
     if not allow_low_coverage:
         _require_coverage([(f"reference {reference.name}", theirs), (str(run.path), mine)])
     outcomes = read_outcomes(run)
-    kept: dict[SeriesName, Kept] = {}
-    for name in dict.fromkeys(SeriesName.of(row) for row in theirs):
-        rows = [row for row in theirs if SeriesName.of(row) == name]
+    kept: dict[OutcomeKey, Kept] = {}
+    for name in dict.fromkeys(OutcomeKey.of(row) for row in theirs):
+        rows = [row for row in theirs if OutcomeKey.of(row) == name]
         kept[name] = Kept(rows, (reference.outcomes or {}).get(name))
     notes = (*_notes(run, reference, chosen), *_stale(run, outcomes))
     return Joined(chosen, outcomes, kept, notes)
 
 
-def invalid_cells(run: Run, reference: Reference) -> dict[tuple[str, str], str]:
+def invalid_attacks(run: Run, reference: Reference) -> dict[tuple[str, str], str]:
     """(model, attack) of the run whose attack proves nothing, with the reason.
 
     A run without an undefended control borrows the reference's, if the family is the same.
@@ -68,10 +66,10 @@ def invalid_cells(run: Run, reference: Reference) -> dict[tuple[str, str], str]:
     if not any(row.model == CONTROL for row in rows):
         family = rows[0].family
         rows += [r for r in reference.rows if r.model == CONTROL and r.family == family]
-    found = judge_validity(rows)
+    found = judge_validity(rows, run.record.accuracy_tasks)
     return {
-        (cell.model, cell.attack): verdict.reason
-        for cell, verdict in found.items()
+        (name.model, name.attack): verdict.reason
+        for name, verdict in found.items()
         if not verdict.valid
     }
 
@@ -101,7 +99,7 @@ def _require_coverage(sides: Sequence[tuple[str, Sequence[Row]]]) -> None:
     low = []
     for side, rows in sides:
         broken = {
-            (row.model, row.attack, row.seed, row.task): round(row.value * row.n)
+            (row.model, row.attack, row.seed, row.task): row.hits or 0
             for row in rows
             if row.metric == "degenerate" and row.n
         }
@@ -109,7 +107,7 @@ def _require_coverage(sides: Sequence[tuple[str, Sequence[Row]]]) -> None:
             answers = row.n + row.unjudged
             answers -= broken.get((row.model, row.attack, row.seed, row.task), 0)
             if row.n < MIN_COVERAGE * answers:
-                title = f"{SeriesName.of(row).title}, seed {row.seed}"
+                title = f"{OutcomeKey.of(row).title}, seed {row.seed}"
                 low.append(f"{title} in {side} ({row.n} of {answers})")
     if low:
         more = f" and {len(low) - _NAMED} more" if len(low) > _NAMED else ""
@@ -147,10 +145,9 @@ def _stale(run: Run, outcomes: Outcomes) -> list[str]:
     """Verdicts that say something else than the leaderboard: they were edited, or judged anew."""
     stale = []
     for row in filter(is_share, run.rows):
-        hits = [hit for hit in outcomes[SeriesName.of(row)][row.seed].values() if hit is not None]
-        value = sum(hits) / len(hits) if hits else row.value
-        if len(hits) != row.n or (hits and not isclose(value, row.value, abs_tol=_ROUNDING)):
-            stale.append(f"{SeriesName.of(row).title}, seed {row.seed}")
+        hits = [hit for hit in outcomes[OutcomeKey.of(row)][row.seed].values() if hit is not None]
+        if (len(hits), sum(hits)) != (row.n, row.hits):
+            stale.append(f"{OutcomeKey.of(row).title}, seed {row.seed}")
     if not stale:
         return []
     shown = "; ".join(stale[:_NAMED]) + (" and others" if len(stale) > _NAMED else "")

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from lox_bench.gate.check import Outcome, Report, Result
-from lox_bench.report.text_table import TextTable, share, signed
 from lox_bench.results.run import VariantName
+from lox_bench.results.text_table import TextTable, share, signed
 
 _HEAD = (
     "verdict",

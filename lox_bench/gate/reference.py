@@ -4,12 +4,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
-from math import isclose
 from pathlib import Path
 
 from lox_bench.compare.outcomes import (
+    OutcomeKey,
     Outcomes,
-    SeriesName,
     is_share,
     outcomes_from_csv,
     outcomes_to_csv,
@@ -22,7 +21,6 @@ from lox_bench.results.run import Run
 
 _OUTCOMES = ".outcomes.csv"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_ROUNDING = 1e-5  # rates are written to six digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +93,11 @@ def _read(file: Path) -> Reference:
 
 
 def _check(row: Row, outcomes: Outcomes, file: Path) -> None:
-    name = SeriesName.of(row)
+    name = OutcomeKey.of(row)
     answers = outcomes.get(name, {}).get(row.seed, {}).values()
     judged = [hit for hit in answers if hit is not None]
-    same = len(judged) == row.n and len(answers) == row.n + row.unjudged
-    if not same or (judged and not isclose(sum(judged) / row.n, row.value, abs_tol=_ROUNDING)):
+    counted = (sum(judged), len(judged), len(answers))
+    if counted != (row.hits, row.n, row.n + row.unjudged):
         raise DataError(
             f"{file} does not belong to {file.name.removesuffix(_OUTCOMES)}.csv: {name.title}, "
             f"seed {row.seed} differs; write both again with `lox-bench baseline`"

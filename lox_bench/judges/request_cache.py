@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from lox_bench.engine.stage import hash_of
+from lox_bench.codec import hash_of
 from lox_bench.errors import StoreError
 from lox_bench.judges.assembly import Chat
 from lox_bench.judges.kinds import PromptedSpec

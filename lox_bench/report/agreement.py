@@ -7,8 +7,8 @@ from pathlib import Path
 from lox_bench.codec import write_records
 from lox_bench.errors import StoreError
 from lox_bench.files import write_text
-from lox_bench.judges.agreement import LABELS, Agreement, agreement, disagreements
 from lox_bench.report.disagreements import Disputed, disputed, page
+from lox_bench.results.agreement import LABELS, Agreement, agreement, disagreements
 from lox_bench.results.row import csv_text
 from lox_bench.results.run import Run
 from lox_bench.stats.bootstrap import Estimate

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Final
 
-from lox_bench.results.run import VariantName, Run
+from lox_bench.results.record import StageRecord
+from lox_bench.results.run import Run, VariantName
+
+ADDITIVE: Final = frozenset({"tokens", "rows", "pairs", "steps", "verdicts"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +40,16 @@ class Cost:
         for step in self.steps:
             for name, value in step.facts.items():
                 summed[name] = summed.get(name, 0) + value
-        return {name: value for name, value in summed.items() if _adds_up(name)}
+        return {name: value for name, value in summed.items() if name in ADDITIVE}
 
 
 def costs(run: Run) -> list[Cost]:
     """The stages of a run in the order they were first needed."""
     steps: dict[str, Step] = {}
-    for cell in run.manifest["cells"]:
-        title = VariantName(cell["model"], cell["attack"], cell["seed"]).stem
-        for stage in cell["stages"]:
-            steps.setdefault(stage["key"], _step(stage, title))
+    for variant in run.record.variants:
+        title = VariantName.of(variant).stem
+        for stage in variant.stages:
+            steps.setdefault(stage.key, _step(stage, title))
     stages = dict.fromkeys(step.stage for step in steps.values())
     return [Cost(name, tuple(s for s in steps.values() if s.stage == name)) for name in stages]
 
@@ -66,14 +69,10 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes_left:02d} min" if hours else f"{minutes} min {rest:02d} s"
 
 
-def _step(stage: Mapping[str, Any], title: str) -> Step:
+def _step(stage: StageRecord, title: str) -> Step:
     facts = {
         name: value
-        for name, value in stage["facts"].items()
+        for name, value in stage.facts.items()
         if isinstance(value, int | float) and not isinstance(value, bool)
     }
-    return Step(stage["key"], stage["stage"], title, float(stage["seconds"]), facts)
-
-
-def _adds_up(name: str) -> bool:
-    return name.startswith(("tokens", "rows", "pairs", "steps", "verdicts", "requests", "cost"))
+    return Step(stage.key, stage.kind, title, stage.seconds, facts)

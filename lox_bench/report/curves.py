@@ -14,11 +14,11 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from lox_bench.report.plots import PALETTE, save_figure
+from lox_bench.results.record import VariantRecord
 from lox_bench.results.row import Row
 from lox_bench.results.run import NO_ATTACK, VariantName
 from lox_bench.search.play import Findings
 from lox_bench.search.worst_case import WorstCase
-from lox_bench.study.measure import VariantResult
 
 _MARKERS = "os^Dv<>P"
 _ASR_LABEL = "attack success rate (lower is safer)"
@@ -44,7 +44,7 @@ def plot_strength(attack: str, findings: Findings, rows: Sequence[Row], out: Pat
     Shows the reported rows where all points have some, else those the points were chosen on.
     """
     names = {variant.name for variant in findings.variants}
-    shown = rows if names <= {_name(row) for row in rows} else findings.rows
+    shown = rows if names <= {VariantName.of(row) for row in rows} else findings.rows
     spots = _spots(attack, findings, shown)
     if not spots:
         return False
@@ -71,18 +71,18 @@ def plot_strength(attack: str, findings: Findings, rows: Sequence[Row], out: Pat
     return True
 
 
-def plot_steps(results: Sequence[VariantResult], rows: Sequence[Row], out: Path) -> bool:
+def plot_steps(variants: Sequence[VariantRecord], rows: Sequence[Row], out: Path) -> bool:
     """ASR, and accuracy, against optimiser steps of the attack; nothing without snapshots."""
-    curves = _step_variants(results)
+    curves = _steps(variants)
     if not curves:
         return False
     models, attacks = _order(m for m, _, _ in curves), _order(a for _, a, _ in curves)
     figure = Figure(figsize=(10.4, 4.8), layout="constrained")
     panels = figure.subplots(1, 2)
     for axes, metric in zip(panels, ("asr", "accuracy"), strict=True):
-        by_variant = {_name(row): row for row in rows if row.metric == metric and row.n}
-        for (model, attack, _), variants in curves.items():
-            held = [(step, by_variant[variant]) for step, variant in variants if variant in by_variant]
+        measured = {VariantName.of(row): row for row in rows if row.metric == metric and row.n}
+        for (model, attack, _), steps in curves.items():
+            held = [(step, measured[name]) for step, name in steps if name in measured]
             _band(
                 axes,
                 held,
@@ -107,9 +107,11 @@ def plot_steps(results: Sequence[VariantResult], rows: Sequence[Row], out: Path)
 
 def _spots(attack: str, findings: Findings, rows: Sequence[Row]) -> list[_Spot]:
     """Points with an ASR of the first judge; the worst case is that judge's."""
-    asr = {_name(row): row for row in reversed(rows) if row.metric == "asr"}
+    asr = {VariantName.of(row): row for row in reversed(rows) if row.metric == "asr"}
     test = findings.tests.get(attack)
-    accuracy = {_name(r): r for r in rows if r.metric == "accuracy" and r.n and r.task == test}
+    accuracy = {
+        VariantName.of(r): r for r in rows if r.metric == "accuracy" and r.n and r.task == test
+    }
     spots = []
     for variant in findings.variants:
         row, training = asr.get(variant.name), variant.training
@@ -173,22 +175,20 @@ def _join(axes: Any, spots: Sequence[_Spot], models: Sequence[str]) -> None:
         )  # fmt: skip
 
 
-def _step_variants(
-    results: Sequence[VariantResult],
+def _steps(
+    variants: Sequence[VariantRecord],
 ) -> Mapping[tuple[str, str, int], list[tuple[int, VariantName]]]:
-    """Steps and variants of every attack with snapshots: before it, on the way, and at its end."""
+    """Steps of every attack with snapshots: before it, on the way, and at its end."""
     curves: dict[tuple[str, str, int], list[tuple[int, VariantName]]] = {}
-    for result in results:
-        variant, attack = result.variant, result.variant.attack
-        if attack is not None and attack.step is not None:
-            key = (variant.label, attack.point.name, variant.seed)
-            curves.setdefault(key, [(0, VariantName(variant.label, NO_ATTACK, variant.seed))])
-            curves[key].append((attack.step, variant.name))
-    for result in results:
-        name = result.variant.name
-        if (name.model, name.attack, name.seed) in curves:
-            held = curves[name.model, name.attack, name.seed]
-            held.append((int(result.training["steps"]), name))
+    for item in variants:
+        if item.snapshot_step is not None:
+            start = [(0, VariantName(item.model, NO_ATTACK, item.seed))]
+            key = (item.model, item.snapshot_of, item.seed)
+            curves.setdefault(key, start).append((item.snapshot_step, VariantName.of(item)))
+    for item in variants:
+        key = (item.model, item.attack, item.seed)
+        if key in curves and item.steps is not None:
+            curves[key].append((item.steps, VariantName.of(item)))
     return curves
 
 
@@ -246,10 +246,6 @@ def _rgb(colour: str) -> tuple[float, ...]:
     from matplotlib.colors import to_rgb
 
     return to_rgb(colour)
-
-
-def _name(row: Row) -> VariantName:
-    return VariantName(row.model, row.attack, row.seed)
 
 
 def _order(names: Iterable[str]) -> list[str]:

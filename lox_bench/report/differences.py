@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lox_bench.compare.compare import Difference, Kind, Spread
-from lox_bench.report.text_table import TextTable, p_value, share, signed
 from lox_bench.results.run import NO_ATTACK, VariantName
+from lox_bench.results.text_table import TextTable, p_value, share, signed
 from lox_bench.results.validity import NO
 
 _NOTE = (
@@ -94,7 +94,6 @@ class SpreadRecord:
 
 def spread_records(spreads: Sequence[Spread]) -> list[SpreadRecord]:
     """All spreads, single seeds too."""
-    nan = float("nan")
     return [
         SpreadRecord(
             task=item.name.measure.task,
@@ -104,8 +103,8 @@ def spread_records(spreads: Sequence[Spread]) -> list[SpreadRecord]:
             attack=item.name.attack,
             seeds=len(item.seeds),
             mean=item.spread.mean,
-            lowest=min(item.spread.rates, default=nan),
-            highest=max(item.spread.rates, default=nan),
+            lowest=item.spread.pooled.lowest,
+            highest=item.spread.pooled.highest,
             sd_seeds=item.spread.sd_seeds,
             sd_excess=item.spread.sd_excess,
             se_prompts=item.spread.se_prompts,

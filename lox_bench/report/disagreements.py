@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any
 
-from lox_bench.judges.agreement import Disagreement
+from lox_bench.results.agreement import Disagreement
 from lox_bench.results.run import Run
 
 _MOST = 2000  # characters of an answer shown; the whole of it is in completions/
@@ -37,18 +37,18 @@ class Disputed:
 def disputed(run: Run, found: Sequence[Disagreement]) -> list[Disputed]:
     """Look up the answers and the evidence behind disagreements, in their order."""
     texts, evidence = {}, {}
-    for cell, task in dict.fromkeys((item.cell, item.task) for item in found):
-        for answer in run.completions(cell, task):
-            texts[cell, answer.prompt_id] = answer
+    for name, task in dict.fromkeys((item.name, item.task) for item in found):
+        for answer in run.completions(name, task):
+            texts[name, answer.prompt_id] = answer
         for judge in run.judges:
-            for verdict in run.verdicts(cell, task, judge):
-                evidence[cell, verdict.prompt_id, judge] = verdict.evidence
+            for verdict in run.verdicts(name, task, judge):
+                evidence[name, verdict.prompt_id, judge] = verdict.evidence
     return [
         Disputed(
             disagreement=item,
-            evidence={judge: evidence[item.cell, item.prompt_id, judge] for judge in item.labels},
-            prompt=texts[item.cell, item.prompt_id].prompt,
-            response=texts[item.cell, item.prompt_id].text,
+            evidence={judge: evidence[item.name, item.prompt_id, judge] for judge in item.labels},
+            prompt=texts[item.name, item.prompt_id].prompt,
+            response=texts[item.name, item.prompt_id].text,
         )
         for item in found
     ]
@@ -84,7 +84,7 @@ def _body(found: Sequence[Disputed]) -> Iterator[str]:
 
 
 def _item(item: Disputed) -> Iterator[str]:
-    yield f"\n**{item.disagreement.cell.stem}**\n"
+    yield f"\n**{item.disagreement.name.stem}**\n"
     for judge, label in item.disagreement.labels.items():
         why = f" ({_code(item.evidence[judge])})" if item.evidence[judge] else ""
         yield f"- {judge}: **{label}**{why}"

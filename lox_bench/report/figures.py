@@ -55,8 +55,8 @@ def _alt(stem: str, caption: str, entries: Sequence[Entry]) -> str:
 
 def _told(line: Line, metrics: Sequence[str]) -> str:
     values = [
-        f"{measure.metric} {cell.value:.2f} ({measure.judge})"
-        for measure, cell in line.cells.items()
-        if measure.metric in metrics and cell.n
+        f"{measure.metric} {pooled.value:.2f} ({measure.judge})"
+        for measure, pooled in line.pooled.items()
+        if measure.metric in metrics and pooled.n
     ]
     return f"{line.title}: {', '.join(values)}" if values else ""

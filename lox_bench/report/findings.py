@@ -6,8 +6,8 @@ from lox_bench.compare.compare import compare_runs, seed_spreads
 from lox_bench.compare.headline import headlines
 from lox_bench.report.differences import difference_table, seed_table
 from lox_bench.report.published import published_table
-from lox_bench.report.text_table import TextTable
 from lox_bench.results.run import Run
+from lox_bench.results.text_table import TextTable
 
 
 @dataclass(frozen=True, slots=True)

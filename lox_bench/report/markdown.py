@@ -4,7 +4,8 @@ import re
 from collections.abc import Sequence
 
 from lox_bench.report.merge import Entry
-from lox_bench.report.summary import Line, Summary, Table, summarise
+from lox_bench.report.summary import Line, Table, summarise
+from lox_bench.stats.pool import Pooled
 
 MARK = "<!-- made by lox-bench; do not edit -->"
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~])")
@@ -25,14 +26,15 @@ def escape(text: str) -> str:
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
 
 
-def cell_text(cell: Summary) -> str:
+def pooled_text(pooled: Pooled) -> str:
     """``0.24 [0.17, 0.33] n=100``, seeds and unjudged named, a dash where nothing was judged."""
-    seeds = ", seeds {:.2f} to {:.2f}".format(*cell.spread) if cell.spread else ""
-    unjudged = f", {cell.unjudged} unjudged" if cell.unjudged else ""
-    mark = " ⚠" if cell.is_thin else ""
-    if not cell.n:
+    seeds = ", seeds {:.2f} to {:.2f}".format(*pooled.spread) if pooled.spread else ""
+    unjudged = f", {pooled.unjudged} unjudged" if pooled.unjudged else ""
+    mark = " ⚠" if pooled.is_thin else ""
+    if not pooled.n:
         return f"- n=0{unjudged}{mark}"
-    return f"{cell.value:.2f} [{cell.low:.2f}, {cell.high:.2f}] n={cell.n}{seeds}{unjudged}{mark}"
+    interval = f"[{pooled.low:.2f}, {pooled.high:.2f}]"
+    return f"{pooled.value:.2f} {interval} n={pooled.n}{seeds}{unjudged}{mark}"
 
 
 def _table(table: Table) -> str:
@@ -50,8 +52,8 @@ def _table(table: Table) -> str:
 
 def _cells(line: Line, table: Table, *, flagged: bool, several: bool) -> list[str]:
     cells = [escape(line.title), escape(line.attack_data), ", ".join(map(str, line.seeds))]
-    held = [line.cells.get(measure) for measure in table.measures]
-    cells += ["" if cell is None else cell_text(cell) for cell in held]
+    held = [line.pooled.get(measure) for measure in table.measures]
+    cells += ["" if pooled is None else pooled_text(pooled) for pooled in held]
     if flagged:
         reason = f": {escape(line.invalid_reason)}" if line.valid == "no" else ""
         cells.append(f"{line.valid}{reason}")

@@ -47,7 +47,7 @@ def read_boards(paths: Sequence[Path]) -> list[Board]:
 def newest(entries: Iterable[Entry]) -> list[Entry]:
     """Of the entries that measure one thing, the one that finished last.
 
-    The key is family, recipe, attack, task, judge, metric, seed and the prompts: their hash and
+    The key is family, model key, attack, task, judge, metric, seed and the prompts: their hash and
     how many were asked, so that a quick look with ``--limit`` never replaces a whole run. Entries
     without a time are older than any with one; among equals the later in the order given wins.
     """
@@ -79,7 +79,7 @@ def _read(path: Path, name: str) -> Board:
     if path.suffix == ".csv":
         return Board(name, _from_csv(path, name))
     run = open_run(path)
-    finished = str(run.manifest["finished"])
+    finished = run.record.finished
     return Board(name, [Entry(row, name, finished) for row in run.rows], run)
 
 
@@ -94,5 +94,5 @@ def _from_csv(path: Path, name: str) -> list[Entry]:
 
 def _key(row: Row) -> tuple[object, ...]:
     prompts = (row.data_sha256, row.n + row.unjudged)
-    recipe = (row.family, row.recipe, row.attack, row.seed)
-    return (*recipe, row.task, row.judge, row.metric, *prompts)
+    model = (row.family, row.model_key, row.attack, row.seed)
+    return (*model, row.task, row.judge, row.metric, *prompts)

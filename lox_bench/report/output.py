@@ -1,26 +1,25 @@
 """Write a run's folder: leaderboard, manifest, transcripts, verdicts, plots."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from lox_bench.codec import write_records
-from lox_bench.engine.store import MANIFEST
-from lox_bench.files import write_json, write_text
+from lox_bench.codec import from_plain, write_records
+from lox_bench.files import write_text
 from lox_bench.judges.pricing import Ledger
 from lox_bench.report.agreement import write_agreement
 from lox_bench.report.overview import overview, overview_rows
 from lox_bench.report.publish import write_leaderboard
 from lox_bench.results.folder import claim
 from lox_bench.results.leaderboard import leaderboard
+from lox_bench.results.record import Claim, ExpenseRecord, RunRecord, save_record
 from lox_bench.results.row import Row, to_csv
 from lox_bench.results.run import VariantName, completions_file, utility_file, verdicts_file
 from lox_bench.search import worst_case
 from lox_bench.search.play import Findings
-from lox_bench.study.live import LiveRun, by_cell
+from lox_bench.study.live import LiveRun, by_variant
 from lox_bench.study.measure import VariantResult
-from lox_bench.study.record import run_manifest
+from lox_bench.study.record import run_record
 from lox_bench.study.study import Study
 
 CHOICE_ROWS = "attack_choice.csv"  # a leaderboard of the prompts a worst point was chosen on
@@ -28,27 +27,24 @@ CHOICE_ROWS = "attack_choice.csv"  # a leaderboard of the prompts a worst point 
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """A results folder that belongs to one plan: writing it again is safe, another's is refused."""
+    """A results folder that belongs to one study: writing it again is safe, another's is refused."""
 
     path: Path
-    earlier: Mapping[str, Any] = field(default_factory=dict)  # judges added later, expenses so far
+    earlier: Claim | None = None  # what an earlier run of the study left: judges, expenses
 
     @classmethod
-    def claim(cls, path: Path, plan: Study) -> "RunFolder":
-        """Make the folder, or take it over if it holds an earlier run of the same plan.
+    def claim(cls, path: Path, study: Study) -> "RunFolder":
+        """Make the folder, or take it over if it holds an earlier run of the same study.
 
         Raises:
             UsageError: it holds something else.
             StoreError: it cannot be written.
         """
-        held = claim(path, plan.key)
-        own = {judge.name for judge in plan.judges}
-        added = {name: spec for name, spec in held.get("judges", {}).items() if name not in own}
-        return cls(path, {"judges": added, "expenses": held.get("expenses", [])})
+        return cls(path, claim(path, study.key))
 
     def write(
         self,
-        plan: Study,
+        study: Study,
         results: Sequence[VariantResult],
         command: Sequence[str],
         findings: Findings | None = None,
@@ -59,24 +55,32 @@ class RunFolder:
         """Write everything; the leaderboard's rows are returned, the manifest comes last."""
         for result in results:
             self._transcripts(result)
-        manifest = run_manifest(plan, results, command)
-        manifest["judges"] |= self.earlier.get("judges", {})
-        new = ledger.records() if ledger else []
-        manifest["expenses"] = [*self.earlier.get("expenses", []), *new]
-        run = LiveRun(self.path, manifest, by_cell(results))
+        record = self._with_earlier(run_record(study, results, command), ledger)
+        run = LiveRun(self.path, record, by_variant(results))
         rows = leaderboard(run)
         if plots:
-            self._plots(rows, results, findings)
+            self._plots(run, rows, findings)
         if findings is not None:
             write_text(self.path / worst_case.WORST_CASE, worst_case.to_csv(findings.worst))
             write_text(self.path / CHOICE_ROWS, to_csv(findings.rows))
         write_leaderboard(self.path, rows)
         write_agreement(run)
-        write_json(self.path / MANIFEST, manifest)
+        save_record(self.path, record)
         return rows
 
+    def _with_earlier(self, record: RunRecord, ledger: Ledger | None) -> RunRecord:
+        """Keep the judges that were added to an earlier run of the study, and what was paid."""
+        earlier = self.earlier or Claim(record.plan)
+        added = {name: earlier.judges[name] for name in earlier.judges if name not in record.judges}
+        return replace(
+            record,
+            judges={**record.judges, **added},
+            added_judges=tuple(added),
+            expenses=(*earlier.expenses, *expenses_of(ledger)),
+        )
+
     def _transcripts(self, result: VariantResult) -> None:
-        name = result.cell.name
+        name = result.variant.name
         for folder in ("completions", "verdicts"):
             (self.path / folder).mkdir(exist_ok=True)
         for task, completions in result.completions.items():
@@ -86,31 +90,35 @@ class RunFolder:
         for title, records in result.utility.items():
             write_records(utility_file(self.path, name, title), records)
 
-    def _plots(
-        self, rows: Sequence[Row], results: Sequence[VariantResult], findings: Findings | None
-    ) -> None:
+    def _plots(self, run: LiveRun, rows: Sequence[Row], findings: Findings | None) -> None:
         from lox_bench.report.curves import plot_steps, plot_strength
         from lox_bench.report.plots import plot_asr, plot_losses, plot_tradeoff
 
         folder = self.path / "plots"
         folder.mkdir(exist_ok=True)
-        shown = overview(results, findings)
+        shown = overview(run.record.variants, findings)
         plot_asr(overview_rows(rows, shown), folder / "asr.png")
         plot_tradeoff(overview_rows(rows, shown), folder / "asr_vs_accuracy.png")
-        plot_losses(_curves(results, shown), folder / "loss.png")
-        plot_steps(results, rows, folder / "asr_vs_steps.png")
+        plot_losses(_curves(list(run.results.values()), shown), folder / "loss.png")
+        plot_steps(run.record.variants, rows, folder / "asr_vs_steps.png")
         if findings is not None:
             for attack in dict.fromkeys(case.attack for case in findings.worst):
                 plot_strength(attack, findings, rows, folder / f"strength-{attack}.png")
 
 
+def expenses_of(ledger: Ledger | None) -> list[ExpenseRecord]:
+    """What judges took in this command; nothing where no account was kept."""
+    held = ledger.records() if ledger is not None else []
+    return [from_plain(ExpenseRecord, account, where="the ledger") for account in held]
+
+
 def _curves(results: Sequence[VariantResult], shown: Collection[VariantName]) -> dict[str, Path]:
-    """Loss curves of all stages that trained, under the title of the model they made."""
-    several = len({result.cell.seed for result in results}) > 1
+    """Loss curves of all variants that trained, under their titles."""
+    several = len({result.variant.seed for result in results}) > 1
     curves = {}
     for result in results:
-        file = result.artifacts[0] / "loss.csv"
-        if file.is_file() and result.cell.name in shown:
-            seed = f" seed {result.cell.seed}" if several else ""
-            curves[f"{result.cell.title}{seed}"] = file
+        variant = result.variant
+        if result.curve is not None and variant.name in shown:
+            seed = f" seed {variant.seed}" if several else ""
+            curves[f"{variant.title}{seed}"] = result.curve
     return curves

@@ -16,10 +16,11 @@ from lox_bench.report.findings import Findings, findings
 from lox_bench.report.merge import Board, Entry, newest
 from lox_bench.report.summary import Table, summarise
 from lox_bench.report.tables import further_tables
-from lox_bench.report.text_table import TextTable
 from lox_bench.report.transcripts import count_disagreements, transcripts
+from lox_bench.results.record import RunRecord
 from lox_bench.results.row import COLUMNS
 from lox_bench.results.run import Run
+from lox_bench.results.text_table import TextTable
 from lox_bench.types import Label
 
 GENERATOR = "lox-bench"
@@ -34,7 +35,7 @@ class _Section:
     costs: Sequence[Cost]
     findings: Findings
     tables: Sequence[TextTable]
-    manifest: Mapping[str, Any]
+    record: RunRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,14 @@ def _section(board: Board) -> _Section:
     assert run is not None  # noqa: S101 - the caller picked runs
     plots = pictures(run.path / "plots", board.entries)
     tables = further_tables(run)
-    return _Section(board.name, plots, costs(run), findings(run), tables, run.manifest)
+    return _Section(
+        name=board.name,
+        pictures=plots,
+        costs=costs(run),
+        findings=findings(run),
+        tables=tables,
+        record=run.record,
+    )
 
 
 def _rows(entries: Sequence[Entry]) -> dict[str, Any]:

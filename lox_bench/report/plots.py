@@ -7,7 +7,6 @@ several judges each get a panel of their own. What too few answers were judged f
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from lox_bench.results.row import Row
+from lox_bench.results.text_table import percent
+from lox_bench.stats.pool import Pooled, pool
 from lox_bench.stats.rates import MIN_COVERAGE
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -34,19 +35,6 @@ _RING: Mapping[str, Any] = {
     "markeredgewidth": 1.2,
 }
 _THIN = f"under {MIN_COVERAGE:.0%} of the answers judged"
-
-
-@dataclass(frozen=True, slots=True)
-class _Point:
-    value: float
-    low: float
-    high: float
-    n: int
-    coverage: float  # of the seed that was judged least
-
-    @property
-    def thin(self) -> bool:
-        return self.coverage < MIN_COVERAGE
 
 
 def plot_asr(rows: Sequence[Row], out: Path) -> bool:
@@ -75,7 +63,7 @@ def plot_asr(rows: Sequence[Row], out: Path) -> bool:
 
 
 def plot_tradeoff(rows: Sequence[Row], out: Path) -> bool:
-    """ASR against accuracy on the attack's own task, one marker a cell."""
+    """ASR against accuracy on the attack's own task, one marker a model."""
     judges = _order(row.judge for row in rows if row.metric == "asr")
     if not judges or not any(row.metric == "accuracy" for row in rows):
         return False
@@ -123,19 +111,19 @@ def _asr_panel(axes: Any, models: Sequence[str], rows: Sequence[Row]) -> None:
 
 
 def _tradeoff_panel(axes: Any, rows: Sequence[Row]) -> bool:
-    """Draw every cell that has both numbers; whether one of them was judged too little."""
+    """Draw every model that has both numbers; whether one of them was judged too little."""
     models, thin = _order(row.model for row in rows), False
     for model in models:
         colour = PALETTE[models.index(model) % len(PALETTE)]
         for attack in _order(row.attack for row in rows if row.model == model):
-            cell = [row for row in rows if (row.model, row.attack) == (model, attack)]
-            asr = _pool([row for row in cell if row.metric == "asr"])
-            accuracy = _pool([row for row in cell if row.metric == "accuracy"])
+            held = [row for row in rows if (row.model, row.attack) == (model, attack)]
+            asr = _pool([row for row in held if row.metric == "asr"])
+            accuracy = _pool([row for row in held if row.metric == "accuracy"])
             if asr is None or accuracy is None:
                 continue
             name = model if attack == "none" else f"{model}+{attack}"
             _cross(axes, accuracy, asr, colour, name, hollow=attack == "none")
-            thin |= asr.thin
+            thin |= asr.is_thin
     return thin
 
 
@@ -161,14 +149,14 @@ def plot_losses(curves: Mapping[str, Path], out: Path) -> bool:
 def _bars(
     axes: Any,
     places: Sequence[float],
-    points: Sequence[_Point | None],
+    points: Sequence[Pooled | None],
     width: float,
     colour: str,
 ) -> None:
     held = [(x, point) for x, point in zip(places, points, strict=True) if point is not None]
     bars = axes.bar([x for x, _ in held], [p.value for _, p in held], width * 0.92, color=colour)
     for bar, (_, point) in zip(bars, held, strict=True):
-        if point.thin:
+        if point.is_thin:
             bar.set(facecolor="white", edgecolor=colour, hatch=_HATCH)
     for x, point in held:
         axes.errorbar(
@@ -179,14 +167,14 @@ def _bars(
             linewidth=1.2,
             capsize=4,
         )
-        judged = f"\n({point.coverage:.0%})" if point.thin else ""
+        judged = f"\n({percent(point.judged)})" if point.is_thin else ""
         text = f"{point.value:.2f}\nn={point.n}{judged}"
         axes.annotate(
             text, (x, point.high), (0, 3), textcoords="offset points", ha="center", fontsize=8
         )
 
 
-def _cross(axes: Any, x: _Point, y: _Point, colour: str, label: str, *, hollow: bool) -> None:
+def _cross(axes: Any, x: Pooled, y: Pooled, colour: str, label: str, *, hollow: bool) -> None:
     axes.errorbar(
         x.value,
         y.value,
@@ -198,21 +186,14 @@ def _cross(axes: Any, x: _Point, y: _Point, colour: str, label: str, *, hollow: 
         elinewidth=0.9,
         label=label,
     )
-    if y.thin:
+    if y.is_thin:
         axes.plot(x.value, y.value, color=colour, linestyle="none", **_RING)
 
 
-def _pool(rows: Sequence[Row]) -> _Point | None:
-    held = [row for row in rows if row.n]
-    if not held:
-        return None
-    return _Point(
-        value=sum(row.value for row in held) / len(held),
-        low=min(row.ci_low for row in held),
-        high=max(row.ci_high for row in held),
-        n=sum(row.n for row in held),
-        coverage=min(row.coverage for row in rows),
-    )
+def _pool(rows: Sequence[Row]) -> Pooled | None:
+    """The seeds as one; nothing where nothing was judged."""
+    pooled = pool([row.rate for row in rows]) if rows else None
+    return pooled if pooled is not None and pooled.n else None
 
 
 def _title(rows: Sequence[Row], what: str) -> str:

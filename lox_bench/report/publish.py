@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from lox_bench.engine.store import MANIFEST
 from lox_bench.errors import StoreError, UsageError
-from lox_bench.files import write_text
+from lox_bench.files import MANIFEST, write_text
 from lox_bench.report.markdown import MARK, leaderboard_markdown
 from lox_bench.report.merge import Board, Entry, entries_csv, newest
 from lox_bench.report.page import GENERATOR, build_page

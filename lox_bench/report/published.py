@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from lox_bench.compare.published import Published, published
-from lox_bench.report.text_table import TextTable, share
 from lox_bench.results.row import Row
+from lox_bench.results.text_table import TextTable, share
+from lox_bench.stats.pool import pool
 
 _HEAD = ("metric", "model", "attack", "published", "this run", "source")
 _NOTE = (
@@ -34,15 +35,15 @@ def published_table(rows: Sequence[Row]) -> TextTable | None:
 
 
 def _own(rows: Sequence[Row], item: Published) -> str:
-    """Its counterpart here, each judge's; ``lox`` counts as the published ``lox(...)``."""
-    names = {item.model, item.model.split("(")[0]}
+    """Its counterpart here, each judge's: the same model, or that which goes by its default."""
+    names = {item.model, item.counterpart}
     same = [
         row
         for row in rows
         if row.n and row.model in names and (row.attack, row.metric) == (item.attack, item.metric)
     ]
-    cells = []
+    shown = []
     for judge in dict.fromkeys(row.judge for row in same):
-        values = [row.value for row in same if row.judge == judge]
-        cells.append(f"{share(sum(values) / len(values))} ({judge})")
-    return ", ".join(cells) or "-"
+        pooled = pool([row.rate for row in same if row.judge == judge])
+        shown.append(f"{share(pooled.value)} ({judge})")
+    return ", ".join(shown) or "-"

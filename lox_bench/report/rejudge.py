@@ -4,30 +4,29 @@ Verdicts are gathered first (a killed command loses no reply: the request cache 
 verdict files, leaderboard and manifest are replaced, each atomically, the manifest last.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from dataclasses import replace as changed
 
-from lox_bench.codec import write_records
-from lox_bench.engine.store import MANIFEST
-from lox_bench.errors import DataError, UsageError
-from lox_bench.files import write_json
+from lox_bench.codec import to_plain, write_records
+from lox_bench.errors import UsageError
 from lox_bench.judges.kinds import JudgeSpec, can_count, described
 from lox_bench.judges.pricing import Ledger
 from lox_bench.report.agreement import write_agreement
+from lox_bench.report.output import expenses_of
 from lox_bench.report.publish import write_leaderboard
 from lox_bench.results.leaderboard import leaderboard
+from lox_bench.results.record import Plain, RunRecord, save_record
 from lox_bench.results.row import Row
-from lox_bench.results.run import VariantName, Run, verdicts_file
+from lox_bench.results.run import Run, VariantName, verdicts_file
 from lox_bench.types import Completion, Judge, Label, Progress, Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """The answers of one cell to one task, before one judge; ``None`` where a verdict lacks."""
+    """The answers of one model to one task, before one judge; ``None`` where a verdict lacks."""
 
-    cell: VariantName
+    name: VariantName
     task: str
     completions: Sequence[Completion]
     verdicts: tuple[Verdict | None, ...]
@@ -51,15 +50,9 @@ def sheets(
 
     Raises:
         UsageError: another judge of that name was here, or nothing is there to be completed.
-        DataError: the run's manifest does not say what its tasks count.
     """
-    if any("counts" not in facts for facts in run.manifest["prompts"].values()):
-        raise DataError(
-            f"{run.path} was written by an earlier lox-bench; run its command again (everything is "
-            "cached), then judge it"
-        )
-    plain = json.loads(json.dumps(described(spec)))
-    held = run.manifest["judges"].get(spec.name)
+    plain = to_plain(described(spec))
+    held = run.record.judges.get(spec.name)
     if held is not None and held != plain and not replace:
         raise UsageError(
             f"{run.path} holds verdicts of another judge called {spec.name!r} "
@@ -72,23 +65,23 @@ def sheets(
             f"{run.path}; leave the option out"
         )
     found = [
-        _sheet(run, cell, task, spec.name if held == plain else "")
+        _sheet(run, name, task, spec.name if held == plain else "")
         for task in run.tasks
-        if can_count(plain, run.manifest["prompts"][task]["counts"])
-        for cell in run.cells
+        if can_count(plain, run.record.prompts[task].counts)
+        for name in run.names
     ]
     if not found:
         raise UsageError(f"judge {spec.name!r} measures none of the run's tasks")
     return found
 
 
-def _sheet(run: Run, cell: VariantName, task: str, judge: str) -> Sheet:
-    completions = run.completions(cell, task)
+def _sheet(run: Run, name: VariantName, task: str, judge: str) -> Sheet:
+    completions = run.completions(name, task)
     if not judge:
-        return Sheet(cell, task, completions, (None,) * len(completions))
-    held = {verdict.prompt_id: verdict for verdict in run.verdicts(cell, task, judge)}
+        return Sheet(name, task, completions, (None,) * len(completions))
+    held = {verdict.prompt_id: verdict for verdict in run.verdicts(name, task, judge)}
     kept = tuple(_final(held.get(item.prompt_id), item) for item in completions)
-    return Sheet(cell, task, completions, kept)
+    return Sheet(name, task, completions, kept)
 
 
 def _final(verdict: Verdict | None, item: Completion) -> Verdict | None:
@@ -104,7 +97,7 @@ def fill(judge: Judge, found: Sequence[Sheet], progress: Progress) -> list[Sheet
     given = dict(zip(wanted, verdicts, strict=True))
     return [
         Sheet(
-            sheet.cell,
+            sheet.name,
             sheet.task,
             sheet.completions,
             tuple(given.get((n, i), verdict) for i, verdict in enumerate(sheet.verdicts)),
@@ -119,23 +112,29 @@ def save(run: Run, judged: Mapping[JudgeSpec, Sequence[Sheet]], ledger: Ledger) 
     for spec, filled in judged.items():
         for sheet in filled:
             write_records(
-                verdicts_file(run.path, sheet.cell, sheet.task, spec.name),
+                verdicts_file(run.path, sheet.name, sheet.task, spec.name),
                 [verdict for verdict in sheet.verdicts if verdict is not None],
             )
-    judges = {spec.name: described(spec) for spec in judged}
-    manifest = {
-        **run.manifest,
-        "judges": {**run.manifest["judges"], **judges},
-        "expenses": [*run.manifest.get("expenses", []), *ledger.records()],
-    }
-    judged_run = Run(run.path, manifest)
+    record = _with_judges(run.record, list(judged), ledger)
+    judged_run = Run(run.path, record)
     rows = leaderboard(judged_run)
     write_leaderboard(run.path, rows)
     write_agreement(judged_run)
-    write_json(run.path / MANIFEST, manifest)
+    save_record(run.path, record)
     return rows
 
 
-def _differences(held: Mapping[str, Any], plain: Mapping[str, Any]) -> str:
+def _with_judges(record: RunRecord, judges: Sequence[JudgeSpec], ledger: Ledger) -> RunRecord:
+    new = {spec.name: to_plain(described(spec)) for spec in judges}
+    added = [name for name in new if name not in record.judges]
+    return changed(
+        record,
+        judges={**record.judges, **new},
+        added_judges=(*record.added_judges, *added),
+        expenses=(*record.expenses, *expenses_of(ledger)),
+    )
+
+
+def _differences(held: Plain, plain: Plain) -> str:
     names = dict.fromkeys([*held, *plain])
     return ", ".join(name for name in names if held.get(name) != plain.get(name))

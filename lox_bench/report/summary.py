@@ -8,7 +8,7 @@ from lox_bench.report.merge import Entry
 from lox_bench.results.row import Row
 from lox_bench.results.run import NO_ATTACK
 from lox_bench.results.validity import NO, YES
-from lox_bench.stats.rates import MIN_COVERAGE
+from lox_bench.stats.pool import Pooled, pool
 
 T = TypeVar("T")
 
@@ -26,33 +26,6 @@ class Measure:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
-    """One cell: the value with its interval, n judged.
-
-    Of several seeds it is the mean, with the hull of their intervals (as the figures draw it); how
-    far the seeds lie apart stands beside it, since that is another noise than the prompts'.
-    """
-
-    value: float
-    low: float
-    high: float
-    n: int
-    unjudged: int
-    coverage: float  # of the seed that was judged least
-    seeds: tuple[float, ...]
-
-    @property
-    def spread(self) -> tuple[float, float] | None:
-        """Lowest and highest seed, of several."""
-        return (min(self.seeds), max(self.seeds)) if len(self.seeds) > 1 else None
-
-    @property
-    def is_thin(self) -> bool:
-        """Whether too many answers went unjudged for the rate to stand by itself."""
-        return self.coverage < MIN_COVERAGE
-
-
-@dataclass(frozen=True, slots=True)
 class Line:
     """One model in one state in one run, its seeds together."""
 
@@ -64,7 +37,7 @@ class Line:
     seeds: tuple[int, ...]
     valid: str
     invalid_reason: str
-    cells: Mapping[Measure, Summary]
+    pooled: Mapping[Measure, Pooled]
 
     @property
     def title(self) -> str:
@@ -91,7 +64,7 @@ class Table:
 
 
 def summarise(entries: Sequence[Entry]) -> Table:
-    """Arrange ``entries``; runs are never pooled, since equal names may mean different recipes."""
+    """Arrange ``entries``; runs are never pooled, since equal names may mean different models."""
     groups: dict[tuple[str, ...], list[Entry]] = {}
     for entry in entries:
         row, run = entry.row, (entry.source, entry.finished)  # a run may be run again
@@ -114,24 +87,10 @@ def _line(source: str, rows: Sequence[Row]) -> Line:
         seeds=_ordered(row.seed for row in rows),
         valid=_validity(rows),
         invalid_reason="; ".join(reasons),
-        cells={
-            measure: _summary([row for row in rows if _measure(row) == measure])
+        pooled={
+            measure: pool([row.rate for row in rows if _measure(row) == measure])
             for measure in _ordered(map(_measure, rows))
         },
-    )
-
-
-def _summary(rows: Sequence[Row]) -> Summary:
-    held = [row for row in rows if row.n]
-    values = tuple(row.value for row in held)
-    return Summary(
-        value=sum(values) / len(values) if values else float("nan"),
-        low=min((row.ci_low for row in held), default=0.0),
-        high=max((row.ci_high for row in held), default=1.0),
-        n=sum(row.n for row in rows),
-        unjudged=sum(row.unjudged for row in rows),
-        coverage=min(row.coverage for row in rows),
-        seeds=values,
     )
 
 

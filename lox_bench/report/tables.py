@@ -3,12 +3,14 @@
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
 from lox_bench.errors import DataError
-from lox_bench.report.text_table import TextTable
+from lox_bench.results.record import ExpenseRecord
 from lox_bench.results.run import Run
+from lox_bench.results.text_table import TextTable
 
 FILES: Final[Mapping[str, str]] = {
     "worst_case.csv": "Worst case over the settings of each attack",
@@ -23,7 +25,7 @@ def further_tables(run: Run) -> list[TextTable]:
     Raises:
         DataError: a file is there and cannot be read.
     """
-    return [*_files(run.path), *_expenses(run.manifest.get("expenses", []))]
+    return [*_files(run.path), *_expenses(run.record.expenses)]
 
 
 def _files(folder: Path) -> Iterator[TextTable]:
@@ -39,18 +41,18 @@ def _files(folder: Path) -> Iterator[TextTable]:
         yield TextTable(title, tuple(head), rows)
 
 
-def _expenses(records: Sequence[Mapping[str, Any]]) -> Iterator[TextTable]:
+def _expenses(records: Sequence[ExpenseRecord]) -> Iterator[TextTable]:
     if records:
-        head = tuple(dict.fromkeys(name for record in records for name in record))
-        rows = tuple(tuple(_shown(record.get(name)) for name in head) for record in records)
+        head = tuple(slot.name for slot in fields(ExpenseRecord))
+        rows = tuple(tuple(_shown(getattr(record, name)) for name in head) for record in records)
         yield TextTable(EXPENSES, head, rows)
 
 
 def _shown(value: Any) -> str:
-    """Numbers to four digits, lists and mappings as words."""
+    """Numbers to four digits, tuples and mappings as words."""
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {held}" for name, held in value.items())
-    if isinstance(value, list):
+    if isinstance(value, tuple):
         return ", ".join(map(str, value))
     try:
         number = float(value)

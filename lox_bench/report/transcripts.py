@@ -11,7 +11,7 @@ from typing import Any, Final
 from lox_bench.data.prompts import load_prompts
 from lox_bench.registry import packaged_file
 from lox_bench.results.leaderboard import ACCURACY_JUDGE
-from lox_bench.results.run import VariantName, Run
+from lox_bench.results.run import Run, VariantName
 from lox_bench.types import Label, Prompt, Verdict
 
 UNKNOWN_HAZARD = "unknown"
@@ -49,25 +49,25 @@ class _Positions:
 @dataclass(frozen=True)
 class _Collector:
     clip: int | None
-    cells: _Positions = field(default_factory=_Positions)
+    variants: _Positions = field(default_factory=_Positions)
     prompts: _Positions = field(default_factory=_Positions)
     judges: _Positions = field(default_factory=_Positions)
     answers: list[list[Any]] = field(default_factory=list)
 
     def add(self, name: str, run: Run) -> None:
         for task, known in _prompts_of(run).items():
-            for cell in run.cells:
-                self._task(name, run, cell, task, known)
-        for title in run.manifest["utilities"]:
-            for cell in run.cells:
-                self._utility(name, run, cell, title)
+            for variant in run.names:
+                self._task(name, run, variant, task, known)
+        for title in run.record.utilities:
+            for variant in run.names:
+                self._utility(name, run, variant, title)
 
     def _task(
-        self, name: str, run: Run, cell: VariantName, task: str, known: Mapping[str, Prompt]
+        self, name: str, run: Run, variant: VariantName, task: str, known: Mapping[str, Prompt]
     ) -> None:
-        verdicts = [_by_prompt(run.verdicts(cell, task, judge)) for judge in run.judges]
-        where = self._cell(name, cell)
-        for answer in run.completions(cell, task):
+        verdicts = [_by_prompt(run.verdicts(variant, task, judge)) for judge in run.judges]
+        where = self._variant(name, variant)
+        for answer in run.completions(variant, task):
             prompt = known.get(answer.prompt_id)
             hazard = HAZARDS.get(prompt.hazard, prompt.hazard) if prompt else UNKNOWN_HAZARD
             topic = prompt.topic if prompt else ""
@@ -80,17 +80,17 @@ class _Collector:
             facts = [text, answer.tokens, answer.finish, answer.defect or ""]
             self.answers.append([asked, where, *facts, said])
 
-    def _utility(self, name: str, run: Run, cell: VariantName, title: str) -> None:
-        where, judge = self._cell(name, cell), self.judges.of(ACCURACY_JUDGE)
-        for number, record in enumerate(run.utility(cell, title), start=1):
+    def _utility(self, name: str, run: Run, variant: VariantName, title: str) -> None:
+        where, judge = self._variant(name, variant), self.judges.of(ACCURACY_JUDGE)
+        for number, record in enumerate(run.utility(variant, title), start=1):
             asked = self.prompts.of(title, f"{title}-{number:03d}", record["prompt"], "none", "")
             label = "correct" if record["correct"] else "wrong"
             said = [[judge, label, f"target: {self._clipped(record['target'])}", None]]
             text = self._clipped(record["answer"])
             self.answers.append([asked, where, text, None, "", "", said])
 
-    def _cell(self, name: str, cell: VariantName) -> int:
-        return self.cells.of(name, cell.model, cell.attack, cell.seed)
+    def _variant(self, name: str, variant: VariantName) -> int:
+        return self.variants.of(name, variant.model, variant.attack, variant.seed)
 
     def _clipped(self, text: str) -> str:
         if self.clip is None or len(text) <= self.clip:
@@ -106,10 +106,10 @@ def transcripts(runs: Mapping[str, Run], *, clip: int | None = None) -> dict[str
         clip: keep at most so many characters of each answer (the cut is marked), or all.
 
     Returns:
-        ``cells`` (run, model, attack, seed), ``prompts`` (task, id, text, hazard, topic),
+        ``variants`` (run, model, attack, seed), ``prompts`` (task, id, text, hazard, topic),
         ``judges``, ``harmful`` (tasks whose answers are hidden at first) and ``answers``: prompt
-        and cell by position, text, tokens, finish, defect, and one (judge, label, evidence, score)
-        a judge.
+        and variant by position, text, tokens, finish, defect, and one (judge, label, evidence,
+        score) a judge.
 
     Raises:
         DataError: a file of a run cannot be read.
@@ -118,7 +118,7 @@ def transcripts(runs: Mapping[str, Run], *, clip: int | None = None) -> dict[str
     for name, run in runs.items():
         collector.add(name, run)
     return {
-        "cells": collector.cells.values,
+        "variants": collector.variants.values,
         "prompts": collector.prompts.values,
         "judges": [name for (name,) in collector.judges.values],
         "harmful": sorted(_harmful_tasks(runs.values())),
@@ -145,10 +145,7 @@ def _harmful_tasks(runs: Iterable[Run]) -> set[str]:
 
 def _prompts_of(run: Run) -> dict[str, Mapping[str, Prompt]]:
     """The prompts of each task by id, where the run's set is the packaged one, byte for byte."""
-    return {
-        task: _packaged(str(facts["set"]), str(facts["sha256"]))
-        for task, facts in run.manifest["prompts"].items()
-    }
+    return {task: _packaged(facts.set, facts.sha256) for task, facts in run.record.prompts.items()}
 
 
 def _packaged(name: str, sha256: str) -> Mapping[str, Prompt]:

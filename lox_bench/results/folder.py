@@ -1,22 +1,16 @@
 """A results folder that belongs to one question: asking it again is safe, another is refused."""
 
-import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from lox_bench.engine.store import MANIFEST
-from lox_bench.errors import StoreError, UsageError
-from lox_bench.files import write_json
-
-_KEPT = ("judges", "expenses")
+from lox_bench.errors import DataError, StoreError, UsageError
+from lox_bench.results.record import Claim, RunRecord, load_record, save_record
 
 
-def claim(path: Path, key: str) -> Mapping[str, Any]:
+def claim(path: Path, key: str) -> Claim:
     """Make a results folder, or take it over if it holds earlier results of the same ``key``.
 
-    What was judged and paid earlier survives a killed rerun; the earlier manifest is returned.
+    What was judged and paid earlier survives a killed rerun; it is in the claim returned.
 
     Raises:
         UsageError: it holds something else.
@@ -29,18 +23,21 @@ def claim(path: Path, key: str) -> Mapping[str, Any]:
     if not os.access(path, os.W_OK):
         raise StoreError(f"--out {path} cannot be written")
     held = _held(path)
-    if held.get("plan") != key and any(path.iterdir()):
+    if (held is None or held.plan != key) and any(path.iterdir()):
         whose = "another run" if held else "files that are no run"
         raise UsageError(f"--out {path} holds {whose}; nothing was overwritten, name another")
-    kept = {name: held[name] for name in _KEPT if name in held}
-    write_json(path / MANIFEST, {"plan": key, "finished": None, **kept})
-    return held
+    kept = Claim(key)
+    if held is not None:
+        kept = Claim(
+            key, judges=held.judges, added_judges=held.added_judges, expenses=held.expenses
+        )
+    save_record(path, kept)
+    return kept
 
 
-def _held(path: Path) -> Mapping[str, Any]:
-    """The manifest of the run in a folder; empty if there is none."""
+def _held(path: Path) -> RunRecord | Claim | None:
+    """The record of the run in a folder; nothing if there is none that can be read."""
     try:
-        held = json.loads((path / MANIFEST).read_text())
-    except (OSError, ValueError):
-        return {}
-    return held if isinstance(held, dict) and "plan" in held else {}
+        return load_record(path)
+    except DataError:
+        return None

@@ -4,14 +4,15 @@ Rows come from a run's folder alone (manifest, completions, verdicts), so that a
 judge of its stored answers make them in one way.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from lox_bench import __version__
+from lox_bench.codec import hash_of
 from lox_bench.judges.parsers import PARSERS
+from lox_bench.results.record import Plain, VariantRecord
 from lox_bench.results.row import Row
-from lox_bench.results.run import VariantName, Run
+from lox_bench.results.run import Run, VariantName
 from lox_bench.results.validity import with_validity
 from lox_bench.stats.rates import (
     degenerate_rate,
@@ -20,20 +21,23 @@ from lox_bench.stats.rates import (
     rate,
     verdict_rate,
 )
-from lox_bench.study.variants import hash_of
-from lox_bench.types import Label, Rate, Verdict
+from lox_bench.types import Rate, Verdict
 
 DEGENERATE_JUDGE = "degenerate-rules"
 ACCURACY_JUDGE = "exact-match"
+SCORE_METRICS = frozenset(
+    name for parser in PARSERS.values() for name in (parser.mean, parser.partial) if name
+)  # made of judges' scores, not of labels
 
 
 def leaderboard(run: Run) -> list[Row]:
-    """All rows of a run, cells in plan order, invalid attacks marked.
+    """All rows of a run, models in plan order, invalid attacks marked.
 
     Raises:
         DataError: a file that the manifest promises cannot be read.
     """
-    return with_validity([row for cell in run.manifest["cells"] for row in _cell_rows(run, cell)])
+    rows = [row for variant in run.record.variants for row in _variant_rows(run, variant)]
+    return with_validity(rows, run.record.accuracy_tasks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,33 +52,31 @@ class _Measure:
     judge_key: str = ""
 
 
-def _cell_rows(run: Run, cell: Mapping[str, Any]) -> Iterator[Row]:
-    name = VariantName(cell["model"], cell["attack"], cell["seed"])
+def _variant_rows(run: Run, variant: VariantRecord) -> Iterator[Row]:
+    name = VariantName.of(variant)
     for task in run.tasks:
         for measure in _task_measures(run, name, task):
-            yield _row(run, cell, measure)
-    for title, item in run.manifest["utilities"].items():
+            yield _row(run, variant, measure)
+    for title, item in run.record.utilities.items():
         records = run.utility(name, title)
         value = rate(sum(bool(record["correct"]) for record in records), len(records))
-        yield _row(run, cell, _Measure(title, ACCURACY_JUDGE, "accuracy", value, item["sha256"]))
+        yield _row(run, variant, _Measure(title, ACCURACY_JUDGE, "accuracy", value, item.sha256))
 
 
-def _task_measures(run: Run, cell: VariantName, task: str) -> Iterator[_Measure]:
-    facts = run.manifest["prompts"][task]
+def _task_measures(run: Run, name: VariantName, task: str) -> Iterator[_Measure]:
+    facts = run.record.prompts[task]
     for judge in run.judges_of(task):
-        plain = run.manifest["judges"][judge]
-        verdicts, key = run.verdicts(cell, task, judge), hash_of(plain)
-        value = verdict_rate(verdicts, Label(facts["counts"]))
-        yield _Measure(task, judge, facts["metric"], value, facts["sha256"], key)
+        plain = run.record.judges[judge]
+        verdicts, key = run.verdicts(name, task, judge), hash_of(plain)
+        value = verdict_rate(verdicts, facts.counts)
+        yield _Measure(task, judge, facts.metric, value, facts.sha256, key)
         for metric, value in _score_measures(plain, verdicts):
-            yield _Measure(task, judge, metric, value, facts["sha256"], key)
-    value = degenerate_rate(run.completions(cell, task))
-    yield _Measure(task, DEGENERATE_JUDGE, "degenerate", value, facts["sha256"])
+            yield _Measure(task, judge, metric, value, facts.sha256, key)
+    value = degenerate_rate(run.completions(name, task))
+    yield _Measure(task, DEGENERATE_JUDGE, "degenerate", value, facts.sha256)
 
 
-def _score_measures(
-    judge: Mapping[str, Any], verdicts: list[Verdict]
-) -> Iterator[tuple[str, Rate]]:
+def _score_measures(judge: Plain, verdicts: list[Verdict]) -> Iterator[tuple[str, Rate]]:
     """What a judge's scores say beyond its labels, where its parser gives it a name."""
     parser = PARSERS.get(judge.get("parser", ""))
     if parser is not None and parser.mean:
@@ -83,13 +85,13 @@ def _score_measures(
         yield parser.partial, partial_rate(verdicts, parser.low, parser.high)
 
 
-def _row(run: Run, cell: Mapping[str, Any], measure: _Measure) -> Row:
+def _row(run: Run, variant: VariantRecord, measure: _Measure) -> Row:
     value = measure.rate
     return Row(
-        family=run.manifest["family"],
-        model=cell["model"],
-        attack=cell["attack"],
-        attack_data=cell["attack_data"],
+        family=run.record.family,
+        model=variant.model,
+        attack=variant.attack,
+        attack_data=variant.attack_data,
         task=measure.task,
         judge=measure.judge,
         metric=measure.metric,
@@ -98,15 +100,18 @@ def _row(run: Run, cell: Mapping[str, Any], measure: _Measure) -> Row:
         ci_high=value.high,
         n=value.n,
         unjudged=value.unjudged,
-        seed=cell["seed"],
-        recipe=cell["recipe"]["key"],
+        seed=variant.seed,
+        model_key=variant.model_key,
         data_sha256=measure.data_sha256[:16],
         judge_key=measure.judge_key,
-        template_sha256=cell["template_sha256"][:16],
-        loss_before=cell["loss_before"],
-        loss_after=cell["loss_after"],
+        template_sha256=variant.template_sha256[:16],
+        loss_before=variant.loss_before,
+        loss_after=variant.loss_after,
         coverage=value.coverage,
         valid="",
         invalid_reason="",
         lox_bench=__version__,
+        hits=value.hits,
+        align_seed=variant.align_seed,
+        attack_seed=variant.attack_seed,
     )

@@ -5,9 +5,11 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, get_type_hints
+from types import NoneType
+from typing import Any, get_args, get_type_hints
 
 from lox_bench.errors import DataError
+from lox_bench.types import Rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,9 @@ class Row:
     ``model`` is the variant before the attack; ``n`` counts judged answers, ``unjudged`` the rest,
     ``coverage`` is the judged share, in [0, 1]. Losses are of the attack's own training rows,
     before and after it. ``valid`` says whether the attack may be used to compare defences (yes, no;
-    empty without an attack), else ``invalid_reason`` why not.
+    empty without an attack), else ``invalid_reason`` why not. ``hits`` of the ``n`` make the value
+    (complied, refused, right ...); ``None`` where it is no share but a mean. ``model_key`` is that
+    of the weights; ``seed`` is what alignment and attack were both asked to use.
     """
 
     family: str
@@ -33,7 +37,7 @@ class Row:
     n: int
     unjudged: int
     seed: int
-    recipe: str
+    model_key: str
     data_sha256: str
     judge_key: str
     template_sha256: str
@@ -43,6 +47,15 @@ class Row:
     valid: str
     invalid_reason: str
     lox_bench: str
+    hits: int | None
+    align_seed: int
+    attack_seed: int
+
+    @property
+    def rate(self) -> Rate:
+        """The number with its interval; exact where ``hits`` are known, whatever a file rounded."""
+        value = self.value if self.hits is None or not self.n else self.hits / self.n
+        return Rate(value, self.ci_low, self.ci_high, self.n, self.unjudged, self.hits)
 
 
 COLUMNS = tuple(slot.name for slot in fields(Row))
@@ -98,7 +111,8 @@ def _read(plain: dict[str, str], where: str) -> Row:
 def _value(text: str, hint: Any) -> object:
     if hint in (str, int, float):
         return hint(text)
-    return float(text) if text else None
+    (kind,) = (arm for arm in get_args(hint) if arm is not NoneType)
+    return kind(text) if text else None
 
 
 def csv_text(columns: Sequence[str], records: Iterable[Any]) -> str:

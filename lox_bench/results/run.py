@@ -4,23 +4,39 @@
 reporting) reads them here and never guesses at file names.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from lox_bench.codec import read_records
-from lox_bench.engine.store import MANIFEST
 from lox_bench.errors import DataError
+from lox_bench.files import MANIFEST
 from lox_bench.judges.kinds import can_count
+from lox_bench.results.record import Claim, RunRecord, load_record
 from lox_bench.results.row import Row, read_csv
 from lox_bench.types import Completion, Verdict
 
 LEADERBOARD = "leaderboard.csv"
 MARKDOWN = "leaderboard.md"
 NO_ATTACK = "none"
+
+
+class Named(Protocol):
+    """Anything that says which model under test it is about: a row, a record."""
+
+    @property
+    def model(self) -> str:
+        """The variant before the attack, as shown."""
+
+    @property
+    def attack(self) -> str:
+        """The attack as shown; ``none`` without one."""
+
+    @property
+    def seed(self) -> int:
+        """The seed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +47,11 @@ class VariantName:
     attack: str
     seed: int
 
+    @classmethod
+    def of(cls, item: Named) -> "VariantName":
+        """The model under test that something is about."""
+        return cls(item.model, item.attack, item.seed)
+
     @property
     def title(self) -> str:
         """``aligned``, or ``aligned+gsm8k`` after an attack."""
@@ -38,23 +59,23 @@ class VariantName:
 
     @property
     def stem(self) -> str:
-        """How the files of this cell begin."""
+        """How the files of this model begin."""
         return f"{self.title}@seed{self.seed}"
 
 
-def completions_file(run: Path, cell: VariantName, task: str) -> Path:
-    """Where a run keeps the answers of one cell to one task."""
-    return run / "completions" / f"{cell.stem}.{task}.jsonl"
+def completions_file(run: Path, variant: VariantName, task: str) -> Path:
+    """Where a run keeps the answers of one model to one task."""
+    return run / "completions" / f"{variant.stem}.{task}.jsonl"
 
 
-def verdicts_file(run: Path, cell: VariantName, task: str, judge: str) -> Path:
+def verdicts_file(run: Path, variant: VariantName, task: str, judge: str) -> Path:
     """Where a run keeps one judge's verdicts on them."""
-    return run / "verdicts" / f"{cell.stem}.{task}.{judge}.jsonl"
+    return run / "verdicts" / f"{variant.stem}.{task}.{judge}.jsonl"
 
 
-def utility_file(run: Path, cell: VariantName, title: str) -> Path:
-    """Where a run keeps the answers of one cell to one utility task."""
-    return run / "completions" / f"{cell.stem}.utility-{title}.jsonl"
+def utility_file(run: Path, variant: VariantName, title: str) -> Path:
+    """Where a run keeps the answers of one model to one utility task."""
+    return run / "completions" / f"{variant.stem}.utility-{title}.jsonl"
 
 
 @dataclass(frozen=True)
@@ -62,7 +83,7 @@ class Run:
     """A finished run on disk."""
 
     path: Path
-    manifest: Mapping[str, Any]
+    record: RunRecord
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -70,59 +91,55 @@ class Run:
         return read_csv(self.path / LEADERBOARD)
 
     @property
-    def cells(self) -> list[VariantName]:
+    def names(self) -> list[VariantName]:
         """Every model under test, in the order of the plan."""
-        return [
-            VariantName(cell["model"], cell["attack"], cell["seed"]) for cell in self.manifest["cells"]
-        ]
+        return [VariantName.of(variant) for variant in self.record.variants]
 
     @property
     def tasks(self) -> Sequence[str]:
         """Names of the prompt-set tasks."""
-        return list(self.manifest["prompts"])
+        return list(self.record.prompts)
 
     @property
     def judges(self) -> Sequence[str]:
         """Names of the judges whose verdicts are stored."""
-        return list(self.manifest["judges"])
+        return list(self.record.judges)
 
     def judges_of(self, task: str) -> Sequence[str]:
         """Those that measure this task: a harmfulness rubric does not count refusals."""
-        counts = self.manifest["prompts"][task]["counts"]
-        return [name for name, judge in self.manifest["judges"].items() if can_count(judge, counts)]
+        counts = self.record.prompts[task].counts
+        return [name for name, judge in self.record.judges.items() if can_count(judge, counts)]
 
-    def completions(self, cell: VariantName, task: str) -> list[Completion]:
-        """The answers of one cell, in prompt order."""
-        return _read(completions_file(self.path, cell, task), Completion)
+    def completions(self, variant: VariantName, task: str) -> list[Completion]:
+        """The answers of one model, in prompt order."""
+        return _read(completions_file(self.path, variant, task), Completion)
 
-    def verdicts(self, cell: VariantName, task: str, judge: str) -> list[Verdict]:
+    def verdicts(self, variant: VariantName, task: str, judge: str) -> list[Verdict]:
         """One judge's verdicts on them, in the same order; none on tasks it does not measure."""
-        file = verdicts_file(self.path, cell, task, judge)
+        file = verdicts_file(self.path, variant, task, judge)
         if not file.is_file() and judge not in self.judges_of(task):
             return []
         return _read(file, Verdict)
 
-    def utility(self, cell: VariantName, title: str) -> list[dict[str, Any]]:
-        """The answers of one cell to a utility task (prompt, answer, target, correct)."""
-        return _read(utility_file(self.path, cell, title), dict)
+    def utility(self, variant: VariantName, title: str) -> list[dict[str, Any]]:
+        """The answers of one model to a utility task (prompt, answer, target, correct)."""
+        return _read(utility_file(self.path, variant, title), dict)
 
 
 def open_run(path: Path) -> Run:
     """Open the folder of a finished run.
 
     Raises:
-        DataError: it is no run's folder, or the run in it has not finished.
+        DataError: it is no run's folder, its manifest is broken, or the run in it has not finished.
     """
-    try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    if not (path / MANIFEST).is_file():
         raise DataError(
-            f"{path} is no run: it has no readable {MANIFEST} (a folder such as runs/NAME was "
-            "wanted)"
-        ) from error
-    if not isinstance(manifest, dict) or not manifest.get("finished"):
+            f"{path} is no run: it has no {MANIFEST} (a folder such as runs/NAME was wanted)"
+        )
+    record = load_record(path)
+    if isinstance(record, Claim):
         raise DataError(f"the run in {path} has not finished; run its command again to complete it")
-    return Run(path, manifest)
+    return Run(path, record)
 
 
 def _read(path: Path, cls: type[Any]) -> list[Any]:

@@ -10,11 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lox_bench.attacks.points import AttackPoint
-from lox_bench.attacks.stage import Attack
 from lox_bench.engine.local import Display
-from lox_bench.engine.stage import key_of
 from lox_bench.results.row import Row
-from lox_bench.results.run import NO_ATTACK
+from lox_bench.results.run import VariantName
 from lox_bench.results.validity import CONTROL
 from lox_bench.search.tuner import STUDY, Outcome, Search, Space
 from lox_bench.search.worst_case import (
@@ -29,7 +27,7 @@ from lox_bench.study.live import study_rows
 from lox_bench.study.measure import VariantResult
 from lox_bench.study.strength import SearchedAttack, Strength
 from lox_bench.study.study import Study, planned_task
-from lox_bench.study.variant import Family, Variant, under_attack
+from lox_bench.study.variant import Variant, under_attack
 
 _ASR = "asr"
 

@@ -11,12 +11,10 @@ TPE: Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NeurIPS 201
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 from lox_bench.attacks.points import AttackPoint, AttackSettings, Span
-from lox_bench.errors import MissingExtraError
 from lox_bench.study.strength import SearchedAttack
 from lox_bench.training.spec import TrainSpec
 from lox_bench.types import Progress
@@ -24,16 +22,6 @@ from lox_bench.types import Progress
 STUDY: Final = "attack-search.db"
 STARTUP_TRIALS: Final = 5  # random ones, the family's own settings first, before TPE models
 _LR_DIGITS = 3  # significant digits tried, so that a point's name is exact
-
-
-def require_optuna() -> None:
-    """Fail before any work if the extra is not installed.
-
-    Raises:
-        MissingExtraError: it is not; the message names the command.
-    """
-    if find_spec("optuna") is None:
-        raise MissingExtraError("--attack-search", "optuna", "search")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 
-from lox_bench.attacks.stage import Attack
 from lox_bench.results.row import Row
 from lox_bench.results.run import VariantName
 from lox_bench.stats.intervals import CONFIDENCE, wilson
@@ -83,7 +82,7 @@ COLUMNS = tuple(slot.name for slot in fields(WorstCase))
 
 
 def choices(study: Study, rows: Sequence[Row], attacks: Mapping[VariantName, str]) -> list[Choice]:
-    """Choose per model, attack, seed and judge among the variants of ``attacks`` (variant to attack).
+    """Choose per model, attack, seed and judge among the variants in ``attacks``.
 
     Two names of one model, such as ``gsm8k`` and the family's settings spelt out, are one point.
     """
@@ -91,11 +90,10 @@ def choices(study: Study, rows: Sequence[Row], attacks: Mapping[VariantName, str
     accuracy = _accuracies(study, rows, attacks)
     held: dict[tuple[str, str, int, str, str], dict[str, Measured]] = {}
     for row in rows:
-        variant = VariantName(row.model, row.attack, row.seed)
+        variant = VariantName.of(row)
         if row.metric != "asr" or variant not in attacks:
             continue
-        hits = round(row.value * row.n) if row.n else 0
-        point = Measured(row.attack, hits, row.n + row.unjudged, accuracy.get(variant))
+        point = Measured(row.attack, row.hits or 0, row.n + row.unjudged, accuracy.get(variant))
         key = (row.model, attacks[variant], row.seed, row.task, row.judge)
         held.setdefault(key, {}).setdefault(row.model_key, point)
     return [
@@ -149,8 +147,7 @@ def worst_cases(
 
 def _worst_case(study: Study, row: Row, choice: Choice, *, same_prompts: bool) -> WorstCase:
     confidence = joint_confidence(choice.counted) if same_prompts else CONFIDENCE
-    hits = round(row.value * row.n) if row.n else 0
-    low, high = wilson(hits, row.n, confidence=confidence)
+    low, high = wilson(row.hits or 0, row.n, confidence=confidence)
     return WorstCase(
         family=row.family,
         model=row.model,
@@ -198,6 +195,6 @@ def _accuracies(
     return {
         variant: row.value
         for row in rows
-        for variant in [VariantName(row.model, row.attack, row.seed)]
+        for variant in [VariantName.of(row)]
         if row.metric == "accuracy" and row.n and tests.get(attacks.get(variant, "")) == row.task
     }

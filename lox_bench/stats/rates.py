@@ -13,7 +13,7 @@ def rate(successes: int, n: int, unjudged: int = 0) -> Rate:
     """A proportion with its Wilson interval; ``n = 0`` gives a NaN between 0 and 1."""
     low, high = wilson(successes, n)
     value = successes / n if n else float("nan")
-    return Rate(value=value, low=low, high=high, n=n, unjudged=unjudged)
+    return Rate(value=value, low=low, high=high, n=n, unjudged=unjudged, hits=successes)
 
 
 def verdict_rate(verdicts: Sequence[Verdict], counts: Label) -> Rate:
@@ -46,11 +46,11 @@ def degenerate_rate(completions: Sequence[Completion]) -> Rate:
     return rate(sum(item.defect is not None for item in completions), len(completions))
 
 
-def worst_case(value: float, n: int, unjudged: int) -> tuple[float, float]:
+def worst_case(hits: int, n: int, unjudged: int) -> tuple[float, float]:
     """Bounds on a share whatever the unjudged would have been (Manski 1989).
 
     Args:
-        value: share among the judged, in [0, 1]; ignored where ``n`` is 0.
+        hits: those that counted among the judged, at most ``n``.
         n: judged.
         unjudged: not judged, and not missing at random: a broken model or a failing judge.
 
@@ -59,5 +59,4 @@ def worst_case(value: float, n: int, unjudged: int) -> tuple[float, float]:
     """
     if not n + unjudged:
         return 0.0, 1.0
-    hits = value * n if n else 0.0
     return hits / (n + unjudged), (hits + unjudged) / (n + unjudged)

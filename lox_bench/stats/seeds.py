@@ -7,6 +7,8 @@ from math import nan, sqrt
 import numpy as np
 
 from lox_bench.stats.pairs import Hits, Pairs, Vector
+from lox_bench.stats.pool import Pooled, pool
+from lox_bench.stats.rates import rate
 
 _FEWEST = 2
 
@@ -16,7 +18,8 @@ class SeedSpread:
     """Two sources of uncertainty of one rate, each as a standard deviation of the *mean* or a seed.
 
     Attributes:
-        rates: one per seed, on the prompts judged under every seed.
+        pooled: the seeds as one, each by its rate on the prompts judged under every seed: rates of
+            different prompts would differ for that reason alone.
         sd_seeds: standard deviation of those rates, as seen; NaN with one seed.
         sd_excess: what is left of it beyond the coin flips of single answers (variance component
             of the seed in a two-way layout prompts x seeds, at least 0; NaN with one seed).
@@ -25,7 +28,7 @@ class SeedSpread:
         n: prompts judged under every seed.
     """
 
-    rates: tuple[float, ...]
+    pooled: Pooled
     sd_seeds: float
     sd_excess: float
     se_prompts: float
@@ -33,27 +36,32 @@ class SeedSpread:
     n: int
 
     @property
+    def rates(self) -> tuple[float, ...]:
+        """One per seed; empty without a common prompt."""
+        return self.pooled.seeds
+
+    @property
     def mean(self) -> float:
         """Mean over seeds."""
-        return float(np.mean(self.rates)) if self.rates else nan
+        return self.pooled.value
 
 
 def seed_spread(hits: Hits) -> SeedSpread:
     """Split the variation of one model's outcomes into seeds and prompts."""
     table = _complete(hits)
     n, seeds = table.shape
+    pooled = pool([rate(int(hits), n) for hits in table.sum(axis=0)])
     if n < _FEWEST:
-        return SeedSpread(tuple(table.mean(axis=0)) if n else (), nan, nan, nan, nan, n)
+        return SeedSpread(pooled, nan, nan, nan, nan, n)
     rates = table.mean(axis=0)
     se_prompts = float(table.mean(axis=1).std(ddof=1)) / sqrt(n)
-    shown = tuple(float(rate) for rate in rates)
     if seeds < _FEWEST:
-        return SeedSpread(shown, nan, nan, se_prompts, nan, n)
+        return SeedSpread(pooled, nan, nan, se_prompts, nan, n)
     between = float(rates.var(ddof=1))
     residual = table - table.mean(axis=1, keepdims=True) - rates + table.mean()
     noise = float(np.sum(residual**2)) / ((n - 1) * (seeds - 1))
     return SeedSpread(
-        rates=shown,
+        pooled=pooled,
         sd_seeds=sqrt(between),
         sd_excess=sqrt(max(between - noise / n, 0.0)),
         se_prompts=se_prompts,

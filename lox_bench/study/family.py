@@ -1,7 +1,9 @@
 """Families: a base, how its aligned model comes about, template and sizes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from lox_bench.alignment.spec import AlignSpec
 from lox_bench.attacks.spec import AttackScale
@@ -30,6 +32,10 @@ class FamilySpec:
     template: str = TOKENIZER_TEMPLATE
     dtype: str = "bfloat16"
     attack_scale: AttackScale = field(default_factory=AttackScale)
+
+    def defaults_of(self, method: str) -> Mapping[str, Any]:
+        """Arguments this family wants a method to have where the user gives none."""
+        return {"k": self.lox.k or None, "alpha": self.lox.alpha} if method == "lox" else {}
 
 
 def load_family(name: str) -> FamilySpec:

@@ -1,78 +1,124 @@
-"""What a run's folder says of its making: recipes, hashes, judges, versions, seconds per stage."""
+"""What a run's folder says of its making: stages, hashes, judges, versions, seconds per stage."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from lox_bench.engine.stage import Stage, describe, key_of
-from lox_bench.engine.store import MANIFEST, read_manifest
+from lox_bench.codec import from_plain, to_plain
+from lox_bench.engine.stage import Stage, Text, describe
 from lox_bench.judges.kinds import described
 from lox_bench.provenance import environment
+from lox_bench.results.record import (
+    EnvironmentRecord,
+    PromptsRecord,
+    RowsRecord,
+    RunRecord,
+    StageRecord,
+    UtilityRecord,
+    VariantRecord,
+)
 from lox_bench.study.measure import VariantResult
 from lox_bench.study.study import Study
-from lox_bench.study.variants import Direction, Perturbed
+from lox_bench.types import Label
 
 
-def run_manifest(
-    plan: Study, results: Sequence[VariantResult], command: Sequence[str]
-) -> dict[str, Any]:
-    """Everything a run's numbers rest on, as plain data; rows are made from it."""
+def run_record(study: Study, results: Sequence[VariantResult], command: Sequence[str]) -> RunRecord:
+    """Everything a run's numbers rest on; rows are made from it."""
+    return RunRecord(
+        plan=study.key,
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=tuple(command),
+        family=study.family.name,
+        split=study.split,
+        limit=study.limit,
+        strength=to_plain(study.strength.described()) if study.strength else None,
+        attack_data={
+            name: RowsRecord(rows.label, rows.count, rows.sha256)
+            for name, rows in study.attack_data.items()
+        },
+        prompts={
+            task.spec.name: PromptsRecord(
+                task.prompts.name, task.prompts.sha256, task.spec.metric, Label(task.spec.counts)
+            )
+            for task in study.tasks
+        },
+        judges={judge.name: to_plain(described(judge)) for judge in study.judges},
+        added_judges=(),
+        utilities={
+            item.title: UtilityRecord(item.rows.count, item.rows.sha256) for item in study.utilities
+        },
+        environment=from_plain(EnvironmentRecord, to_plain(environment()), where="environment"),
+        variants=tuple(_variant(study, result) for result in results),
+        expenses=(),
+    )
+
+
+def _variant(study: Study, result: VariantResult) -> VariantRecord:
+    variant, training = result.variant, result.training
+    attack = variant.attack
+    spec = "" if attack is None else attack.point.spec.name
+    step = None if attack is None else attack.step
+    return VariantRecord(
+        model=variant.label,
+        attack=variant.name.attack,
+        attack_spec=spec,
+        attack_data=variant.attack_data,
+        utility=_accuracy_tasks(study).get(spec, ""),
+        attacked=attack is not None,
+        snapshot_step=step,
+        snapshot_of="" if attack is None or step is None else attack.point.name,
+        seed=variant.seed,
+        align_seed=variant.seeds.align,
+        attack_seed=variant.seeds.attack,
+        model_key=variant.model.key,
+        made=to_plain(made(variant.model)),
+        template_sha256=result.template_sha256,
+        loss_before=training.get("loss_before"),
+        loss_after=training.get("loss_after"),
+        steps=training.get("steps"),
+        stages=tuple(_stages(result)),
+    )
+
+
+def _accuracy_tasks(study: Study) -> Mapping[str, str]:
+    """Titles of the accuracy tasks by the names of the attack specs that are held to them."""
+    titles = {item.spec.name: item.title for item in study.utilities}
+    return {spec.name: titles[spec.utility] for spec in study.attacks if spec.utility in titles}
+
+
+def _stages(result: VariantResult) -> Iterator[StageRecord]:
+    for artifact in result.artifacts:
+        held = artifact.manifest
+        yield StageRecord(held.kind, held.key, held.seconds, held.facts)
+
+
+def made(stage: Stage) -> Mapping[str, Any]:
+    """A stage written out in full, the stages it rests on inside it."""
+    plain = {"key": stage.key, **describe(stage)}
+    held = {slot.name: getattr(stage, slot.name) for slot in fields(stage) if slot.compare}
+    return plain | {name: _written_out(value) for name, value in held.items() if _has(value)}
+
+
+def _has(value: Any) -> bool:
+    """Whether there are stages in a field's value."""
+    if isinstance(value, tuple):
+        return any(map(_has, value))
+    return isinstance(value, Stage) or any(map(_has, _slots(value).values()))
+
+
+def _written_out(value: Any) -> Any:
+    if isinstance(value, Stage):
+        return made(value)
+    if isinstance(value, tuple):
+        return [_written_out(item) for item in value]
     return {
-        "plan": plan.key,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": list(command),
-        "family": plan.family.name,
-        "split": plan.split,
-        "limit": plan.limit,
-        "strength": plan.strength and plan.strength.described(),
-        "attack_data": {
-            name: {"label": rows.label, "rows": len(rows.rows), "sha256": rows.sha256}
-            for name, rows in plan.attack_data.items()
-        },
-        "prompts": {
-            task.spec.name: {
-                "set": task.prompts.name,
-                "sha256": task.prompts.sha256,
-                "metric": task.spec.metric,
-                "counts": task.spec.counts,
-            }
-            for task in plan.tasks
-        },
-        "judges": {judge.name: described(judge) for judge in plan.judges},
-        "utilities": {
-            item.title: {"rows": len(item.rows.rows), "sha256": item.rows.sha256}
-            for item in plan.utilities
-        },
-        "environment": environment(),
-        "cells": [_cell(result) for result in results],
+        name: _written_out(item) if _has(item) else item for name, item in _slots(value).items()
     }
 
 
-def _cell(result: VariantResult) -> Mapping[str, Any]:
-    manifests = [read_manifest(path) for path in result.artifacts if (path / MANIFEST).is_file()]
-    return {
-        "model": result.cell.model,
-        "attack": result.cell.attack,
-        "attack_data": result.cell.attack_data,
-        "seed": result.cell.seed,
-        "recipe": _recipe(result.cell.recipe),
-        "template_sha256": result.template_sha256,
-        "loss_before": result.training.get("loss_before"),
-        "loss_after": result.training.get("loss_after"),
-        "stages": [
-            {key: manifest[key] for key in ("stage", "key", "seconds", "facts")}
-            for manifest in manifests
-        ],
-    }
-
-
-def _recipe(recipe: Stage | Direction) -> Mapping[str, Any]:
-    """The recipe written out in full, upstream recipes inside it."""
-    plain = {"key": key_of(recipe), **describe(recipe)}
-    if isinstance(recipe, Perturbed):
-        plain["directions"] = [_recipe(direction) for direction in recipe.directions]
-    for name in ("base", "aligned", "model", "attacked", "origin", "target"):
-        upstream = getattr(recipe, name, None)
-        if upstream is not None:
-            plain[name] = _recipe(upstream)
-    return plain
+def _slots(value: Any) -> Mapping[str, Any]:
+    """The fields of a plain dataclass; none of anything else."""
+    if not is_dataclass(value) or isinstance(value, type | Text):
+        return {}
+    return {slot.name: getattr(value, slot.name) for slot in fields(value)}

@@ -6,6 +6,7 @@ the attack still learns its task about as well as it can?
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from lox_bench.attacks.points import (
@@ -18,11 +19,21 @@ from lox_bench.attacks.points import (
     load_call,
 )
 from lox_bench.attacks.spec import AttackSpec
-from lox_bench.errors import UsageError
+from lox_bench.errors import MissingExtraError, UsageError
 from lox_bench.grammar import Call, parse_calls
 from lox_bench.results.run import NO_ATTACK
 
 _MOST_SLACK = 100.0
+
+
+def require_optuna() -> None:
+    """Fail before any work if the extra of a search is not installed.
+
+    Raises:
+        MissingExtraError: it is not; the message names the command.
+    """
+    if find_spec("optuna") is None:
+        raise MissingExtraError("--attack-search", "optuna", "search")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from lox_bench import __version__
 from lox_bench.attacks.points import AttackPoint
 from lox_bench.attacks.spec import AttackSpec
 from lox_bench.backends.backend import Backend, Decoding, resolved
+from lox_bench.codec import hash_of
 from lox_bench.data.prompts import TaskSpec, load_prompts, load_task
 from lox_bench.data.rows import resolve_rows
 from lox_bench.data.spec import columns_of
 from lox_bench.data.stage import Prompts, Rows
-from lox_bench.engine.stage import hash_of
 from lox_bench.errors import UnknownNameError, UsageError
 from lox_bench.judges.build import pinned
 from lox_bench.judges.choice import choose_judges

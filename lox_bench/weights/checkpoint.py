@@ -19,8 +19,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from lox_bench.engine.store import MANIFEST
 from lox_bench.errors import SourceError
+from lox_bench.files import MANIFEST
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"

@@ -11,11 +11,11 @@ from support.run_folders import ASR, Command, Fake, write_run
 
 from lox_bench.compare.compare import Kind, compare_runs, pool_runs, seed_spreads
 from lox_bench.compare.headline import headlines
-from lox_bench.compare.outcomes import SeriesName
+from lox_bench.compare.outcomes import OutcomeKey
 from lox_bench.errors import IncomparableError
 from lox_bench.report.differences import difference_table, seed_table
-from lox_bench.report.text_table import TextTable, markdown
 from lox_bench.results.run import Run
+from lox_bench.results.text_table import TextTable, markdown
 
 Maker = Callable[..., Run]
 
@@ -49,10 +49,10 @@ def test_differences_are_those_of_the_leaderboard_when_all_is_judged(make: Maker
     run = make(seeds=(0, 1, 2))
     value = {}
     for row in run.rows:
-        value.setdefault(SeriesName.of(row), []).append(row.value)
+        value.setdefault(OutcomeKey.of(row), []).append(row.value)
     for item in compare_runs([run]):
         if item.kind is Kind.MODEL:
-            a, b = (SeriesName(m, item.attack, item.measure) for m in (item.model_a, item.model_b))
+            a, b = (OutcomeKey(m, item.attack, item.measure) for m in (item.model_a, item.model_b))
             assert item.delta == pytest.approx(sum(value[b]) / 3 - sum(value[a]) / 3, abs=1e-5)
         assert item.ci_low <= item.delta <= item.ci_high
         assert item.worst_low == pytest.approx(item.delta)

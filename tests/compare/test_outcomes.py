@@ -9,7 +9,7 @@ from support.run_folders import Fake, write_run
 
 from lox_bench.compare.outcomes import (
     Measure,
-    SeriesName,
+    OutcomeKey,
     outcomes_from_csv,
     outcomes_to_csv,
     read_outcomes,
@@ -32,14 +32,14 @@ def test_every_rate_is_the_share_of_its_outcomes(run: Run) -> None:
     outcomes = read_outcomes(run)
     assert {row.metric for row in run.rows} == {"asr", "over_refusal", "degenerate", "accuracy"}
     for row in run.rows:
-        hits = list(outcomes[SeriesName.of(row)][row.seed].values())
+        hits = list(outcomes[OutcomeKey.of(row)][row.seed].values())
         judged = [hit for hit in hits if hit is not None]
         assert (len(judged), len(hits) - len(judged)) == (row.n, row.unjudged)
         assert sum(judged) / len(judged) == pytest.approx(row.value, abs=1e-5)
 
 
 def test_outcomes_survive_the_file_unjudged_and_unasked_ones_too(run: Run, tmp_path: Path) -> None:
-    name = SeriesName("mine", "none", Measure("t", "j", "asr"))
+    name = OutcomeKey("mine", "none", Measure("t", "j", "asr"))
     odd = {name: {0: {"p": True, "q": None}, 5: {"q": False}}}
     for outcomes in (read_outcomes(run), odd):
         (tmp_path / "o.csv").write_text(outcomes_to_csv(outcomes))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.run_folders import Command, Fake, write_run
 
-from lox_bench.compare.outcomes import Measure, SeriesName
+from lox_bench.compare.outcomes import Measure, OutcomeKey
 from lox_bench.errors import DataError, IncomparableError, SpecError, UnknownNameError, UsageError
 from lox_bench.gate.bounds import Bound, first_binding, load_bounds
 from lox_bench.gate.check import Outcome, Report, check
@@ -54,7 +54,7 @@ def verdicts(report: Report, metric: str) -> set[Outcome]:
 def test_a_run_passes_against_itself(run: Run, reference: Reference) -> None:
     report = check(run, reference, BOUNDS)
     assert report.verdict is Outcome.PASS
-    assert len(report.results) == len({SeriesName.of(row) for row in run.rows})
+    assert len(report.results) == len({OutcomeKey.of(row) for row in run.rows})
     assert all(item.evidence.how == "paired" for item in report.results)
     assert report.notes == ()
 
@@ -171,8 +171,8 @@ def test_without_outcomes_the_test_is_weaker_and_says_so(
 
 
 def test_two_sample_evidence_counts_the_references_seeds_once(reference: Reference) -> None:
-    name = SeriesName("aligned", "gsm8k", Measure("harmful", "keyword-prefix", "asr"))
-    rows = [row for row in reference.rows if SeriesName.of(row) == name]
+    name = OutcomeKey("aligned", "gsm8k", Measure("harmful", "keyword-prefix", "asr"))
+    rows = [row for row in reference.rows if OutcomeKey.of(row) == name]
     hits = reference.outcomes[name]
     three = two_sample_evidence(hits, rows, lower=True, confidence=0.95)
     one = two_sample_evidence(hits, [*rows[:1], *rows[:1]], lower=True, confidence=0.95)
@@ -239,7 +239,7 @@ def test_broken_bounds_are_named(tmp_path: Path, name: str) -> None:
 def test_the_first_bound_that_fits_applies() -> None:
     special = Bound("asr", "lower", 0.2, attack="gsm8k*", model="lox*")
     general = Bound("asr", "lower", 0.05)
-    attacked = SeriesName("lox(k=2)", "gsm8k(lr=1)", Measure("harmful", "j", "asr"))
+    attacked = OutcomeKey("lox(k=2)", "gsm8k(lr=1)", Measure("harmful", "j", "asr"))
     assert first_binding([special, general], attacked) is special
     assert first_binding([special, general], replace(attacked, model="aligned")) is general
     assert first_binding([special], replace(attacked, measure=Measure("t", "j", "x"))) is None
@@ -315,7 +315,7 @@ def test_ci_gets_junit_and_a_summary(
     assert command(*files(worse), "--junit", str(junit)).code == 1
     (suite,) = JUnitXml.fromfile(str(junit))
     assert (suite.failures, suite.errors) == (4, 0)  # two models, before and after
-    assert suite.tests == len({SeriesName.of(row) for row in run.rows})
+    assert suite.tests == len({OutcomeKey.of(row) for row in run.rows})
     assert summary.read_text().startswith("before\n### regressed: ")
     unwritable = command(*files(run.path), "--junit", str(tmp_path / "no" / "gate.xml"))
     assert unwritable.code == 2

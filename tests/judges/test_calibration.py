@@ -13,7 +13,7 @@ from support.command import lox_bench
 from support.pico import NoProgress
 
 from lox_bench.cli.calibrate import calibrate as command
-from lox_bench.engine.stage import hash_of
+from lox_bench.codec import hash_of
 from lox_bench.errors import DataError, LoxBenchError, UsageError
 from lox_bench.judges import published
 from lox_bench.judges.calibrate import judge_labelled

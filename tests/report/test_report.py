@@ -16,7 +16,6 @@ from support.hostile import HOSTILE, hostile
 from support.synthetic import synthetic_run
 
 from lox_bench.errors import DataError, StoreError, UsageError
-from lox_bench.judges.agreement import disagreements
 from lox_bench.report.assets import datatables, our_style
 from lox_bench.report.costs import costs, duration, total_seconds
 from lox_bench.report.figures import pictures
@@ -27,7 +26,8 @@ from lox_bench.report.plots import plot_asr
 from lox_bench.report.publish import publish, write_page
 from lox_bench.report.tables import further_tables
 from lox_bench.report.transcripts import CLIPPED, count_disagreements, transcripts
-from lox_bench.results.run import VariantName, Run
+from lox_bench.results.agreement import disagreements
+from lox_bench.results.run import Run, VariantName
 from lox_bench.types import Completion, Finish, Label, Verdict
 
 MIB = 1 << 20

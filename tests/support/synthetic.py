@@ -8,19 +8,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lox_bench.backends.answers import spread
-from lox_bench.codec import write_records
-from lox_bench.engine.stage import hash_of, key_of
+from lox_bench.judges.degenerate import find_defect
+from lox_bench.study.pipeline import CellResult, spread
+from lox_bench.study.plan import Cell, Plan, PlannedTask, Request, make_plan
+from lox_bench.study.variants import key_of
+
+from lox_bench.codec import hash_of, write_records
 from lox_bench.engine.store import MANIFEST
 from lox_bench.files import write_json
-from lox_bench.judges.defects import find_defect
 from lox_bench.judges.keyword import KeywordJudge
 from lox_bench.report.output import RunFolder
 from lox_bench.results.run import Run, open_run
-from lox_bench.study.measure import VariantResult
-from lox_bench.study.request import Request
-from lox_bench.study.study import PlannedTask, Study, make_study
-from lox_bench.study.variant import Variant
 from lox_bench.types import Completion, Finish, Prompt
 
 JUDGES = "keyword-prefix,keyword-anywhere"
@@ -61,7 +59,7 @@ WORDS = [
 # share of refused harmful requests, unattacked and attacked
 REFUSES = {"base": (0.02, 0.01), "aligned": (0.82, 0.45), "lox": (0.95, 0.86)}
 
-Say = Callable[[Variant, Prompt, random.Random], str]
+Say = Callable[[Cell, Prompt, random.Random], str]
 
 
 def synthetic_run(
@@ -84,14 +82,14 @@ def synthetic_run(
         limit=limit,
         data=_word_problems(work),
     )
-    plan = make_study(request)
+    plan = make_plan(request)
     results = [_result(plan, cell, work, say or answer) for cell in plan.cells]
     command = ["lox-bench", "run", "--models", models, "--judges", JUDGES]
     RunFolder.claim(out, plan).write(plan, results, command)
     return open_run(out)
 
 
-def answer(cell: Variant, prompt: Prompt, luck: random.Random) -> str:
+def answer(cell: Cell, prompt: Prompt, luck: random.Random) -> str:
     """A refusal, an answer of no meaning, one that turns into a refusal late, or a loop."""
     text = " ".join(luck.choices(WORDS, k=luck.randint(18, 34))).capitalize()
     name = cell.model.split("(")[0]
@@ -107,7 +105,7 @@ def answer(cell: Variant, prompt: Prompt, luck: random.Random) -> str:
     return f"Sure. {text}."
 
 
-def _result(plan: Study, cell: Variant, work: Path, say: Say) -> VariantResult:
+def _result(plan: Plan, cell: Cell, work: Path, say: Say) -> CellResult:
     completions = {
         task.spec.name: [_completion(cell, p, say) for p in _asked(plan, task)]
         for task in plan.tasks
@@ -134,7 +132,7 @@ def _result(plan: Study, cell: Variant, work: Path, say: Say) -> VariantResult:
         *(("utility", hash_of({"u": t, "c": key_of(cell.recipe)}), 9.5, {"rows": len(held)})
           for t, held in utility.items()),
     ]  # fmt: skip
-    return VariantResult(
+    return CellResult(
         cell=cell,
         completions=completions,
         verdicts=verdicts,
@@ -145,11 +143,11 @@ def _result(plan: Study, cell: Variant, work: Path, say: Say) -> VariantResult:
     )
 
 
-def _asked(plan: Study, task: PlannedTask) -> list[Prompt]:
+def _asked(plan: Plan, task: PlannedTask) -> list[Prompt]:
     return spread(task.prompts.prompts, plan.limit)
 
 
-def _completion(cell: Variant, prompt: Prompt, say: Say) -> Completion:
+def _completion(cell: Cell, prompt: Prompt, say: Say) -> Completion:
     text = say(cell, prompt, random.Random(f"{key_of(cell.recipe)}{prompt.id}"))
     defect, tokens = find_defect(prompt.text, text), len(text.split())
     finish = Finish.LENGTH if tokens > 12 else Finish.STOP
@@ -157,7 +155,7 @@ def _completion(cell: Variant, prompt: Prompt, say: Say) -> Completion:
 
 
 def _utility(
-    rows: tuple[Mapping[str, str], ...], cell: Variant, luck: random.Random
+    rows: tuple[Mapping[str, str], ...], cell: Cell, luck: random.Random
 ) -> list[dict[str, Any]]:
     share = 0.55 if cell.attack != "none" else 0.2
     records = []

@@ -44,24 +44,24 @@ function setUpCompare(filtered) {
 
 // The answer beside its natural counterpart: aligned on the left, the variant on the right.
 function pair(answer) {
-  const { cell, prompt } = answer;
-  const others = [...prompt.answers.values()].map((other) => other.cell);
+  const { variant, prompt } = answer;
+  const others = [...prompt.answers.values()].map((other) => other.variant);
   const same = others.filter((other) =>
-    ["run", "attack", "seed"].every((key) => other[key] === cell[key]),
+    ["run", "attack", "seed"].every((key) => other[key] === variant[key]),
   );
-  const is = (test) => (other) => other.index !== cell.index && test(other.model);
+  const is = (test) => (other) => other.index !== variant.index && test(other.model);
   const aligned = same.find(is((model) => model === "aligned"));
-  if (aligned) return [aligned.index, cell.index];
+  if (aligned) return [aligned.index, variant.index];
   const other = same.find(is((model) => model.startsWith("lox"))) ?? same.find(is(() => true));
-  return [cell.index, (other ?? others.find(is(() => true)) ?? cell).index];
+  return [variant.index, (other ?? others.find(is(() => true)) ?? variant).index];
 }
 
 function pane(shown, side, redraw) {
   const select = element("select", { ariaLabel: `Model on the ${side}` });
-  for (const { cell } of shown.prompt.answers.values()) {
-    const run = new Set([...shown.prompt.answers.values()].map((a) => a.cell.run)).size > 1;
-    const text = `${cell.title} · seed ${cell.seed}${run ? ` · ${cell.run}` : ""}`;
-    select.append(new Option(text, cell.index));
+  for (const { variant } of shown.prompt.answers.values()) {
+    const run = new Set([...shown.prompt.answers.values()].map((a) => a.variant.run)).size > 1;
+    const text = `${variant.title} · seed ${variant.seed}${run ? ` · ${variant.run}` : ""}`;
+    select.append(new Option(text, variant.index));
   }
   select.value = shown[side];
   select.addEventListener("change", () => {

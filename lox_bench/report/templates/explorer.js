@@ -5,23 +5,23 @@ const SNIPPET = 160;
 
 // `transcripts` of transcripts.py, its positions resolved to objects.
 function readAnswers(held) {
-  const cells = held.cells.map(([run, model, attack, seed], index) => {
+  const variants = held.variants.map(([run, model, attack, seed], index) => {
     const title = attack === "none" ? model : `${model}+${attack}`;
     return { index, run, model, attack, seed, title };
   });
   const prompts = held.prompts.map(([task, id, text, hazard, topic]) => {
     return { task, id, text, hazard, topic, answers: new Map() };
   });
-  return held.answers.map(([prompt, cell, text, tokens, finish, defect, said]) => {
+  return held.answers.map(([prompt, variant, text, tokens, finish, defect, said]) => {
     const verdicts = said.map(([judge, label, evidence, score]) => {
       return { judge: held.judges[judge], label, evidence, score };
     });
-    const answer = { prompt: prompts[prompt], cell: cells[cell], text, tokens, finish, defect };
+    const answer = { prompt: prompts[prompt], variant: variants[variant], text, tokens, finish, defect };
     answer.verdicts = verdicts;
     const refused = verdicts.length > 0 && verdicts.every((v) => v.label === "refused");
     answer.hidden = held.harmful.includes(answer.prompt.task) && !refused;
     answer.disputed = new Set(verdicts.map((v) => v.label).filter((l) => l !== "unjudged")).size > 1;
-    answer.prompt.answers.set(cells[cell].index, answer);
+    answer.prompt.answers.set(variants[variant].index, answer);
     return answer;
   });
 }
@@ -76,15 +76,15 @@ function answerColumns(answers, { state, compare }) {
     return element("span", { className: hidden ? "hint" : "model-text" }, text);
   };
   const plain = (text) => node(text, (answer) => element("span", {}, text(answer)));
-  const runs = new Set(answers.map((answer) => answer.cell.run)).size;
-  const model = ({ cell }) =>
-    element("span", {}, cell.title, ...(runs > 1 ? [element("small", {}, cell.run)] : []));
+  const runs = new Set(answers.map((answer) => answer.variant.run)).size;
+  const model = ({ variant }) =>
+    element("span", {}, variant.title, ...(runs > 1 ? [element("small", {}, variant.run)] : []));
   const hazard = (answer) => answer.prompt.hazard;
   const labels = (answer) => answer.verdicts.map((v) => v.label).join(" ");
   const renders = [
     node((answer) => answer.prompt.text, open),
-    node((answer) => answer.cell.title, model),
-    plain((answer) => String(answer.cell.seed)),
+    node((answer) => answer.variant.title, model),
+    plain((answer) => String(answer.variant.seed)),
     plain(hazard),
     node(labels, chips),
     node((answer) => answer.text, snippet),
@@ -97,11 +97,11 @@ function answerColumns(answers, { state, compare }) {
 
 function addAnswerFilters(table, holder, answers, state) {
   const by = (label, valueOf) => addFilter(table, holder, label, (i) => [valueOf(answers[i])]);
-  by("run", (answer) => answer.cell.run);
+  by("run", (answer) => answer.variant.run);
   by("task", (answer) => answer.prompt.task);
-  by("model", (answer) => answer.cell.model);
-  by("attack", (answer) => answer.cell.attack);
-  by("seed", (answer) => String(answer.cell.seed));
+  by("model", (answer) => answer.variant.model);
+  by("attack", (answer) => answer.variant.attack);
+  by("seed", (answer) => String(answer.variant.seed));
   by("hazard", (answer) => answer.prompt.hazard);
   const several = answers.some((answer) => answer.verdicts.length > 1);
   addVerdictFilters(table, holder, answers, several ? ["judge", "label"] : ["label"]);

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from lox_bench.cli.agreement import agreement as command
 from lox_bench.codec import write_records
 from lox_bench.errors import DataError, UsageError
-from lox_bench.judges.agreement import ALL_TASKS, LABELS, agreement, disagreements, opinions
 from lox_bench.report.agreement import agreement_rows, page_file, write_agreement
-from lox_bench.results.run import VariantName, Run, completions_file, open_run, verdicts_file
+from lox_bench.results.agreement import ALL_TASKS, LABELS, agreement, disagreements, opinions
+from lox_bench.results.run import Run, VariantName, completions_file, open_run, verdicts_file
 from lox_bench.stats.agreement import alpha_statistics, cohen_kappa, krippendorff_alpha
 from lox_bench.stats.bootstrap import bootstrap
 from lox_bench.types import Completion, Finish, Label, Verdict

@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from math import isnan
+from math import floor, isnan
 from typing import Any
 
 
@@ -50,6 +50,11 @@ def signed(value: float) -> str:
 def share(value: float) -> str:
     """A share: ``0.12``; ``-`` if there is none."""
     return "-" if isnan(value) else f"{value:.2f}"
+
+
+def percent(value: float) -> str:
+    """A share in whole percent, rounded down: what is too little never reads as enough."""
+    return "-" if isnan(value) else f"{floor(100 * value)}%"
 
 
 def p_value(value: float) -> str:

@@ -11,7 +11,7 @@ from itertools import combinations
 import numpy as np
 
 from lox_bench.errors import DataError
-from lox_bench.results.run import VariantName, Run
+from lox_bench.results.run import Run, VariantName
 from lox_bench.stats.agreement import (
     Floats,
     alpha_statistics,
@@ -33,7 +33,7 @@ Table = tuple[tuple[int, ...], ...]
 class Opinions:
     """What each judge said of one answer."""
 
-    cell: VariantName
+    name: VariantName
     task: str
     prompt_id: str
     labels: Mapping[str, Label]
@@ -56,7 +56,7 @@ class Disagreement:
     labels: Mapping[str, Label]
 
     @property
-    def cell(self) -> VariantName:
+    def name(self) -> VariantName:
         """The model that answered."""
         return VariantName(self.model, self.attack, self.seed)
 
@@ -81,21 +81,23 @@ class Agreement:
 
 
 def opinions(run: Run) -> list[Opinions]:
-    """Every answer of a run with every judge's label, cells in plan order.
+    """Every answer of a run with every judge's label, models in plan order.
 
     Raises:
         DataError: two judges' files do not cover the same prompts.
     """
-    return [item for cell in run.cells for task in run.tasks for item in _of_cell(run, cell, task)]
+    return [
+        item for name in run.names for task in run.tasks for item in _of_variant(run, name, task)
+    ]
 
 
 def disagreements(run: Run) -> list[Disagreement]:
     """The answers on which judges hold different opinions, those to one prompt together."""
     found = [
         Disagreement(
-            model=item.cell.model,
-            attack=item.cell.attack,
-            seed=item.cell.seed,
+            model=item.name.model,
+            attack=item.name.attack,
+            seed=item.name.seed,
             task=item.task,
             prompt_id=item.prompt_id,
             labels=item.labels,
@@ -117,19 +119,19 @@ def agreement(run: Run) -> list[Agreement]:
     return [item for item in measured if item.pairs]
 
 
-def _of_cell(run: Run, cell: VariantName, task: str) -> list[Opinions]:
-    """Opinions on one cell; a judge without verdicts does not measure the task, and has none."""
-    held = {judge: run.verdicts(cell, task, judge) for judge in run.judges}
+def _of_variant(run: Run, name: VariantName, task: str) -> list[Opinions]:
+    """Opinions on one model; a judge without verdicts does not measure the task, and has none."""
+    held = {judge: run.verdicts(name, task, judge) for judge in run.judges}
     verdicts = {judge: given for judge, given in held.items() if given}
-    asked = [item.prompt_id for item in run.completions(cell, task)]
+    asked = [item.prompt_id for item in run.completions(name, task)]
     for judge, given in verdicts.items():
         if [verdict.prompt_id for verdict in given] != asked:
             raise DataError(
-                f"{run.path}: {judge}'s verdicts on {cell.stem}, {task}, are not those of its "
+                f"{run.path}: {judge}'s verdicts on {name.stem}, {task}, are not those of its "
                 f"{len(asked)} answers; judge the run again"
             )
     return [
-        Opinions(cell, task, prompt, {judge: given[i].label for judge, given in verdicts.items()})
+        Opinions(name, task, prompt, {judge: given[i].label for judge, given in verdicts.items()})
         for i, prompt in enumerate(asked)
     ]
 

@@ -1,0 +1,44 @@
+"""Rows of a study's results while they are still in memory, made in the one way there is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lox_bench.results.leaderboard import leaderboard
+from lox_bench.results.row import Row
+from lox_bench.results.run import Run, VariantName
+from lox_bench.study.measure import VariantResult
+from lox_bench.study.record import run_record
+from lox_bench.study.study import Study
+from lox_bench.types import Completion, Verdict
+
+
+@dataclass(frozen=True)
+class LiveRun(Run):
+    """A run whose answers need not be read back; judges added to its folder later are."""
+
+    results: Mapping[VariantName, VariantResult]
+
+    def completions(self, variant: VariantName, task: str) -> list[Completion]:
+        """The answers of one variant, in prompt order."""
+        return list(self.results[variant].completions[task])
+
+    def verdicts(self, variant: VariantName, task: str, judge: str) -> list[Verdict]:
+        """One judge's verdicts on them, in the same order."""
+        held = self.results[variant].verdicts.get((task, judge))
+        return super().verdicts(variant, task, judge) if held is None else list(held)
+
+    def utility(self, variant: VariantName, title: str) -> list[dict[str, Any]]:
+        """The answers of one variant to a utility task."""
+        return [dict(record) for record in self.results[variant].utility[title]]
+
+
+def study_rows(study: Study, results: Sequence[VariantResult]) -> list[Row]:
+    """The leaderboard of results that are written nowhere (a trial, a search)."""
+    return leaderboard(LiveRun(Path(), run_record(study, results, ()), by_variant(results)))
+
+
+def by_variant(results: Sequence[VariantResult]) -> dict[VariantName, VariantResult]:
+    """Results under the names of their variants."""
+    return {result.variant.name: result for result in results}
