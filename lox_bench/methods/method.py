@@ -16,6 +16,7 @@ the one that fits; ``before`` and ``after`` methods work on weights, ``during`` 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -48,10 +49,18 @@ class Range:
         return (self.low < value if self.above else self.low <= value) and value <= self.high
 
     def __str__(self) -> str:
-        """``0 to 1``, or ``above 0, at most 1``."""
-        return f"above {self.low:g}, at most {self.high:g}" if self.above else (
-            f"{self.low:g} to {self.high:g}"
-        )  # fmt: skip
+        """``0 to 1``, ``at least 1``, or ``above 0, at most 1``."""
+        if not self.above and isfinite(self.high):
+            return f"{self.low:g} to {self.high:g}"
+        low = f"above {self.low:g}" if self.above else f"at least {self.low:g}"
+        return f"{low}, at most {self.high:g}" if isfinite(self.high) else low
+
+
+@dataclass(frozen=True, slots=True)
+class NoneIs:
+    """How ``None`` is written on the command line (``none`` without this)."""
+
+    word: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +90,12 @@ class Folders:
 
 
 class Method(Protocol):
-    """Any method; ``family_defaults`` names the family's table that overrides field defaults."""
+    """Any method.
+
+    One that adds ``family_defaults: ClassVar[str]`` takes the values of the family's table of that
+    name (``lox``) in the place of its own defaults. A field ``seed: int | None = None`` is given
+    the study's method seed.
+    """
 
     place: ClassVar[Place]
 
@@ -90,7 +104,7 @@ class TensorMethod(Method, Protocol):
     """A method that sees one tensor at a time; streamed, so that any size of model will do."""
 
     def tensor(self, name: str, w: Weights) -> "Tensor":
-        """The tensor to be written, in shape and type of ``w.tuned``; the same object: unchanged."""
+        """The tensor to be written, in shape and type of ``w.tuned``; itself where unchanged."""
 
 
 class CheckpointMethod(Method, Protocol):

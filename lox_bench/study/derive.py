@@ -1,6 +1,6 @@
 """Make recipes whose weights are computed from other weights, without training."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -9,6 +9,8 @@ from lox_bench.study.variants import Anywhere, Control, Perturbed, Recipe, Trunc
 from lox_bench.types import Progress
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from lox_bench.diagnostics.directions import Gram
     from lox_bench.diagnostics.perturb import Frame
 
@@ -35,12 +37,27 @@ def derivation(recipe: Control | Truncated | Perturbed, maker: Maker) -> Work:
 
     def work(out: Path, progress: Progress) -> Mapping[str, Any]:
         from lox_bench.weights.combine import combine_checkpoints
-        from lox_bench.weights.controls import rule_of
 
-        combine_checkpoints(pair, out, rule_of(recipe), progress)
+        combine_checkpoints(pair, out, _rule_of(recipe), progress)
         return {}
 
     return work
+
+
+def _rule_of(recipe: Control | Truncated) -> "Callable[[str, Sequence[Tensor]], Tensor]":
+    from lox_bench.weights.controls import bottom_k, expo, generator_of, random_k, truncated
+
+    if isinstance(recipe, Truncated):
+        return lambda _, pair: truncated(pair[0], pair[1], recipe.rank)
+    k, alpha = recipe.k, recipe.alpha
+    rules: dict[str, Callable[[str, Sequence[Tensor]], Tensor]] = {
+        "expo": lambda _, pair: expo(pair[0], pair[1], alpha),
+        "bottom-k": lambda _, pair: bottom_k(pair[0], pair[1], k, alpha),
+        "random-k": lambda name, pair: random_k(
+            pair[0], pair[1], k, alpha, generator_of(recipe.seed, name)
+        ),
+    }
+    return rules[recipe.rule]
 
 
 def geometry(recipe: Perturbed, maker: Maker) -> "Gram":

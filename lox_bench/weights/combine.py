@@ -30,6 +30,7 @@ def combine_checkpoints(
 ) -> None:
     """Write ``rule(name, tensors)`` of all ``sources`` into the empty folder ``out``.
 
+    A folder that is named twice is read once: the rule then sees the same tensor object twice.
     The rule keeps shape and type of the last source's tensor; what is no floating-point tensor
     (counters, positions) is the last source's, and so are shards, config, tokenizer and generation
     files.
@@ -79,11 +80,15 @@ def _matching(sources: Sequence[Path]) -> tuple[Checkpoint, Aliases]:
 def _loader(
     sources: Sequence[Path], layout: Checkpoint, aliases: Aliases, stack: ExitStack
 ) -> Load:
-    opened = [*map(open_checkpoint, sources[:-1]), layout]
-    readers = [tensor_reader(checkpoint, stack) for checkpoint in opened]
+    places = [source.resolve() for source in sources]
+    readers = {
+        place: tensor_reader(layout if place == places[-1] else open_checkpoint(place), stack)
+        for place in dict.fromkeys(places)
+    }
+    renamed = dict(zip(places, aliases, strict=True))
 
     def load(name: str) -> list[Tensor]:
-        named = zip(readers, aliases, strict=True)
-        return [read(renamed.get(name, name)) for read, renamed in named]
+        held = {place: read(renamed[place].get(name, name)) for place, read in readers.items()}
+        return [held[place] for place in places]
 
     return load

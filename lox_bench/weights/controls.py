@@ -14,82 +14,55 @@ and one made of rounding noise where the difference has less than full rank.)
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import torch
 from torch import Tensor
 
 from lox_bench.errors import ShapeError
-from lox_bench.study.variants import Control, Truncated
 from lox_bench.weights.lowrank import truncated_svd
 from lox_bench.weights.lox import difference, low_rank
 from lox_bench.weights.select import MATRIX_DIMS
 
-_SEED_BYTES = 8
+_SEED_BYTES: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Strength:
-    """How far to go: ``k = None`` is full rank; ``seed`` matters to random directions only."""
-
-    k: int | None
-    alpha: float
-    seed: int = 0
-
-
-Rule = Callable[[str, Tensor, Tensor, Strength], Tensor]
-
-
-def expo(name: str, base: Tensor, aligned: Tensor, strength: Strength) -> Tensor:
+def expo(base: Tensor, aligned: Tensor, alpha: float) -> Tensor:
     """Extrapolate a tensor of any shape along all of its difference (ExPO)."""
-    del name
-    return _moved(aligned, strength.alpha * difference(base, aligned))
+    return _moved(aligned, alpha * difference(base, aligned))
 
 
-def random_k(name: str, base: Tensor, aligned: Tensor, strength: Strength) -> Tensor:
+def random_k(
+    base: Tensor, aligned: Tensor, k: int | None, alpha: float, generator: torch.Generator
+) -> Tensor:
     """Move a matrix ``(..., out, in)`` along k random directions, as far as LoX moves it.
 
-    The directions are those of Gaussian matrices (uniform on the Stiefel manifold) and depend on
-    the seed and the tensor's name alone. Vectors come back as they are.
+    The directions are those of Gaussian matrices (uniform on the Stiefel manifold), drawn from
+    ``generator``. ``k = None`` is full rank. Vectors come back as they are.
     """
     if aligned.ndim < MATRIX_DIMS:
         return aligned
-    sigma = _top_sigma(difference(base, aligned), strength.k)
-    generator = generator_of(strength.seed, name)
+    sigma = _top_sigma(difference(base, aligned), k)
     *stack, rows, columns = aligned.shape
     left, right = (
         torch.linalg.qr(torch.randn(*stack, size, sigma.shape[-1], generator=generator)).Q
         for size in (rows, columns)
     )
-    return _moved(aligned, strength.alpha * (left * sigma[..., None, :]) @ right.mT)
+    return _moved(aligned, alpha * (left * sigma[..., None, :]) @ right.mT)
 
 
-def bottom_k(name: str, base: Tensor, aligned: Tensor, strength: Strength) -> Tensor:
+def bottom_k(base: Tensor, aligned: Tensor, k: int | None, alpha: float) -> Tensor:
     """Move a matrix ``(..., out, in)`` along its k smallest directions, as far as LoX moves it.
 
     Takes a full singular value decomposition: there is no short cut to the small end. Vectors
     come back as they are.
     """
-    del name
     if aligned.ndim < MATRIX_DIMS:
         return aligned
     left, sigma, right = torch.linalg.svd(difference(base, aligned), full_matrices=False)
-    k = _kept(sigma.shape[-1], strength.k)
-    step = (left[..., -k:] * sigma[..., None, :k]) @ right[..., -k:, :]
-    return _moved(aligned, strength.alpha * step)
-
-
-RULES: Final[Mapping[str, Rule]] = {"expo": expo, "random-k": random_k, "bottom-k": bottom_k}
-
-
-def rule_of(recipe: Control | Truncated) -> Callable[[str, Sequence[Tensor]], Tensor]:
-    """What turns a tensor's name and its (base, aligned) pair into the recipe's tensor."""
-    if isinstance(recipe, Truncated):
-        return lambda _, pair: truncated(pair[0], pair[1], recipe.rank)
-    rule, strength = RULES[recipe.rule], Strength(recipe.k, recipe.alpha, recipe.seed)
-    return lambda name, pair: rule(name, pair[0], pair[1], strength)
+    kept = _kept(sigma.shape[-1], k)
+    step = (left[..., -kept:] * sigma[..., None, :kept]) @ right[..., -kept:, :]
+    return _moved(aligned, alpha * step)
 
 
 def truncated(base: Tensor, aligned: Tensor, rank: int) -> Tensor:

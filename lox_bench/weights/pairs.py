@@ -17,8 +17,8 @@ from lox_bench.weights.change import Change, Dense
 from lox_bench.weights.checkpoint import Checkpoint, open_checkpoint, read_config, tensor_reader
 
 _SHOWN = 3  # tensor names in an error message
-_HEADS = ("lm_head.weight", "embed_out.weight")
-_EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "word_embeddings.weight", "embed_in.weight")
+HEADS = ("lm_head.weight", "embed_out.weight")
+EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "word_embeddings.weight", "embed_in.weight")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +146,8 @@ def _architecture(path: Path) -> str:
 
 def _tied_head(base: Checkpoint, aligned: Checkpoint) -> dict[str, str]:
     """Where the aligned model stores a head of its own and the base ties it to its embedding."""
-    heads = [name for name in aligned.names - base.names if name.endswith(_HEADS)]
-    embeddings = [name for name in base.names if name.endswith(_EMBEDDINGS)]
+    heads = [name for name in aligned.names - base.names if name.endswith(HEADS)]
+    embeddings = [name for name in base.names if name.endswith(EMBEDDINGS)]
     if len(heads) == len(embeddings) == 1 and _is_tied(base):
         return {heads[0]: embeddings[0]}
     return {}
@@ -158,7 +158,7 @@ def _is_tied(checkpoint: Checkpoint) -> bool:
 
 
 def _same_names(base: Checkpoint, aligned: Checkpoint, aliases: Mapping[str, str]) -> None:
-    spare = {name for name in base.names if name.endswith(_HEADS)} if _is_tied(aligned) else set()
+    spare = {name for name in base.names if name.endswith(HEADS)} if _is_tied(aligned) else set()
     for odd, where, lacking in (
         (base.names - aligned.names - spare, "base", "aligned"),
         (aligned.names - base.names - set(aliases), "aligned", "base"),

@@ -1,0 +1,37 @@
+"""The baseline of all repairs after an attack."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from lox_bench.methods.method import Place, Range, Weights
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class WiseFt:
+    """Average the attacked model with the one that was attacked (WiSE-FT, arXiv 2109.01903).
+
+    ``(1 - alpha) * start + alpha * tuned`` for every floating-point tensor. The paper's zero-shot
+    model is here the model that the attack started from: the aligned one after all methods that
+    came before the attack, so that ``lox+wise-ft`` returns towards the hardened model. ``alpha``
+    1 keeps the attacked weights and 0 the start's, bit for bit.
+    """
+
+    place: ClassVar[Place] = Place.AFTER
+
+    alpha: Annotated[float, Range(0, 1)] = 0.5
+
+    def tensor(self, name: str, w: Weights) -> "Tensor":
+        """See ``TensorMethod``.
+
+        Raises:
+            NonFiniteError: a weight holds NaN or infinity.
+        """
+        from lox_bench.weights.repair import average
+
+        del name
+        if self.alpha == 1.0 or w.start is w.tuned:
+            return w.tuned
+        return w.start if self.alpha == 0.0 else average(w.start, w.tuned, self.alpha)
