@@ -200,6 +200,12 @@ def parse(cls: type[T], raw: Mapping[str, Any], *, where: str) -> T:
     return cls(**{key: _value(hints[key], raw[key], f"{where}: {key}") for key in raw})
 
 
+def is_frozen(cls: type) -> bool:
+    """Whether a class is a dataclass whose fields cannot be assigned to."""
+    params = getattr(cls, "__dataclass_params__", None)
+    return bool(params and params.frozen)
+
+
 def _value(hint: Any, value: Any, where: str) -> Any:
     if isinstance(hint, UnionType):
         hint = next(arm for arm in get_args(hint) if arm is not type(None))

@@ -24,7 +24,7 @@ class UnknownNameError(LoxBenchError):
     """A family, model, attack, task or judge that nobody registered."""
 
     def __init__(self, kind: str, name: str, known: Collection[str]) -> None:
-        plural = "families" if kind == "family" else f"{kind}s"
+        plural = f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
         hint = did_you_mean(name, known) or f"; known: {', '.join(sorted(known))}"
         super().__init__(f"no {kind} is called {name!r}{hint} (see `lox-bench list {plural}`)")
 

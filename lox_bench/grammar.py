@@ -1,4 +1,8 @@
-"""The little language of ``--models`` and ``--attack``: names, calls, and named paths."""
+"""The little language of ``--models`` and ``--attack``: names, calls, sums, and named paths.
+
+A name may be one of ours (``lox``), a third party's (``package/name``) or something in a file
+(``mine.py:Mine``).
+"""
 
 import re
 from collections.abc import Mapping
@@ -7,7 +11,7 @@ from dataclasses import dataclass
 from lox_bench.errors import UsageError
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
-_ITEM = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9._-]*)(?:\((?P<args>.*)\))?")
+_ITEM = re.compile(r"(?P<name>[A-Za-z./~_][A-Za-z0-9._~/:-]*)(?:\((?P<args>.*)\))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +36,23 @@ def split_list(text: str) -> list[str]:
     Raises:
         UsageError: a parenthesis is not closed or not opened, or an item is empty.
     """
+    return _split(text, ",", "commas")
+
+
+def _split(text: str, mark: str, marks: str) -> list[str]:
     items, depth, start = [], 0, 0
     for position, char in enumerate(text):
         depth += (char == "(") - (char == ")")
         if depth < 0:
             raise UsageError(f"{text!r}: the ')' at position {position + 1} closes nothing")
-        if char == "," and depth == 0:
+        if char == mark and depth == 0:
             items.append(text[start:position].strip())
             start = position + 1
     if depth:
         raise UsageError(f"{text!r}: a '(' is not closed")
     items.append(text[start:].strip())
     if not all(items):
-        raise UsageError(f"{text!r} holds an empty item; write names separated by single commas")
+        raise UsageError(f"{text!r} holds an empty item; write names separated by single {marks}")
     return items
 
 
@@ -62,14 +70,27 @@ def parse_calls(text: str) -> list[Call]:
     return calls
 
 
+def parse_sum(item: str) -> list[Call]:
+    """Read a composition, ``lox(k=6)+safe-lora+wise-ft(alpha=0.3)``, into its calls, in order.
+
+    ``name=path`` is one call, whatever its path holds.
+
+    Raises:
+        UsageError: a part is malformed, or missing as in ``lox+``.
+    """
+    if _is_named(item):
+        return [parse_call(item)]
+    return [parse_call(part) for part in _split(item, "+", "plus signs")]
+
+
 def parse_call(item: str) -> Call:
     """Read one item.
 
     Raises:
         UsageError: it is neither a name, a call with ``key=value`` arguments, nor ``name=path``.
     """
-    head, equals, target = item.partition("=")
-    if equals and _NAME.fullmatch(head.strip()) and "(" not in head:
+    if _is_named(item):
+        head, _, target = item.partition("=")
         if not target.strip():
             raise UsageError(f"{item!r} names no path or hub id after '='")
         return Call(name=head.strip(), args={}, target=target.strip())
@@ -78,6 +99,11 @@ def parse_call(item: str) -> Call:
         raise UsageError(f"{item!r} is not a name, name(key=value,...) or name=path")
     args = match["args"]
     return Call(name=match["name"], args=_arguments(item, args) if args else {})
+
+
+def _is_named(item: str) -> bool:
+    head, equals, _ = item.partition("=")
+    return bool(equals and _NAME.fullmatch(head.strip()))
 
 
 def _arguments(item: str, text: str) -> dict[str, str]:
@@ -90,17 +116,3 @@ def _arguments(item: str, text: str) -> dict[str, str]:
             raise UsageError(f"{item!r}: {key!r} is given twice")
         args[key] = value
     return args
-
-
-def parse_chain(item: str) -> tuple[Call, ...]:
-    """STUB"""
-    return (
-        (parse_call(item),)
-        if "=" in item.split("(")[0]
-        else tuple(parse_call(p) for p in item.split("+"))
-    )
-
-
-def expand(chain: tuple[Call, ...]) -> list[tuple[Call, ...]]:
-    """STUB"""
-    return [chain]

@@ -1,23 +1,221 @@
-"""Where things are found by name: the data files that ship with the package."""
+"""Where things are found by name: ours, other people's packages', and single files.
 
+Of each kind there are
+
+- ours: TOML files that ship with the package, or code named in ``CODE``; known as ``name``
+  and ``lox-bench/name``;
+- those that installed packages offer as entry points of the kind's group; known as
+  ``package/name`` and, where nobody else has it, ``name``;
+- files of the user's: ``FILE.toml``, or ``FILE.py:attr`` for code.
+
+Listing reads names only: it imports no module, ours or other people's.
+"""
+
+import sys
 import tomllib
-from importlib import resources
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from importlib import import_module, metadata, resources
 from importlib.resources.abc import Traversable
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, Final, TypeVar
 
-from lox_bench.codec import parse
-from lox_bench.errors import UnknownNameError
+from lox_bench.codec import parse, read_toml
+from lox_bench.errors import SpecError, UnknownNameError, UsageError
+from lox_bench.pyfile import load_file
 
 T = TypeVar("T")
 
+OURS: Final = "lox-bench"
+
+
+class Kind(StrEnum):
+    """What can be registered."""
+
+    METHODS = "methods"
+    ATTACKS = "attacks"
+    TASKS = "tasks"
+    UTILITIES = "utilities"
+    JUDGES = "judges"
+    BACKENDS = "backends"
+    FAMILIES = "families"
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    singular: str
+    group: str  # of entry points
+    folder: str = ""  # of our TOML files, below tasks/ or judges/; empty: the kind is code
+
+
+_PLACES: Final[Mapping[Kind, _Place]] = {
+    Kind.METHODS: _Place("method", "lox_bench.methods"),
+    Kind.ATTACKS: _Place("attack", "lox_bench.attacks", "tasks/attacks"),
+    Kind.TASKS: _Place("task", "lox_bench.prompts", "tasks/sets"),
+    Kind.UTILITIES: _Place("utility", "lox_bench.utilities", "tasks/utility"),
+    Kind.JUDGES: _Place("judge", "lox_bench.judges", "judges"),
+    Kind.BACKENDS: _Place("backend", "lox_bench.backends"),
+    Kind.FAMILIES: _Place("family", "lox_bench.families", "tasks/families"),
+}
+
+CODE: Final[Mapping[Kind, Mapping[str, str]]] = {
+    Kind.METHODS: {
+        "lox": "lox_bench.methods.lox:Lox",
+        "expo": "lox_bench.methods.expo:Expo",
+        "random-k": "lox_bench.methods.random_k:RandomK",
+        "bottom-k": "lox_bench.methods.bottom_k:BottomK",
+        "safe-lora": "lox_bench.methods.safe_lora:SafeLora",
+        "wise-ft": "lox_bench.methods.wise_ft:WiseFt",
+    },
+    Kind.BACKENDS: {"hf": "lox_bench.backends.hf:HFGenerator"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Something registered: ``where`` is ``module:attr``, or the TOML file itself."""
+
+    name: str
+    package: str
+    where: str | Traversable
+
+    @property
+    def full(self) -> str:
+        """``package/name``, which is never ambiguous."""
+        return f"{self.package}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A TOML file as it was read; ``folder`` is where files that it names are looked up first."""
+
+    raw: dict[str, Any]
+    where: str
+    folder: Traversable
+
+
+def entries(kind: Kind) -> list[Entry]:
+    """Everything of a kind that is known by name, ours first.
+
+    Raises:
+        UsageError: a package registers one name twice.
+    """
+    kind = Kind(kind)
+    ours = [Entry(name, OURS, where) for name, where in CODE.get(kind, {}).items()]
+    ours += [Entry(name, OURS, file) for name, file in _files(kind)]
+    found = ours + list(_offered(_PLACES[kind].group))
+    for full, times in Counter(entry.full for entry in found).items():
+        if times > 1:
+            said = " and ".join(str(entry.where) for entry in found if entry.full == full)
+            raise UsageError(f"{_PLACES[kind].singular} {full!r} is registered twice: {said}")
+    return found
+
 
 def names_of(kind: str) -> list[str]:
-    """Names of all packaged specs of a kind (``families``, ``attacks``, ``judges``, ...)."""
-    return sorted(
-        entry.name.removesuffix(".toml")
-        for entry in folder_of(kind).iterdir()
-        if entry.name.endswith(".toml")
-    )
+    """Names of everything of a kind that ships with lox-bench; what others add is in ``entries``.
+
+    Defaults that mean "all of them" mean these: installing a package changes no one's results.
+    """
+    shipped = [name for name, _ in _files(Kind(kind))]
+    return sorted([*CODE.get(Kind(kind), {}), *shipped])
+
+
+def find(kind: Kind, name: str) -> Entry:
+    """What a name stands for.
+
+    Raises:
+        UnknownNameError: nothing; the nearest name is suggested.
+        UsageError: two packages offer it; both full names are said.
+    """
+    known = entries(kind)
+    fitting = [entry for entry in known if name in {entry.name, entry.full}]
+    if len(fitting) > 1:
+        full = " or ".join(entry.full for entry in fitting)
+        raise UsageError(
+            f"{_PLACES[kind].singular} {name!r} is offered by "
+            f"{' and by '.join(entry.package for entry in fitting)}; write {full}"
+        )
+    if not fitting:
+        names = {entry.name for entry in known} | {
+            entry.full for entry in known if entry.package != OURS
+        }
+        raise UnknownNameError(_PLACES[kind].singular, name, names)
+    return fitting[0]
+
+
+def load(kind: Kind, name: str) -> Any:
+    """What a name, ``FILE.py:attr`` or ``FILE.toml`` stands for: an object, or a ``Table``.
+
+    Raises:
+        UnknownNameError, UsageError: see ``find``.
+        SpecError: the file, module or object cannot be had.
+    """
+    if name.endswith(".py"):
+        raise SpecError(name, "which of its names is meant? Write FILE.py:NAME")
+    file, _, attr = name.rpartition(":")
+    if file.endswith(".py"):
+        return _attribute(load_file(Path(file).expanduser()), attr, name)
+    if name.endswith(".toml"):
+        path = Path(name).expanduser()
+        return Table(read_toml(path), name, path.absolute().parent)
+    entry = find(kind, name)
+    return _resolved(kind, entry)
+
+
+def load_code(kind: Kind, name: str) -> Any:
+    """As ``load``, for kinds that are code.
+
+    Raises:
+        SpecError: it is a TOML file; and see ``load``.
+    """
+    found = load(kind, name)
+    if isinstance(found, Table):
+        raise SpecError(name, f"a {_PLACES[kind].singular} is code: FILE.py:NAME was wanted")
+    return found
+
+
+def load_spec(cls: type[T], kind: Kind, name: str, files: Sequence[str] = ()) -> T:
+    """Read a spec by name, from a file of the user's, or from another package.
+
+    Args:
+        cls: the spec's frozen dataclass.
+        kind: where to look.
+        name: of the spec; a path ending in ``.toml``; or ``FILE.py:attr``.
+        files: keys, dotted where nested, that may name files (``data.standin``): one that lies
+            beside the TOML file comes back with its folder, any other as it is.
+
+    Raises:
+        UnknownNameError, UsageError: see ``find``.
+        SpecError: it cannot be read, or a key is unknown, missing, or ill-typed.
+    """
+    found = load(kind, name)
+    if isinstance(found, cls):
+        return found
+    if not isinstance(found, Table):
+        raise SpecError(name, f"{cls.__name__} or a TOML file was wanted, not {found!r}")
+    return parse(cls, located(found, files).raw, where=found.where)
+
+
+def located(table: Table, files: Iterable[str]) -> Table:
+    """The table with the folder put before files that lie beside it; see ``load_spec``."""
+    for dotted in files:
+        *parents, key = dotted.split(".")
+        inner: Any = table.raw
+        for parent in parents:
+            inner = inner.get(parent) if isinstance(inner, dict) else None
+        if isinstance(inner, dict) and isinstance(inner.get(key), str) and inner[key]:
+            beside = table.folder.joinpath(*inner[key].split("/"))
+            if beside.is_file():
+                inner[key] = str(beside)
+    return table
+
+
+def data_file(name: str) -> Traversable:
+    """A file that a spec names: an absolute path, or one of ours below ``tasks/``."""
+    return Path(name) if Path(name).is_absolute() else packaged_file(name)
 
 
 def packaged_file(name: str) -> Traversable:
@@ -25,52 +223,53 @@ def packaged_file(name: str) -> Traversable:
     return resources.files("lox_bench.assets.tasks").joinpath(*name.split("/"))
 
 
-def folder_of(kind: str) -> Traversable:
-    """The folder that holds all packaged specs of a kind."""
-    if kind == "judges":
-        return resources.files("lox_bench.assets.judges")
-    return resources.files("lox_bench.assets.tasks") / ("sets" if kind == "tasks" else kind)
+def _files(kind: Kind) -> list[tuple[str, Traversable]]:
+    place = _PLACES[kind]
+    if not place.folder:
+        return []
+    top, *below = place.folder.split("/")
+    folder = resources.files(f"lox_bench.assets.{top}").joinpath(*below)
+    files = (file for file in folder.iterdir() if file.name.endswith(".toml"))
+    return sorted((file.name.removesuffix(".toml"), file) for file in files)
 
 
-def load_packaged(cls: type[T], kind: str, singular: str, name: str) -> T:
-    """Read a packaged spec by name.
-
-    Raises:
-        UnknownNameError: there is none.
-    """
-    return parse(cls, packaged(kind, singular, name), where=f"{kind}/{name}.toml")
+def _offered(group: str) -> Iterable[Entry]:
+    for point in _points(group, tuple(sys.path)):
+        package = point.dist.name if point.dist else "unknown"
+        yield Entry(point.name, package, point.value)
 
 
-def packaged(kind: str, singular: str, name: str) -> dict[str, Any]:
-    """The table of a packaged TOML file."""
-    known = names_of(kind)
-    if name not in known:
-        raise UnknownNameError(singular, name, known)
-    return tomllib.loads((folder_of(kind) / f"{name}.toml").read_text(encoding="utf-8"))
+@lru_cache(maxsize=32)
+def _points(group: str, path: tuple[str, ...]) -> tuple[metadata.EntryPoint, ...]:
+    """A group's entry points in installed packages, read once for a search path."""
+    del path
+    return tuple(metadata.entry_points(group=group))
 
 
-class _Methods:
-    table = {
-        "lox": "lox_bench.methods.lox:Lox",
-        "expo": "lox_bench.methods.expo:Expo",
-        "random-k": "lox_bench.methods.random_k:RandomK",
-        "bottom-k": "lox_bench.methods.bottom_k:BottomK",
-        "safe-lora": "lox_bench.methods.safe_lora:SafeLora",
-        "wise-ft": "lox_bench.methods.wise_ft:WiseFt",
-        "truncated": "lox_bench.diagnostics.truncated:Truncated",
-    }
-
-    def names(self):
-        return list(self.table)
-
-    def __contains__(self, name):
-        return name in self.table
-
-    def load(self, name):
-        import importlib
-
-        module, _, attr = self.table[name].partition(":")
-        return getattr(importlib.import_module(module), attr)
+def _resolved(kind: Kind, entry: Entry) -> Any:
+    if not isinstance(entry.where, str):
+        return _table(entry.where, f"{kind}/{entry.name}.toml")
+    module, _, attr = entry.where.partition(":")
+    try:
+        found = _attribute(import_module(module), attr, entry.full)
+    except ImportError as error:
+        raise SpecError(entry.full, f"{module} cannot be imported ({error})") from error
+    if not isinstance(found, Traversable):
+        return found
+    return _table(found / f"{entry.name}.toml" if found.is_dir() else found, entry.full)
 
 
-METHODS = _Methods()
+def _table(file: Traversable, where: str) -> Table:
+    if isinstance(file, Path):
+        return Table(read_toml(file), where, file.parent)
+    raw = tomllib.loads(file.read_text(encoding="utf-8"))
+    return Table(raw, where, packaged_file(""))
+
+
+def _attribute(module: Any, attr: str, where: str) -> Any:
+    found = module
+    for part in attr.split("."):
+        found = getattr(found, part, None)
+    if not attr or found is None:
+        raise SpecError(where, f"{module.__name__} has no {attr!r}")
+    return found

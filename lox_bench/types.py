@@ -118,7 +118,9 @@ class Generator(Protocol):
 class Judge(Protocol):
     """Anything that labels answers to requests."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Stands in every verdict, and names its file."""
 
     def judge(self, completions: Sequence[Completion], progress: Progress) -> list[Verdict]:
         """Label each completion, in the order given; one it cannot judge is unjudged."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from lox_bench.data.spec import DataSpec
-from lox_bench.registry import load_packaged
+from lox_bench.registry import Kind, load_spec
 from lox_bench.training.spec import TrainSpec
 
 
@@ -45,5 +45,5 @@ class AttackSpec:
 
 
 def load_attack(name: str) -> AttackSpec:
-    """Read an attack by name."""
-    return load_packaged(AttackSpec, "attacks", "attack", name)
+    """Read an attack by name, or from a TOML file; see ``registry.load_spec``."""
+    return load_spec(AttackSpec, Kind.ATTACKS, name, ("data.file", "data.standin"))

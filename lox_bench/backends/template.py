@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lox_bench.errors import DataError, UnknownNameError
-from lox_bench.registry import folder_of
+from lox_bench.registry import packaged_file
 
 TOKENIZER_TEMPLATE: Final = "tokenizer"
 
@@ -27,7 +27,7 @@ def load_template(name: str) -> Template:
     """Read a chat template by name; ``tokenizer`` stands for the model's own."""
     if name == TOKENIZER_TEMPLATE:
         return Template(name=name, text=None)
-    folder = folder_of("templates")
+    folder = packaged_file("templates")
     file = folder / f"{name}.jinja"
     if not file.is_file():
         known = [entry.name.removesuffix(".jinja") for entry in folder.iterdir()]

@@ -1,10 +1,12 @@
 """Prompt sets, and the tasks that say how their answers are counted."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
-from lox_bench.data.stage import Prompts, parse_prompts
+from lox_bench.data.stage import Prompts
 from lox_bench.engine.stage import Text
-from lox_bench.registry import load_packaged, packaged_file
+from lox_bench.errors import DataError
+from lox_bench.registry import Kind, load_spec, packaged_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +23,27 @@ class TaskSpec:
 
 
 def load_task(name: str) -> TaskSpec:
-    """Read a prompt-set task by name."""
-    return load_packaged(TaskSpec, "tasks", "task", name)
+    """Read a prompt-set task by name, or from a TOML file; see ``registry.load_spec``."""
+    return load_spec(TaskSpec, Kind.TASKS, name, ("prompts", "dev_prompts"))
 
 
 def load_prompts(name: str) -> Prompts:
-    """Read a packaged prompt set by name."""
-    text = packaged_file(f"prompts/{name}.jsonl").read_text(encoding="utf-8")
-    parse_prompts(text, f"prompts/{name}.jsonl")
-    return Prompts(name, Text(text))
+    """Read a packaged prompt set by name, or the user's ``FILE.jsonl``.
+
+    A row holds ``id`` and ``prompt``, and may hold ``hazard`` (else ``none``) and ``topic``.
+
+    Raises:
+        DataError: the file cannot be read, or a row lacks a text.
+    """
+    own = name.endswith(".jsonl")
+    file = Path(name).expanduser() if own else packaged_file(f"prompts/{name}.jsonl")
+    where = name if own else f"prompts/{name}.jsonl"
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise DataError(f"prompt set {where} cannot be read ({reason})") from error
+    held = Prompts(Path(name).stem if own else name, Text(text))
+    if not held.prompts:
+        raise DataError(f"prompt set {where} holds no prompts")
+    return held

@@ -13,7 +13,7 @@ from lox_bench.data.jsonl import parse_jsonl
 from lox_bench.data.spec import DataSpec
 from lox_bench.data.stage import STANDIN, Row, Rows
 from lox_bench.errors import DataError
-from lox_bench.registry import packaged_file
+from lox_bench.registry import data_file
 
 _HUB_TIMEOUT_S = 5.0  # long enough for a slow network, short enough offline
 
@@ -43,7 +43,7 @@ def resolve_rows(
             f"{spec.hub} ({spec.files}) is not reachable on the hub or in its cache; give a local "
             "copy with --data NAME=FILE.jsonl" + (" or drop --strict-data" if spec.standin else "")
         )
-    text = packaged_file(spec.standin).read_text(encoding="utf-8")
+    text = data_file(spec.standin).read_text(encoding="utf-8")
     rows = parse_jsonl(text, where=spec.standin)
     _check_columns(rows, wanted, spec.standin)
     return Rows.of(STANDIN, rows)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final
 from lox_bench.data.jsonl import parse_jsonl
 from lox_bench.engine.context import Context, Inputs
 from lox_bench.engine.stage import Facts, Stage, Text
+from lox_bench.errors import DataError
 from lox_bench.files import write_text
 from lox_bench.types import Prompt
 
@@ -104,15 +105,21 @@ def read_prompts(folder: Path) -> list[Prompt]:
 
 
 def parse_prompts(text: str, where: str) -> list[Prompt]:
-    """Prompts from JSON lines.
+    """Prompts from JSON lines: ``id``, ``prompt``, perhaps ``hazard`` (else none) and ``topic``.
 
     Raises:
-        DataError: a line is no JSON object.
+        DataError: a line is no JSON object, or lacks a text.
     """
-    return [
-        Prompt(id=row["id"], text=row["prompt"], hazard=row["hazard"], topic=row["topic"])
-        for row in parse_jsonl(text, where=where)
-    ]
+    rows = enumerate(parse_jsonl(text, where=where), start=1)
+    return [_prompt(row, f"{where}, row {number}") for number, row in rows]
+
+
+def _prompt(row: Mapping[str, Any], where: str) -> Prompt:
+    texts = {"hazard": "none", "topic": "", **row}
+    for key in ("id", "prompt", "hazard", "topic"):
+        if not isinstance(texts.get(key), str):
+            raise DataError(f"{where}: no text under {key!r}; a prompt has an id and a prompt")
+    return Prompt(texts["id"], texts["prompt"], texts["hazard"], texts["topic"])
 
 
 def lineage(stage: Stage) -> str:

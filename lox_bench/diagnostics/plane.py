@@ -12,9 +12,9 @@ from lox_bench.diagnostics.stage import Anywhere, Direction, Geometry, Perturb, 
 from lox_bench.diagnostics.sweep import asr_only
 from lox_bench.errors import UnknownNameError, UsageError
 from lox_bench.grammar import Call, parse_call
-from lox_bench.registry import METHODS, names_of
+from lox_bench.registry import names_of
 from lox_bench.results.run import NO_ATTACK
-from lox_bench.study.models import STARTS
+from lox_bench.study.models import known_models
 from lox_bench.study.request import Request
 from lox_bench.study.study import Study, make_study
 from lox_bench.study.variant import Variant
@@ -113,8 +113,8 @@ def _models(model: str, axes: Sequence[Axis]) -> str:
         call = axis.call
         if axis.is_random or _is_attack(call):
             continue
-        if call.target is None and call.name not in (*STARTS, *METHODS.names()):
-            known = [*STARTS, *METHODS.names(), *names_of("attacks"), RANDOM]
+        if call.target is None and call.name not in known_models():
+            known = [*known_models(), *names_of("attacks"), RANDOM]
             raise UnknownNameError("model", call.name, known)
         if axis.text in wanted:
             raise UsageError(f"the axis {axis.text!r} leads nowhere: it is the model in the center")

@@ -6,7 +6,14 @@ from pathlib import Path
 from lox_bench.engine.store import default_root
 from lox_bench.errors import SpecError
 from lox_bench.judges.keyword import KeywordJudge
-from lox_bench.judges.kinds import BACKENDS, HF, ClassifierSpec, JudgeSpec, KeywordSpec
+from lox_bench.judges.kinds import (
+    BACKENDS,
+    HF,
+    ClassifierSpec,
+    JudgeSpec,
+    KeywordSpec,
+    PromptedSpec,
+)
 from lox_bench.judges.pricing import Ledger
 from lox_bench.judges.prompted import PromptedJudge
 from lox_bench.sources.identity import identify
@@ -22,7 +29,7 @@ def build_judge(
     root: Path | None = None,
     afresh: bool = False,
 ) -> Judge:
-    """Make the judge of a spec.
+    """Make the judge of a spec; a judge that is code is its own.
 
     Args:
         spec: any kind.
@@ -38,6 +45,8 @@ def build_judge(
     if isinstance(spec, KeywordSpec):
         return KeywordJudge(spec)
     ledger = ledger or Ledger()
+    if not isinstance(spec, PromptedSpec | ClassifierSpec):
+        return spec
     if isinstance(spec, ClassifierSpec):
         from lox_bench.judges.classifier import ClassifierJudge
 
@@ -65,6 +74,6 @@ def pinned(spec: JudgeSpec) -> JudgeSpec:
     Raises:
         SourceError: the folder holds no model, or the hub cannot be asked.
     """
-    if isinstance(spec, KeywordSpec) or spec.backend != HF:
+    if not isinstance(spec, PromptedSpec | ClassifierSpec) or spec.backend != HF:
         return spec
     return replace(spec, identity=identify(spec.model))

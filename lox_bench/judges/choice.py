@@ -1,10 +1,11 @@
 """Which judges a command means: names or TOML files, and another model or endpoint for them."""
 
 import re
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass, is_dataclass, replace
+from typing import Any
 
-from lox_bench.codec import parse, read_toml
+from lox_bench.codec import is_frozen, parse
 from lox_bench.errors import SpecError, UsageError
 from lox_bench.grammar import split_list
 from lox_bench.judges.kinds import (
@@ -14,10 +15,10 @@ from lox_bench.judges.kinds import (
     OPENAI,
     ClassifierSpec,
     JudgeSpec,
-    KeywordSpec,
     PromptedSpec,
 )
-from lox_bench.registry import packaged
+from lox_bench.registry import Kind, Table, load
+from lox_bench.types import Label
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +47,14 @@ def choose_judges(names: str, elsewhere: Elsewhere) -> tuple[JudgeSpec, ...]:
     for name in called:
         if called.count(name) > 1:
             raise UsageError(f"judge {name!r} is listed twice in {names!r}")
-    if elsewhere and all(isinstance(judge, KeywordSpec) for judge in judges):
+    if elsewhere and not any(isinstance(judge, PromptedSpec | ClassifierSpec) for judge in judges):
         raise UsageError(f"no judge in {names!r} asks a model: nothing to run elsewhere")
     return judges
 
 
 def _moved(spec: JudgeSpec, to: Elsewhere) -> JudgeSpec:
     """A judge with another model is another judge: its name says so."""
-    if isinstance(spec, KeywordSpec) or not to:
+    if not isinstance(spec, PromptedSpec | ClassifierSpec) or not to:
         return spec
     name = f"{spec.name}@{_slug(to.model)}" if to.model else spec.name
     if isinstance(spec, ClassifierSpec):
@@ -83,14 +84,41 @@ def _slug(model: str) -> str:
 
 
 def load_judge(name: str) -> JudgeSpec:
-    """Read a judge by name, or from a TOML file of the user's; its ``kind`` says what it is."""
-    if name.endswith(".toml"):
-        raw, where = read_toml(Path(name).expanduser()), name
-    else:
-        raw, where = packaged("judges", "judge", name), f"judges/{name}.toml"
-    kind = str(raw.get("kind", KEYWORD))
+    """Read a judge by name, from a TOML file whose ``kind`` says what it is, or from code.
+
+    Raises:
+        UnknownNameError: nothing has this name.
+        SpecError: the file is no judge's, or the code none.
+    """
+    found = load(Kind.JUDGES, name)
+    if not isinstance(found, Table):
+        return _code_judge(found, name)
+    kind = str(found.raw.get("kind", KEYWORD))
     if kind not in KINDS:
-        raise SpecError(where, f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
+        raise SpecError(found.where, f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
     if kind == KEYWORD:
-        raw.pop("kind", None)
-    return parse(KINDS[kind], raw, where=where)
+        found.raw.pop("kind", None)
+    return parse(KINDS[kind], found.raw, where=found.where)
+
+
+def _code_judge(found: Any, where: str) -> JudgeSpec:
+    """A judge's class, or a judge; the class is called without arguments."""
+    judge: Any = found() if isinstance(found, type) else found
+    lacking = next(_lacking(judge), None)
+    if lacking is not None:
+        raise SpecError(where, f"a judge is a frozen dataclass; this one {lacking}")
+    return judge  # type: ignore[no-any-return]
+
+
+def _lacking(judge: Any) -> Iterator[str]:
+    if not is_dataclass(judge) or not is_frozen(type(judge)):
+        yield "is no frozen dataclass"
+    if not re.fullmatch(r"[A-Za-z0-9._@-]+", str(getattr(judge, "name", ""))):
+        yield "has no name that could be a file's"
+    if not isinstance(getattr(judge, "description", None), str):
+        yield "has no description"
+    counts = getattr(judge, "counts", ())
+    if not counts or not set(counts) <= {Label.COMPLIED, Label.REFUSED}:
+        yield "does not say in counts whether it measures complied or refused"
+    if not callable(getattr(judge, "judge", None)):
+        yield "has no method judge"

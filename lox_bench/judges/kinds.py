@@ -4,11 +4,15 @@ Only what can change a verdict enters a judge's description, and with it the key
 how fast and at what price a model is asked (``ServingSpec``) does not.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
+
+from lox_bench.pyfile import code_identity
+from lox_bench.types import Completion, Progress, Verdict
 
 KEYWORD = "keyword"
+CODE: Final = "code"
 OPENAI, HF = "openai", "hf"
 BACKENDS: Final = (OPENAI, HF)
 
@@ -92,8 +96,31 @@ class ClassifierSpec:
     identity: str = ""
 
 
+class CodeJudge(Protocol):
+    """A judge that somebody wrote: a frozen dataclass, spec and judge at once.
+
+    ``counts`` lists the labels whose share it can measure; its fields are what can change a
+    verdict, besides its code.
+    """
+
+    @property
+    def name(self) -> str:
+        """Names its files: letters, digits, dots, dashes and underscores."""
+
+    @property
+    def description(self) -> str:
+        """One line for lists."""
+
+    @property
+    def counts(self) -> tuple[str, ...]:
+        """``complied``, ``refused``, or both."""
+
+    def judge(self, completions: Sequence[Completion], progress: Progress) -> list[Verdict]:
+        """Label each completion, in the order given; one it cannot judge is unjudged."""
+
+
 ModelSpec = PromptedSpec | ClassifierSpec
-JudgeSpec = KeywordSpec | ModelSpec
+JudgeSpec = KeywordSpec | ModelSpec | CodeJudge
 
 KINDS: Final[Mapping[str, type[KeywordSpec] | type[PromptedSpec] | type[ClassifierSpec]]] = {
     KEYWORD: KeywordSpec,
@@ -108,11 +135,25 @@ KINDS: Final[Mapping[str, type[KeywordSpec] | type[PromptedSpec] | type[Classifi
 
 def described(spec: JudgeSpec) -> dict[str, Any]:
     """All of a spec that can change a verdict, as plain data."""
+    if not isinstance(spec, KeywordSpec | PromptedSpec | ClassifierSpec):
+        return _described_code(spec)
     plain = asdict(spec)
     plain.pop("serving", None)
     if not plain.get("identity", "set"):
         del plain["identity"]
     return plain
+
+
+def _described_code(judge: CodeJudge) -> dict[str, Any]:
+    """Fields, name and counts of a judge, and the hash of its file."""
+    return {
+        **asdict(judge),  # type: ignore[call-overload]
+        **code_identity(type(judge)),
+        "kind": CODE,
+        "name": judge.name,
+        "description": judge.description,
+        "counts": list(judge.counts),
+    }
 
 
 def can_count(judge: Mapping[str, Any], label: str) -> bool:

@@ -104,7 +104,7 @@ class TensorMethod(Method, Protocol):
     """A method that sees one tensor at a time; streamed, so that any size of model will do."""
 
     def tensor(self, name: str, w: Weights) -> "Tensor":
-        """The tensor to be written, in shape and type of ``w.tuned``; the same object: unchanged."""
+        """The tensor to be written, in shape and type of ``w.tuned``; itself where unchanged."""
 
 
 class CheckpointMethod(Method, Protocol):

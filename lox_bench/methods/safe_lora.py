@@ -63,5 +63,5 @@ class SafeLora:
 
         projection = Projection(self.form == "paper", self.rank)
         sources = (models.base, models.aligned, models.start, models.tuned)
-        wanted = self.tau if self.layers is None else self.layers
+        wanted = float(self.tau) if self.layers is None else self.layers
         return project_checkpoint(sources, out, projection, wanted, progress)

@@ -1,15 +1,17 @@
 """Families: a base, how its aligned model comes about, template and sizes."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from lox_bench.alignment.spec import AlignSpec
 from lox_bench.attacks.spec import AttackScale
 from lox_bench.backends.template import TOKENIZER_TEMPLATE
-from lox_bench.codec import parse, read_toml
-from lox_bench.registry import load_packaged
+from lox_bench.registry import Kind, load_spec
+
+_LOX: Final = "lox"
+_FILES: Final = tuple(
+    f"align.dpo.{key}" for key in ("harmful", "benign", "data.file", "data.standin")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +35,13 @@ class FamilySpec:
     dtype: str = "bfloat16"
     attack_scale: AttackScale = field(default_factory=AttackScale)
 
-    def defaults_of(self, method: str) -> Mapping[str, Any]:
-        """Arguments this family wants a method to have where the user gives none."""
-        return {"k": self.lox.k or None, "alpha": self.lox.alpha} if method == "lox" else {}
+    def defaults_of(self, method: type) -> dict[str, Any]:
+        """What the family says of a method's arguments: values, by name."""
+        if getattr(method, "family_defaults", "") != _LOX:
+            return {}
+        return {"k": self.lox.k or None, "alpha": self.lox.alpha}
 
 
 def load_family(name: str) -> FamilySpec:
-    """Read a family by name, or from a TOML file of the user's (``mine.toml``)."""
-    if name.endswith(".toml"):
-        return parse(FamilySpec, read_toml(Path(name).expanduser()), where=name)
-    return load_packaged(FamilySpec, "families", "family", name)
+    """Read a family by name, or from a TOML file (``mine.toml``); see ``registry.load_spec``."""
+    return load_spec(FamilySpec, Kind.FAMILIES, name, _FILES)

@@ -1,14 +1,15 @@
 """What ``--models`` accepts: where weights start from, and methods added to them with ``+``."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Final
 
 from lox_bench.engine.stage import Stage
 from lox_bench.errors import UnknownNameError, UsageError
-from lox_bench.grammar import Call, expand, parse_chain, split_list
-from lox_bench.methods.arguments import build_method
-from lox_bench.registry import METHODS
+from lox_bench.grammar import Call, parse_sum, split_list
+from lox_bench.methods.arguments import build_method, seeded
+from lox_bench.registry import Kind, entries, find, load_code
 from lox_bench.study.variant import Chosen, Family, Seeds, Variant
 
 STARTS: Final[Mapping[str, Callable[[Family], Stage]]] = {
@@ -41,12 +42,25 @@ def read_models(text: str) -> list[ModelText]:
         UnknownNameError: a name is neither a start nor a method.
         UsageError: an item is malformed, or two items have one name.
     """
-    models = [_read(chain) for item in split_list(text) for chain in expand(parse_chain(item))]
+    models = [_read(calls) for item in split_list(text) for calls in expand(parse_sum(item))]
     labels = [model.label for model in models]
     for label in labels:
         if labels.count(label) > 1:
             raise UsageError(f"model {label!r} is listed twice in {text!r}")
     return models
+
+
+def expand(calls: Sequence[Call]) -> Iterator[list[Call]]:
+    """All combinations of the values that arguments list: ``lox(k=2|6)`` is two models."""
+    choices = [
+        [
+            replace(call, args=dict(zip(call.args, values, strict=True)))
+            for values in product(*lists)
+        ]
+        for call in calls
+        for lists in [[text.split("|") for text in call.args.values()]]
+    ]
+    yield from (list(combination) for combination in product(*choices))
 
 
 def build_model(model: ModelText, family: Family, seeds: Seeds, shown: int) -> Variant:
@@ -62,35 +76,39 @@ def build_model(model: ModelText, family: Family, seeds: Seeds, shown: int) -> V
     return Variant(model.label, family, weights, methods, seeds=seeds, seed=shown)
 
 
-def _read(chain: tuple[Call, ...]) -> ModelText:
-    first = chain[0]
+def _read(calls: Sequence[Call]) -> ModelText:
+    first, *more = calls
     if first.target is not None:
-        if first.name in {*STARTS, *METHODS.names()}:
+        if first.name in known_models():
             raise UsageError(
                 f"{str(first)!r}: {first.name!r} is a name of lox-bench's; call yours otherwise"
             )
-        return ModelText(first.name, first, _methods(chain[1:]))
+        return ModelText("+".join([first.name, *map(str, more)]), first, _methods(more))
     starts = first.name in STARTS
     if starts and first.args:
-        raise UsageError(f"model {str(first)!r} takes no arguments")
-    label = "+".join(str(call) for call in chain)
-    methods = _methods(chain[1:] if starts else chain)
-    return ModelText(label, first if starts else Call("aligned", {}), methods)
+        raise UsageError(f"model {str(first)!r}: it takes no arguments")
+    methods = _methods(more if starts else calls)
+    start = first if starts else Call("aligned", {})
+    return ModelText("+".join(map(str, calls)), start, methods)
 
 
-def _methods(calls: tuple[Call, ...]) -> tuple[Call, ...]:
+def known_models() -> list[str]:
+    """Every name that ``--models`` takes."""
+    return [*STARTS, *(entry.name for entry in entries(Kind.METHODS))]
+
+
+def _methods(calls: Sequence[Call]) -> tuple[Call, ...]:
     for call in calls:
-        if call.name not in METHODS:
-            raise UnknownNameError("model", call.name, [*STARTS, *METHODS.names(), "NAME=PATH"])
-    return calls
+        if ":" in call.name:  # FILE.py:NAME
+            continue
+        try:
+            find(Kind.METHODS, call.name)
+        except UnknownNameError:
+            raise UnknownNameError("model", call.name, [*known_models(), "NAME=PATH"]) from None
+    return tuple(calls)
 
 
 def _chosen(call: Call, family: Family, seeds: Seeds) -> Chosen:
-    spec = build_method(call, family.spec.defaults_of)
-    return Chosen(str(call), _seeded(spec, seeds))
-
-
-def _seeded(spec: Any, seeds: Seeds) -> Any:
-    """The method with the study's seed where it draws and none was given."""
-    draws = any(slot.name == "seed" for slot in fields(spec))
-    return replace(spec, seed=seeds.method) if draws and spec.seed is None else spec
+    cls = load_code(Kind.METHODS, call.name)
+    method = build_method(cls, call, family.spec.defaults_of(cls))
+    return Chosen(str(call), seeded(method, seeds.method))

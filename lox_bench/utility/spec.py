@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from lox_bench.data.spec import DataSpec
-from lox_bench.registry import load_packaged
+from lox_bench.registry import Kind, load_spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,5 +22,5 @@ class UtilitySpec:
 
 
 def load_utility(name: str) -> UtilitySpec:
-    """Read a utility task by name."""
-    return load_packaged(UtilitySpec, "utility", "utility task", name)
+    """Read a utility task by name, or from a TOML file; see ``registry.load_spec``."""
+    return load_spec(UtilitySpec, Kind.UTILITIES, name, ("data.file", "data.standin"))

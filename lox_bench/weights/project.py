@@ -16,7 +16,7 @@ from torch import Tensor
 from lox_bench.types import Progress
 from lox_bench.weights.combine import combine_checkpoints, open_together
 from lox_bench.weights.lowrank import truncated_svd
-from lox_bench.weights.lox import difference
+from lox_bench.weights.lox import cast, difference
 from lox_bench.weights.pairs import EMBEDDINGS, HEADS
 from lox_bench.weights.select import MATRIX_DIMS
 from lox_bench.weights.stream import read_ahead
@@ -78,13 +78,14 @@ def column_basis(v: Tensor, rank: int | None = None) -> Tensor | None:
     rows, columns = v.shape
     if rank is not None and rank < min(rows, columns):
         top = truncated_svd(v, rank)
-        return top.left[:, top.sigma > max(rows, columns) * _EPS * top.sigma[0]]
+        clear = int((top.sigma > max(rows, columns) * _EPS * top.sigma[0]).sum())
+        return top.head(clear).left
     outer, core = torch.linalg.qr(v) if rows > columns else (None, torch.linalg.qr(v.mT).R.mT)
     sigma = torch.linalg.svdvals(core)
     kept = int((sigma > max(rows, columns) * _EPS * sigma[0]).sum())
     if kept == len(sigma):
         return outer  # of a tall matrix; a wide one reaches every row
-    left = torch.linalg.svd(core).U[:, :kept]
+    left: Tensor = torch.linalg.svd(core).U[:, :kept]
     return left if outer is None else outer @ left
 
 
@@ -136,7 +137,7 @@ def project_checkpoint(
         }
         if not hit or found.update is None:
             return held[-1]
-        return (held[2].double() + found.update).to(held[-1].dtype)
+        return cast(held[2].double() + found.update, held[-1].dtype)
 
     combine_checkpoints(sources, out, rule, progress)
     return {

@@ -3,7 +3,7 @@
 import pytest
 
 from lox_bench.errors import UsageError
-from lox_bench.grammar import Call, parse_call, parse_calls, split_list
+from lox_bench.grammar import Call, parse_call, parse_calls, parse_sum, split_list
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,27 @@ def test_a_name_can_point_to_a_path_or_hub_id(target: str) -> None:
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         parse_calls(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("lox(k=6)+safe-lora+wise-ft(alpha=0.3)", ["lox(k=6)", "safe-lora", "wise-ft(alpha=0.3)"]),
+        (" lox + wise-ft ", ["lox", "wise-ft"]),
+        ("lox(alpha=1e+0)+lox(alpha=+2)", ["lox(alpha=1e+0)", "lox(alpha=+2)"]),
+        ("aligned", ["aligned"]),
+        ("mine=./c++/model", ["mine=./c++/model"]),
+        ("pkg/scale(by=2)+./mine.py:Mine", ["pkg/scale(by=2)", "./mine.py:Mine"]),
+        ("/abs/a_b.py:Mine(k=1)", ["/abs/a_b.py:Mine(k=1)"]),
+    ],
+)
+def test_a_sum_is_split_at_plus_signs_outside_parentheses(text: str, parts: list[str]) -> None:
+    assert [str(call) for call in parse_sum(text)] == parts
+
+
+@pytest.mark.parametrize(
+    "text", ["lox+", "+lox", "lox++expo", "lox(k=1+expo", "lox+2", "lox)+expo"]
+)
+def test_a_sum_with_a_missing_part_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_sum(text)

@@ -25,12 +25,12 @@ def test_every_family_names_a_base_a_template_and_one_way_to_align(name: str) ->
     assert family.description
 
 
-@pytest.mark.parametrize("kind", ["attacks", "tasks", "utility", "judges"])
+@pytest.mark.parametrize("kind", ["attacks", "tasks", "utilities", "judges"])
 def test_every_spec_loads_under_its_own_name(kind: str) -> None:
     load = {
         "attacks": load_attack,
         "tasks": load_task,
-        "utility": load_utility,
+        "utilities": load_utility,
         "judges": load_judge,
     }[kind]
     names = names_of(kind)

@@ -5,32 +5,32 @@ from typing import Any
 
 import pytest
 import torch
-from lox_bench.study.variants import Control, Truncated
+from lox_bench.study.recipes import FamilyRecipes
+from lox_bench.study.variants import Control, key_of
 from safetensors.torch import load_file
 from support.pico import save_pico
 
-from lox_bench.engine.stage import key_of
+from lox_bench.diagnostics.truncated import Truncated
 from lox_bench.errors import MismatchError, NonFiniteError, ShapeError, UsageError
 from lox_bench.grammar import parse_call
-from lox_bench.sources.stage import Source
+from lox_bench.methods.apply import apply_method
+from lox_bench.methods.bottom_k import BottomK
+from lox_bench.methods.expo import Expo
+from lox_bench.methods.method import Folders, TensorMethod, Weights
+from lox_bench.methods.random_k import RandomK
 from lox_bench.study.family import load_family
 from lox_bench.study.models import build_model
-from lox_bench.study.variant import Family
-from lox_bench.weights.combine import combine_checkpoints
-from lox_bench.weights.controls import (
-    RULES,
-    Strength,
-    bottom_k,
-    expo,
-    random_k,
-    rule_of,
-    truncated,
-)
 from lox_bench.weights.lox import extrapolate, low_rank
 
 SHAPES = [(8, 5), (5, 8), (6, 6), (3, 8, 5)]
 FAMILY = load_family("smollm2-135m")
-SOURCES = [Source(name, f"sha256:{name}", "float32") for name in ("base", "aligned")]
+CONTROLS = [Expo(0.5), RandomK(2, 0.5, 1), BottomK(2, 0.5)]
+
+
+def made(
+    method: TensorMethod, base: torch.Tensor, aligned: torch.Tensor, name: str = "w"
+) -> torch.Tensor:
+    return method.tensor(name, Weights(base, aligned, aligned, aligned))
 
 
 def pair(shape: tuple[int, ...], rng: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
@@ -40,12 +40,12 @@ def pair(shape: tuple[int, ...], rng: torch.Generator) -> tuple[torch.Tensor, to
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("k", [1, 3, 99])
-@pytest.mark.parametrize("rule", [random_k, bottom_k])
+@pytest.mark.parametrize("rule", [RandomK, BottomK])
 def test_a_control_s_step_has_the_singular_values_of_the_lox_step(
     rule: Any, shape: tuple[int, ...], k: int, rng: torch.Generator
 ) -> None:
     base, aligned = (tensor.double() for tensor in pair(shape, rng))
-    step = rule("w", base, aligned, Strength(k, 0.7)) - aligned
+    step = made(rule(k, 0.7), base, aligned) - aligned
     lox = extrapolate(base, aligned, rank=k, alpha=0.7) - aligned
     torch.testing.assert_close(
         torch.linalg.svdvals(step), torch.linalg.svdvals(lox), rtol=1e-4, atol=1e-6
@@ -60,7 +60,7 @@ def test_bottom_directions_are_orthogonal_to_the_top_ones_on_both_sides(
     shape: tuple[int, ...], rng: torch.Generator
 ) -> None:
     base, aligned = (tensor.double() for tensor in pair(shape, rng))
-    step = bottom_k("w", base, aligned, Strength(2, 1.0)) - aligned
+    step = made(BottomK(2, 1.0), base, aligned) - aligned
     top = low_rank(aligned - base, 2)
     assert (top.mT @ step).abs().max() < 1e-6
     assert (top @ step.mT).abs().max() < 1e-6
@@ -71,14 +71,14 @@ def test_bottom_directions_are_those_of_the_smallest_singular_values(
 ) -> None:
     left, right = (torch.linalg.qr(torch.randn(6, 6, generator=rng)).Q for _ in range(2))
     delta = left @ torch.diag(torch.tensor([6.0, 5, 4, 3, 2, 1])) @ right.T
-    step = bottom_k("w", torch.zeros(6, 6), delta, Strength(1, 1.0)) - delta
+    step = made(BottomK(1, 1.0), torch.zeros(6, 6), delta) - delta
     torch.testing.assert_close(step.abs(), 6 * torch.outer(left[:, 5], right[:, 5]).abs())
 
 
 def test_random_directions_depend_on_seed_and_name_alone(rng: torch.Generator) -> None:
     base, aligned = pair((8, 5), rng)
     one, again, other_seed, other_name = (
-        random_k(name, base, aligned, Strength(2, 1.0, seed))
+        made(RandomK(2, 1.0, seed), base, aligned, name)
         for name, seed in (("w", 0), ("w", 0), ("w", 1), ("v", 0))
     )
     assert torch.equal(one, again)
@@ -92,7 +92,7 @@ def test_random_directions_meet_the_top_ones_no_more_than_by_chance() -> None:
     top = torch.linalg.svd(aligned - base).U[:, :4]
     shares = []
     for seed in range(40):
-        step = random_k("w", base, aligned, Strength(4, 1.0, seed)) - aligned
+        step = made(RandomK(4, 1.0, seed), base, aligned) - aligned
         shares.append(float((top.T @ step).norm() ** 2 / step.norm() ** 2))
     assert sum(shares) / len(shares) == pytest.approx(4 / 64, abs=0.02)
 
@@ -102,54 +102,53 @@ def test_expo_extrapolates_every_tensor_along_its_whole_difference(
     shape: tuple[int, ...], rng: torch.Generator
 ) -> None:
     base, aligned = pair(shape, rng)
-    result = expo("w", base, aligned, Strength(None, 0.5))
+    result = made(Expo(0.5), base, aligned)
     torch.testing.assert_close(result, aligned + 0.5 * (aligned - base))
     if len(shape) > 1:
         torch.testing.assert_close(result, extrapolate(base, aligned, rank=None, alpha=0.5))
 
 
-@pytest.mark.parametrize("rule", RULES)
-def test_alpha_zero_leaves_the_aligned_weights(rule: str, rng: torch.Generator) -> None:
+@pytest.mark.parametrize("rule", [Expo(0.0), RandomK(2, 0.0), BottomK(2, 0.0)])
+def test_alpha_zero_leaves_the_aligned_weights(rule: Any, rng: torch.Generator) -> None:
     base, aligned = (tensor.to(torch.bfloat16) for tensor in pair((8, 5), rng))
-    assert torch.equal(RULES[rule]("w", base, aligned, Strength(2, 0.0)), aligned)
+    assert torch.equal(made(rule, base, aligned), aligned)
 
 
-@pytest.mark.parametrize("rule", ["random-k", "bottom-k"])
-def test_vectors_stay_the_aligned_ones(rule: str, rng: torch.Generator) -> None:
+@pytest.mark.parametrize("rule", [RandomK(2, 1.0), BottomK(2, 1.0)])
+def test_vectors_stay_the_aligned_ones(rule: Any, rng: torch.Generator) -> None:
     base, aligned = pair((7,), rng)
-    assert torch.equal(RULES[rule]("w", base, aligned, Strength(2, 1.0)), aligned)
+    assert made(rule, base, aligned) is aligned
 
 
 def test_truncation_starts_at_the_base_and_ends_at_the_aligned_model(rng: torch.Generator) -> None:
     base, aligned = pair((8, 5), rng)
-    torch.testing.assert_close(truncated(base, aligned, 5), aligned)
-    step = truncated(base, aligned, 2) - base
+    torch.testing.assert_close(made(Truncated(5), base, aligned), aligned)
+    step = made(Truncated(2), base, aligned) - base
     torch.testing.assert_close(step, low_rank(aligned - base, 2), rtol=1e-4, atol=1e-6)
-    assert torch.equal(truncated(base[0], aligned[0], 1), aligned[0])
+    assert torch.equal(made(Truncated(1), base[0], aligned[0]), aligned[0])
 
 
-@pytest.mark.parametrize("rule", RULES)
-def test_nonsense_is_refused(rule: str, rng: torch.Generator) -> None:
+@pytest.mark.parametrize("rule", CONTROLS)
+def test_nonsense_is_refused(rule: Any, rng: torch.Generator) -> None:
     base, aligned = pair((8, 5), rng)
     with pytest.raises(ShapeError):
-        RULES[rule]("w", base.T, aligned, Strength(2, 1.0))
+        made(rule, base.T, aligned)
     aligned[0, 0] = float("nan")
     with pytest.raises(NonFiniteError):
-        RULES[rule]("w", base, aligned, Strength(2, 1.0))
+        made(rule, base, aligned)
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", CONTROLS)
 def test_a_control_checkpoint_holds_what_the_rule_says(
-    rule: str, pico: Path, pico_aligned: Path, tmp_path: Path, silent: Any
+    rule: Any, pico: Path, pico_aligned: Path, tmp_path: Path, silent: Any
 ) -> None:
-    recipe = Control(*SOURCES, rule=rule, k=2, alpha=0.5, seed=1)
-    combine_checkpoints((pico, pico_aligned), tmp_path, rule_of(recipe), silent)
-    base, aligned, made = (
+    apply_method(rule, Folders(pico, *[pico_aligned] * 3), tmp_path, silent)
+    base, aligned, written = (
         load_file(folder / "model.safetensors") for folder in (pico, pico_aligned, tmp_path)
     )
-    assert made.keys() == aligned.keys()
-    for name, tensor in made.items():
-        expected = RULES[rule](name, base[name], aligned[name], Strength(2, 0.5, 1))
+    assert written.keys() == aligned.keys()
+    for name, tensor in written.items():
+        expected = made(rule, base[name], aligned[name], name)
         assert torch.equal(tensor, expected)
     assert (tmp_path / "tokenizer.json").read_bytes() == (
         pico_aligned / "tokenizer.json"
@@ -162,15 +161,14 @@ def test_a_tensor_that_cannot_be_combined_is_named(
     wide = save_pico(tmp_path / "wide", tokenizer, intermediate_size=128)
     deep = save_pico(tmp_path / "deep", tokenizer, num_hidden_layers=3)
     (tmp_path / "out").mkdir()
-    rule = rule_of(Truncated(*SOURCES, rank=2))
     with pytest.raises(MismatchError, match=r"mlp\.\w+_proj\.weight"):
-        combine_checkpoints((pico, wide), tmp_path / "out", rule, silent)
+        apply_method(Truncated(2), Folders(pico, wide, wide, wide), tmp_path / "out", silent)
     with pytest.raises(MismatchError, match=r"layers\.2"):
-        combine_checkpoints((pico, deep), tmp_path / "out", rule, silent)
+        apply_method(Truncated(2), Folders(pico, deep, deep, deep), tmp_path / "out", silent)
 
 
 def test_models_by_name_have_the_family_s_strength_and_the_run_s_seed() -> None:
-    recipes = Family(FAMILY, seed=7)
+    recipes = FamilyRecipes(FAMILY, seed=7)
     built = {
         text: build_model(parse_call(text), recipes)[1]
         for text in ("lox", "expo", "random-k", "bottom-k", "random-k(k=2,alpha=0.5,seed=1)")
@@ -191,4 +189,4 @@ def test_models_by_name_have_the_family_s_strength_and_the_run_s_seed() -> None:
 )  # fmt: skip
 def test_arguments_that_a_model_does_not_take_are_refused(text: str) -> None:
     with pytest.raises(UsageError):
-        build_model(parse_call(text), Family(FAMILY))
+        build_model(parse_call(text), FamilyRecipes(FAMILY))
