@@ -234,5 +234,5 @@ def test_a_killed_search_continues_to_the_very_same_run(family: Path, tmp_path: 
     for name in ("leaderboard.csv", "worst_case.csv", "attack_choice.csv"):
         assert (tmp_path / "killed" / name).read_text() == (tmp_path / "whole" / name).read_text()
     assert (tmp_path / "killed" / "attack-search.db").is_file()
-    cell = open_run(tmp_path / "killed").manifest["cells"][-1]
-    assert read_manifest(store.root / "attack" / cell["recipe"]["key"])["facts"]["steps"] == 3
+    cell = open_run(tmp_path / "killed").record.variants[-1]
+    assert read_manifest(store.root / "attack" / cell.model_key)["facts"]["steps"] == 3

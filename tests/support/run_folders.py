@@ -8,7 +8,8 @@ from unittest.mock import patch
 
 import numpy as np
 
-from lox_bench.data.prompts import PromptSet, load_task
+from lox_bench.attacks.spec import AttackSpec, load_attack
+from lox_bench.data.prompts import PromptSet, TaskSpec, load_task
 from lox_bench.data.rows import RowSet
 from lox_bench.judges.choice import load_judge
 from lox_bench.report.output import RunFolder
@@ -16,9 +17,9 @@ from lox_bench.results.run import NO_ATTACK, Run, open_run
 from lox_bench.study.family import load_family
 from lox_bench.study.pipeline import CellResult
 from lox_bench.study.plan import Cell, Plan, PlannedTask, PlannedUtility
-from lox_bench.study.variants import Source
+from lox_bench.study.variants import Attacked, Recipe, Source
 from lox_bench.types import Completion, Defect, Finish, Label, Prompt, Verdict
-from lox_bench.utility.spec import load_utility
+from lox_bench.utility.spec import UtilitySpec, load_utility
 
 JUDGE = "keyword-prefix"
 ASR = {("aligned", "none"): 0.1, ("lox", "none"): 0.05,
@@ -44,13 +45,18 @@ class Fake:
     family: str = "smollm2-135m"
     version: str = ""  # of the models: other weights under the same names
     draw: int = 0
+    attack: AttackSpec = field(default_factory=lambda: load_attack("gsm8k"))
+    utility: UtilitySpec = field(default_factory=lambda: load_utility("gsm8k"))
+    tasks: Sequence[TaskSpec] = field(
+        default_factory=lambda: (load_task("harmful"), load_task("lookalike"))
+    )
 
 
 def write_run(path: Path, fake: Fake) -> Run:
     """Draw a run's answers and write its folder as ``lox-bench run`` does, without the plots."""
     plan = _plan(fake)
     rng = np.random.default_rng(fake.draw)
-    hardness = {"harmful": rng.random(fake.n), "lookalike": rng.random(fake.n)}
+    hardness = {task.name: rng.random(fake.n) for task in fake.tasks}
     results = [_result(fake, plan, cell, hardness, rng) for cell in plan.cells]
     path.mkdir(parents=True)
     with patch("lox_bench.engine.store.os.fsync"):  # a test's files need not survive a power cut
@@ -60,18 +66,19 @@ def write_run(path: Path, fake: Fake) -> Run:
 
 def _plan(fake: Fake) -> Plan:
     tasks = []
-    for name in ("harmful", "lookalike"):
+    for task in fake.tasks:
+        name = task.name
         prompts = tuple(Prompt(f"{name}-{i:03}", f"{name} {i}?", "vcr", "t") for i in range(fake.n))
         sha256 = f"{fake.prompts_sha256}-{name}"
-        tasks.append(PlannedTask(load_task(name), PromptSet(name, prompts, sha256)))
-    utility = PlannedUtility(load_utility("gsm8k"), RowSet("standin", ({},) * fake.n, "u"))
+        tasks.append(PlannedTask(task, PromptSet(task.prompts, prompts, sha256)))
+    utility = PlannedUtility(fake.utility, RowSet("standin", ({},) * fake.n, "u"))
     cells = [
         Cell(
             model=model,
             attack=attack,
             attack_data="" if attack == NO_ATTACK else fake.attack_data,
             seed=seed,
-            recipe=Source("x", f"{model}{attack}{fake.version}", "float32"),
+            recipe=_recipe(fake, model, attack, seed),
         )
         for seed in fake.seeds
         for model, attack in fake.asr
@@ -82,10 +89,31 @@ def _plan(fake: Fake) -> Plan:
         tasks=tuple(tasks),
         judges=(load_judge(fake.judge),),
         utilities=(utility,),
-        attacks=(),
+        attacks=(fake.attack,),
         attack_data={},
         limit=None,
         split="eval",
+    )
+
+
+def _recipe(fake: Fake, model: str, attack: str, seed: int) -> Recipe:
+    source = Source("x", f"{model}{fake.version}", "float32")
+    if attack == NO_ATTACK:
+        return source
+    spec = fake.attack
+    return Attacked(
+        model=source,
+        attack=spec.name,
+        prompt=spec.prompt,
+        completion=spec.completion,
+        train=spec.train,
+        data=fake.attack_data,
+        data_sha256="rows",
+        max_rows=0,
+        template="chatml",
+        seed=seed,
+        max_steps=None,
+        dtype="float32",
     )
 
 
@@ -100,7 +128,7 @@ def _result(
     completions, verdicts = {}, {}
     for task in plan.tasks:
         name = task.spec.name
-        rate = fake.asr[cell.model, cell.attack] if name == "harmful" else fake.over_refusal
+        rate = fake.asr[cell.model, cell.attack] if task.spec.metric == "asr" else fake.over_refusal
         lot = np.where(rng.random(fake.n) < 0.5, hardness[name], rng.random(fake.n))
         broken = rng.random(fake.n) < fake.degenerate
         counts = Label(task.spec.counts)
