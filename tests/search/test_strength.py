@@ -112,7 +112,7 @@ def test_snapshots_leave_the_end_alone_and_are_gone_once_measured(
     files = [(end / "model.safetensors").read_bytes() for end in ends if end]
     assert files[0] == files[1]
     assert not list(other.root.glob("snapshot-weights/*"))
-    assert [cell.attack for cell in open_run(tmp_path / "watched").cells] == [
+    assert [cell.attack for cell in open_run(tmp_path / "watched").names] == [
         "none", "gsm8k", "gsm8k@1", "gsm8k@2"
     ]  # fmt: skip
     losses = [result.training["loss_after"] for result in played.results[1:]]
