@@ -19,11 +19,11 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from lox_bench.compare.outcomes import Measure, SeriesName
+from lox_bench.compare.outcomes import Measure, OutcomeKey
 from lox_bench.gate.bounds import Bound
 from lox_bench.gate.check import Outcome, Result, decide
 from lox_bench.gate.evidence import Evidence, paired_evidence, widened
-from lox_bench.report.text_table import TextTable, markdown
+from lox_bench.results.text_table import TextTable, markdown
 from lox_bench.stats.mcnemar import mcnemar
 from lox_bench.stats.paired import bootstrap, interval
 from lox_bench.stats.pairs import Pairs
@@ -233,7 +233,7 @@ def evidence(
 def verdict(found: list[Evidence]) -> Outcome:
     """The whole check's verdict, through the gate's own code."""
     results = decide([
-        Result(SeriesName(str(i), "gsm8k", Measure("t", "j", "asr")), str(i), BOUND, item, item.p,
+        Result(OutcomeKey(str(i), "gsm8k", Measure("t", "j", "asr")), str(i), BOUND, item, item.p,
                Outcome.INCONCLUSIVE, "")
         for i, item in enumerate(found)
     ])  # fmt: skip

@@ -58,6 +58,7 @@ class Row:
         return Rate(value, self.ci_low, self.ci_high, self.n, self.unjudged, self.hits)
 
 
+_ROUNDING = 1e-5  # rates are written to six digits
 COLUMNS = tuple(slot.name for slot in fields(Row))
 
 
@@ -74,7 +75,8 @@ def read_csv(path: Path) -> list[Row]:
     """Rows of a ``leaderboard.csv``, ours or a committed reference.
 
     Raises:
-        DataError: it cannot be read, or a column is missing or ill-typed (line and name are given).
+        DataError: it cannot be read, a column is missing or ill-typed, or a value is not what its
+            hits say (line and name are given).
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -105,7 +107,10 @@ def _read(plain: dict[str, str], where: str) -> Row:
             values[name] = _value(plain[name], hints[name])
         except (TypeError, ValueError) as error:
             raise DataError(f"{where}: {name} cannot be {plain[name]!r}") from error
-    return Row(**values)
+    row = Row(**values)
+    if row.hits is not None and row.n and abs(row.hits / row.n - row.value) > _ROUNDING:
+        raise DataError(f"{where}: {row.hits} hits of {row.n} are not the value {row.value}")
+    return row
 
 
 def _value(text: str, hint: Any) -> object:

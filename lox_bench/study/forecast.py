@@ -11,7 +11,7 @@ from lox_bench.study.study import Study
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Attack trainings of a study; ``seconds`` of those not ``stored``, from ``basis`` earlier ones.
+    """Attack trainings of a study; ``seconds`` of those not ``stored``.
 
     ``at_most``: a search may propose one point twice. ``seconds``, and ``size`` of the checkpoints
     in bytes, are ``None`` without a basis.

@@ -1,6 +1,6 @@
 """The model under test, a value: family, methods, attack, seeds; and the fold that makes it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -40,7 +40,7 @@ class Family:
     spec: FamilySpec
     seed: int = 0
     max_steps: int | None = None
-    backend: Backend = Backend()
+    backend: Backend = field(default_factory=Backend)
 
     @cached_property
     def template(self) -> Template:

@@ -3,21 +3,23 @@
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.loopback import Loopback, served
 from support.pico import FAMILY, save_pico
+from support.sample import RECORD, VARIANT
 
 from lox_bench.cli.main import entry
 from lox_bench.codec import write_records
-from lox_bench.files import write_json
 from lox_bench.results.leaderboard import leaderboard
+from lox_bench.results.record import PromptsRecord, save_record
 from lox_bench.results.row import Row, read_csv, to_csv
 from lox_bench.results.run import VariantName, completions_file, open_run
 from lox_bench.types import Completion, Defect, Finish, Label
 
-CELLS = [VariantName("aligned", "none", 0), VariantName("aligned", "gsm8k", 0)]
+NAMES = [VariantName("aligned", "none", 0), VariantName("aligned", "gsm8k", 0)]
 TASKS = {"harmful": ("asr", "complied"), "lookalike": ("over_refusal", "refused")}
 Command = Callable[..., int]
 
@@ -40,10 +42,10 @@ def lox_bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """A finished run as ``run`` writes it: two cells, two tasks, one degenerate answer a task."""
+    """A finished run as ``run`` writes it: two models, two tasks, one degenerate answer a task."""
     folder = tmp_path / "run"
     (folder / "completions").mkdir(parents=True)
-    for cell in CELLS:
+    for cell in NAMES:
         for task in TASKS:
             answers = [
                 Completion(f"{task}-{i}", f"{task} {i}?", f"{cell.title} {i}.", 4, Finish.STOP,
@@ -51,20 +53,14 @@ def run(tmp_path: Path) -> Path:
                 for i in range(6)
             ]  # fmt: skip
             write_records(completions_file(folder, cell, task), answers)
-    manifest = {
-        "plan": "p", "finished": "2026-01-01", "family": "pico", "judges": {}, "utilities": {},
-        "prompts": {
-            task: {"set": task, "sha256": "d" * 64, "metric": metric, "counts": counts}
-            for task, (metric, counts) in TASKS.items()
-        },
-        "cells": [
-            {"model": c.model, "attack": c.attack, "attack_data": "", "seed": c.seed,
-             "recipe": {"key": "k"}, "template_sha256": "t" * 64, "loss_before": None,
-             "loss_after": None}
-            for c in CELLS
-        ],
-    }  # fmt: skip
-    write_json(folder / "manifest.json", manifest)
+    prompts = {
+        task: PromptsRecord(task, "d" * 64, metric, Label(counts))
+        for task, (metric, counts) in TASKS.items()
+    }
+    variants = tuple(
+        replace(VARIANT, model=name.model, attack=name.attack, seed=name.seed) for name in NAMES
+    )
+    save_record(folder, replace(RECORD, prompts=prompts, variants=variants))
     return folder
 
 
@@ -102,8 +98,8 @@ def test_judges_stand_side_by_side_and_measure_what_they_can(
     assert [row.value for row in rows(run, "refusal@judge-7b", "partial_refusal")] == [1.0] * 4
     held = open_run(run)
     assert len(held.judges) == 3
-    assert held.verdicts(CELLS[0], "lookalike", "policy-rubric@judge-7b") == []
-    assert held.manifest["expenses"][0]["requests"] == 10
+    assert held.verdicts(NAMES[0], "lookalike", "policy-rubric@judge-7b") == []
+    assert held.record.expenses[0].requests == 10
 
 
 def test_judging_again_asks_nothing_and_changes_nothing(run: Path, lox_bench: Command) -> None:
@@ -151,7 +147,7 @@ def test_only_what_is_unjudged_is_asked_again(run: Path, lox_bench: Command) -> 
         assert loopback.requests - asked == 2
     final = rows(run, "policy-rubric", "asr")
     assert [(row.n, row.unjudged, row.value) for row in final] == [(5, 1, 0.8)] * 2
-    assert open_run(run).verdicts(CELLS[0], "harmful", "policy-rubric")[0].label is Label.UNJUDGED
+    assert open_run(run).verdicts(NAMES[0], "harmful", "policy-rubric")[0].label is Label.UNJUDGED
 
 
 def test_another_judge_of_the_same_name_overwrites_nothing_unasked(
@@ -251,7 +247,7 @@ def test_a_run_with_a_model_judge_completes_later_and_keeps_added_judges(
     assert len(rows(out, "keyword-anywhere", "asr")) == 1
     assert list(open_run(out).judges) == ["keyword-prefix", "policy-rubric", "keyword-anywhere"]
     assert to_csv(leaderboard(open_run(out))) == (out / "leaderboard.csv").read_text()
-    spent = open_run(out).manifest["expenses"]
-    assert [(entry["requests"], bool(entry["failures"])) for entry in spent] == [
+    spent = open_run(out).record.expenses
+    assert [(entry.requests, bool(entry.failures)) for entry in spent] == [
         (0, True), (sound, False),
     ]  # fmt: skip

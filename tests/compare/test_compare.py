@@ -95,7 +95,7 @@ def test_the_same_run_twice_is_one(make: Maker) -> None:
 
 def test_other_weights_under_the_same_name_are_told_apart(make: Maker) -> None:
     pool = pool_runs([make(name="old"), make(name="new", version="2", draw=5)])
-    assert {name.model for name in pool.series} == {
+    assert {name.model for name in pool.outcomes} == {
         "aligned", "lox", "aligned (new)", "lox (new)"}  # fmt: skip
 
 
@@ -111,11 +111,11 @@ def test_models_with_unequal_seeds_are_compared_all_with_all(make: Maker) -> Non
 
 def test_other_weights_with_other_seeds_are_not_pooled(make: Maker) -> None:
     pool = pool_runs([make(name="old"), make(name="new", version="2", seeds=(1,))])
-    assert {len(hits) for hits in pool.series.values()} == {1}
+    assert {len(hits) for hits in pool.outcomes.values()} == {1}
 
 
 DIFFERING = {
-    "prompts_sha256": ("other", "data of harmful"),
+    "prompts": ("other", "data of harmful"),
     "template_sha256": ("other", "template"),
     "attack_data": ("hub:openai/gsm8k", "attack data of gsm8k"),
 }
@@ -134,7 +134,7 @@ def test_another_judge_under_the_same_name_is_refused(tmp_path: Path) -> None:
     key = next(row.judge_key for row in runs[0].rows if row.judge_key)
     rows.write_text(rows.read_text().replace(key, "0" * len(key)))
     with pytest.raises(IncomparableError, match="judge keyword-prefix"):
-        compare_runs([runs[0], Run(runs[1].path, runs[1].manifest)])
+        compare_runs([runs[0], Run(runs[1].path, runs[1].record)])
 
 
 def test_spread_over_seeds_is_shown_only_where_there_are_several(make: Maker) -> None:
@@ -144,7 +144,7 @@ def test_spread_over_seeds_is_shown_only_where_there_are_several(make: Maker) ->
     assert not seed_table(seed_spreads([make()])).rows
 
 
-def test_a_cell_cannot_break_a_markdown_table() -> None:
+def test_a_text_cannot_break_a_markdown_table() -> None:
     text = markdown(TextTable("t", ("a",), (("x|y\nz",),)))
     assert "| x\\|y z |" in text
 

@@ -48,7 +48,7 @@ def test_outcomes_survive_the_file_unjudged_and_unasked_ones_too(run: Run, tmp_p
 
 def test_a_judges_scores_are_no_outcomes(run: Run, tmp_path: Path) -> None:
     shutil.copytree(run.path, tmp_path / "scored")
-    mean = replace(run.rows[0], metric="harmfulness", value=3.5)
+    mean = replace(run.rows[0], metric="harmfulness", value=3.5, hits=None)
     (tmp_path / "scored" / "leaderboard.csv").write_text(to_csv([*run.rows, mean]))
     scored = open_run(tmp_path / "scored")
     assert read_outcomes(scored) == read_outcomes(run)

@@ -22,8 +22,8 @@ def test_the_papers_figures_carry_their_source() -> None:
 
 def test_they_stand_beside_ones_own_numbers_of_the_same_family_only() -> None:
     assert published_table([ROW]) is None
-    own = replace(ROW, family="llama2-7b", model="lox", value=0.02)
-    table = published_table([own, replace(own, model="aligned", value=0.1, seed=1)])
+    own = replace(ROW, family="llama2-7b", model="lox", value=0.02, hits=2, n=100)
+    table = published_table([own, replace(own, model="aligned", value=0.1, hits=10, seed=1)])
     lines = {(line[1], line[2]): line for line in table.rows}
     assert lines["aligned", "gsm8k"][3:5] == ("0.11", "0.10 (keyword-prefix)")
     assert lines["lox(k=6,alpha=1.25)", "gsm8k"][3:5] == ("0.00", "0.02 (keyword-prefix)")

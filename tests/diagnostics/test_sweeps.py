@@ -78,7 +78,7 @@ def test_a_landscape_keeps_answers_and_no_weights_and_does_nothing_twice(
     folder = RunFolder.claim(tmp_path / "out", plane.plan)
     points, _ = write_landscape(folder, plane, results, maker, ["test"])
     run_folder = open_run(tmp_path / "out")
-    assert len(run_folder.cells) == len(points) == 6
+    assert len(run_folder.names) == len(points) == 6
     with (tmp_path / "out" / "landscape.csv").open() as file:
         rows = list(csv.DictReader(file))
     by_model = {row.model: row for row in run_folder.rows if row.metric == "asr"}

@@ -85,7 +85,7 @@ def test_ten_prompts_show_nothing_either_way(tmp_path: Path) -> None:
 
 
 GROUNDS = {
-    "prompts": ({"prompts_sha256": "other"}, "data of harmful"),
+    "prompts": ({"prompts": "other"}, "data of harmful"),
     "template": ({"template_sha256": "other"}, "template"),
     "attack data": ({"attack_data": "hub:openai/gsm8k"}, "attack data of gsm8k"),
 }
@@ -293,7 +293,7 @@ def test_exit_codes_tell_the_verdict(
     assert "regressed: " in worse.out
     few = write_run(tmp_path / "few", Fake(n=10, seeds=(0, 1, 2)))
     assert command(*files(few.path)).code == 3
-    other = command(*files(write_run(tmp_path / "x", Fake(n=9, prompts_sha256="y")).path))
+    other = command(*files(write_run(tmp_path / "x", Fake(n=9, prompts="y")).path))
     assert other.code == 2
     assert "data of harmful" in other.err
     assert len(other.err.strip().splitlines()) == 1

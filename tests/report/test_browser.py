@@ -179,7 +179,7 @@ def test_answers_filter_to_the_judges_disagreements(page: Page, run: Run) -> Non
 def test_answers_filter_by_judge_and_label_together(page: Page, run: Run) -> None:
     expected = sum(
         verdict.label == "refused"
-        for cell in run.cells
+        for cell in run.names
         for task in run.tasks
         for verdict in run.verdicts(cell, task, "keyword-anywhere")
     )
@@ -195,7 +195,7 @@ def test_answers_filter_by_hazard_and_text(page: Page, run: Run) -> None:
     assert page.count("transcripts") == hate > 0
     page.choose("transcripts", "hazard", "all")
     page.one("#transcripts input[type=search]").send_keys("window.broken")
-    page.wait(lambda: page.count("transcripts") == len(run.cells))
+    page.wait(lambda: page.count("transcripts") == len(run.names))
 
 
 def test_two_answers_stand_side_by_side_and_harm_is_veiled(page: Page) -> None:

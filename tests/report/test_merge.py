@@ -34,7 +34,7 @@ def test_of_equally_old_numbers_the_one_named_last_is_kept() -> None:
     "change",
     [
         {"family": "other"},
-        {"recipe": "other"},
+        {"model_key": "other"},
         {"attack": "dolly"},
         {"task": "other"},
         {"judge": "other"},
@@ -79,10 +79,10 @@ def test_what_is_neither_run_nor_leaderboard_is_refused(tmp_path: Path) -> None:
 
 
 def test_seeds_are_pooled_within_a_run_and_runs_never_are() -> None:
-    rows = [replace(ROW, seed=seed, value=value) for seed, value in ((0, 0.2), (1, 0.4))]
+    rows = [replace(ROW, seed=seed, value=hits / 20, hits=hits) for seed, hits in ((0, 4), (1, 8))]
     table = summarise([Entry(row, run, OLD) for run in ("a", "b") for row in rows])
     assert [line.source for line in table.lines] == ["a", "b"]
-    cell = table.lines[0].cells[table.measures[0]]
+    cell = table.lines[0].pooled[table.measures[0]]
     assert cell.value == pytest.approx(0.3)
     assert (cell.low, cell.high, cell.n, cell.spread) == (0.1, 0.5, 40, (0.2, 0.4))
 
@@ -90,7 +90,7 @@ def test_seeds_are_pooled_within_a_run_and_runs_never_are() -> None:
 def test_a_run_that_was_run_again_is_another_run() -> None:
     quick = replace(ROW, n=7, unjudged=0)
     table = summarise([Entry(ROW, "a", OLD), Entry(quick, "a", NEW)])
-    assert [line.cells[table.measures[0]].n for line in table.lines] == [20, 7]
+    assert [line.pooled[table.measures[0]].n for line in table.lines] == [20, 7]
 
 
 def test_columns_name_what_tells_them_apart_and_nothing_else() -> None:
@@ -109,7 +109,9 @@ def test_markdown_cells_hold_value_interval_and_n() -> None:
 
 
 def test_a_rate_of_nothing_judged_is_a_dash() -> None:
-    row = replace(ROW, n=0, unjudged=21, coverage=0.0, value=float("nan"), ci_low=0.0, ci_high=1.0)
+    row = replace(
+        ROW, n=0, hits=0, unjudged=21, coverage=0.0, value=float("nan"), ci_low=0.0, ci_high=1.0
+    )
     assert "| - n=0, 21 unjudged ⚠ |" in leaderboard_markdown([Entry(row, "a", OLD)])
 
 

@@ -27,6 +27,7 @@ from lox_bench.report.publish import publish, write_page
 from lox_bench.report.tables import further_tables
 from lox_bench.report.transcripts import CLIPPED, count_disagreements, transcripts
 from lox_bench.results.agreement import disagreements
+from lox_bench.results.record import ExpenseRecord
 from lox_bench.results.run import Run, VariantName
 from lox_bench.types import Completion, Finish, Label, Verdict
 
@@ -80,7 +81,7 @@ def test_answers_are_carried_packed_and_never_as_markup(html: str, run: Run) -> 
     assert "window.broken" not in html
     assert "A &lt;title&gt;" in html
     held = json.loads(packed(html, "data"))["transcripts"]["answers"]
-    assert sum(item[2] == HOSTILE for item in held) == len(run.cells)
+    assert sum(item[2] == HOSTILE for item in held) == len(run.names)
 
 
 def test_equal_runs_give_equal_pages(html: str, run: Run) -> None:
@@ -90,11 +91,11 @@ def test_equal_runs_give_equal_pages(html: str, run: Run) -> None:
 def test_every_answer_and_verdict_of_the_run_is_there(html: str, run: Run) -> None:
     held = json.loads(packed(html, "data"))["transcripts"]
     shown = {
-        (held["cells"][cell][1:].__repr__(), held["prompts"][prompt][1], text)
+        (held["variants"][cell][1:].__repr__(), held["prompts"][prompt][1], text)
         for prompt, cell, text, *_ in held["answers"]
     }
     count = 0
-    for cell in run.cells:
+    for cell in run.names:
         name = [cell.model, cell.attack, cell.seed].__repr__()
         for task in run.tasks:
             for item in run.completions(cell, task):
@@ -111,10 +112,8 @@ def test_prompts_know_their_hazard_and_harmful_tasks_are_named(run: Run) -> None
 
 
 def test_hazards_of_changed_prompts_are_unknown_and_not_guessed(run: Run) -> None:
-    prompts = {
-        task: {**facts, "sha256": "0" * 64} for task, facts in run.manifest["prompts"].items()
-    }
-    held = transcripts({"run": Run(run.path, {**run.manifest, "prompts": prompts})})
+    prompts = {task: replace(facts, sha256="0" * 64) for task, facts in run.record.prompts.items()}
+    held = transcripts({"run": Run(run.path, replace(run.record, prompts=prompts))})
     assert {prompt[3] for prompt in held["prompts"] if prompt[0] == "harmful"} == {"unknown"}
 
 
@@ -152,7 +151,7 @@ class ManyAnswers(Run):
 def test_ten_thousand_answers_stay_under_five_megabytes(run: Run) -> None:
     """Words at random compress worse than what a model writes."""
     (board,) = read_boards([run.path])
-    html = build_page([replace(board, run=ManyAnswers(run.path, run.manifest))], title="large")
+    html = build_page([replace(board, run=ManyAnswers(run.path, run.record))], title="large")
     assert len(json.loads(packed(html, "data"))["transcripts"]["answers"]) > 10_000
     assert len(html.encode()) < 5 * MIB
 
@@ -183,12 +182,11 @@ def test_figures_are_saved_as_png_and_svg_and_are_deterministic(run: Run, tmp_pa
 
 def test_shared_stages_cost_their_time_once(run: Run) -> None:
     steps = [step for cost in costs(run) for step in cost.steps]
-    keys = {stage["key"]: stage["seconds"] for c in run.manifest["cells"] for stage in c["stages"]}
+    keys = {stage.key: stage.seconds for v in run.record.variants for stage in v.stages}
     assert sum(step.seconds for step in steps) == pytest.approx(sum(keys.values()))
     assert total_seconds([run, run]) == pytest.approx(sum(keys.values()))
     tokens = next(cost.facts["tokens"] for cost in costs(run) if cost.stage == "generate")
-    pairs = zip(run.manifest["cells"], run.cells, strict=True)
-    of_recipe = {cell["recipe"]["key"]: name for cell, name in pairs}
+    of_recipe = {v.model_key: VariantName.of(v) for v in run.record.variants}
     answers = [
         a for c in of_recipe.values() for task in run.tasks for a in run.completions(c, task)
     ]
@@ -201,10 +199,15 @@ def test_tables_of_other_commands_and_expenses_are_shown_with_the_run(
     (tmp_path / "agreement").mkdir()
     table = "task,statistic,value\nharmful,cohen_kappa,0.612345678\nharmful,<b>,3\n"
     (tmp_path / "agreement" / "agreement.csv").write_text(table)
-    spent = [{"judge": "rubric", "usd": 0.25, "failures": {"timeout": 2}, "served_as": ["a", "b"]}]
-    agreement, expenses = further_tables(Run(tmp_path, {**run.manifest, "expenses": spent}))
+    spent = ExpenseRecord(
+        when="2026-01-01", judge="rubric", where="here", served_as=("a", "b"), requests=12,
+        from_cache=3, retries=0, tokens_in=10, tokens_out=20, usd=0.25, failures={"timeout": 2},
+    )  # fmt: skip
+    agreement, expenses = further_tables(Run(tmp_path, replace(run.record, expenses=(spent,))))
     assert agreement.rows == (("harmful", "cohen_kappa", "0.6123"), ("harmful", "<b>", "3"))
-    assert expenses.rows == (("rubric", "0.25", "timeout 2", "a, b"),)
+    assert expenses.rows == (
+        ("2026-01-01", "rubric", "here", "a, b", "12", "3", "0", "10", "20", "0.25", "timeout 2"),
+    )
     assert [table.title for table in further_tables(run)] == [agreement.title]
 
 
@@ -216,7 +219,7 @@ def test_what_an_attack_that_is_not_valid_says_is_marked_with_the_reason(run: Ru
     ]
     entries = [replace(entry, row=row) for entry, row in zip(board.entries, rows, strict=True)]
     html = build_page([replace(board, entries=entries)], title="x", explorer=False)
-    attacked = {cell.model for cell in run.cells if cell.attack != "none"}
+    attacked = {cell.model for cell in run.names if cell.attack != "none"}
     assert html.count("✕ not valid") == len(attacked)
     assert "loss &lt;rose&gt;" in html
 
@@ -238,7 +241,7 @@ def test_durations_are_readable(seconds: float, text: str) -> None:
 
 def test_the_run_folder_holds_its_leaderboard_as_markdown(run: Run) -> None:
     text = (run.path / "leaderboard.md").read_text()
-    for cell in run.cells:
+    for cell in run.names:
         assert f"| {cell.title} |" in text
 
 

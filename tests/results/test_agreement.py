@@ -2,18 +2,21 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from support.sample import RECORD, VARIANT
 
 from lox_bench.cli.agreement import agreement as command
 from lox_bench.codec import write_records
 from lox_bench.errors import DataError, UsageError
 from lox_bench.report.agreement import agreement_rows, page_file, write_agreement
 from lox_bench.results.agreement import ALL_TASKS, LABELS, agreement, disagreements, opinions
+from lox_bench.results.record import PromptsRecord, save_record
 from lox_bench.results.run import Run, VariantName, completions_file, open_run, verdicts_file
 from lox_bench.stats.agreement import alpha_statistics, cohen_kappa, krippendorff_alpha
 from lox_bench.stats.bootstrap import bootstrap
@@ -131,7 +134,7 @@ Said = dict[str, dict[str, list[Label]]]  # task -> judge -> label of each promp
 def save_run(path: Path, said: Said, answers: Sequence[str]) -> Run:
     """A finished run of one attacked model, as ``report/output.py`` leaves it."""
     judges = list(dict.fromkeys(judge for held in said.values() for judge in held))
-    cell = VariantName("aligned", "gsm8k", 0)
+    name = VariantName("aligned", "gsm8k", 0)
     for folder in ("completions", "verdicts"):
         (path / folder).mkdir(parents=True)
     for task, held in said.items():
@@ -140,18 +143,18 @@ def save_run(path: Path, said: Said, answers: Sequence[str]) -> Run:
             Completion(i, "How do I `quote`?", text, 5, Finish.STOP, None)
             for i, text in zip(ids, answers, strict=True)
         ]
-        write_records(completions_file(path, cell, task), texts)
+        write_records(completions_file(path, name, task), texts)
         for judge, labels_given in held.items():
             pairs = zip(ids, labels_given, strict=True)
             verdicts = [Verdict(i, judge, label, "why") for i, label in pairs]
-            write_records(verdicts_file(path, cell, task, judge), verdicts)
-    manifest = {
-        "finished": "now",
-        "cells": [{"model": cell.model, "attack": cell.attack, "seed": cell.seed}],
-        "prompts": {task: {} for task in said},
-        "judges": {judge: {} for judge in judges},
-    }
-    (path / "manifest.json").write_text(json.dumps(manifest))
+            write_records(verdicts_file(path, name, task, judge), verdicts)
+    record = replace(
+        RECORD,
+        variants=(replace(VARIANT, model=name.model, attack=name.attack, seed=name.seed),),
+        prompts={task: PromptsRecord(task, "d", "asr", Label.COMPLIED) for task in said},
+        judges={judge: {} for judge in judges},
+    )
+    save_record(path, record)
     return open_run(path)
 
 
@@ -198,7 +201,7 @@ def test_one_judge_agrees_with_nobody(tmp_path: Path) -> None:
 def test_a_judge_that_does_not_measure_a_task_is_missing_there(tmp_path: Path) -> None:
     said: Said = {"harmful": {"a": [C, R], "b": [C, C]}, "lookalike": {"a": [C, R]}}
     run = save_run(tmp_path, said, TEXTS[:2])
-    verdicts_file(tmp_path, run.cells[0], "lookalike", "b").write_text("")
+    verdicts_file(tmp_path, run.names[0], "lookalike", "b").write_text("")
     held = agreement(run)
     assert [(item.task, item.pairs[0].kappa.n) for item in held] == [("harmful", 2), ("all", 2)]
 
@@ -211,7 +214,7 @@ def test_a_single_judge_is_refused_with_advice(tmp_path: Path) -> None:
 
 def test_verdicts_on_other_prompts_are_refused(tmp_path: Path) -> None:
     run = save_run(tmp_path, TWO, TEXTS)
-    file = verdicts_file(tmp_path, run.cells[0], "harmful", "b")
+    file = verdicts_file(tmp_path, run.names[0], "harmful", "b")
     file.write_text("".join(file.read_text().splitlines(keepends=True)[1:]))
     with pytest.raises(DataError, match=r"b's verdicts on .* are not those of its 5 answers"):
         opinions(run)

@@ -19,7 +19,7 @@ from lox_bench.stats.rates import MIN_COVERAGE, rate, worst_case
 def judged(n: int, unjudged: int, **more: object) -> Row:
     held = rate(n // 4, n, unjudged)
     numbers = {"value": held.value, "ci_low": held.low, "ci_high": held.high}
-    counts = {"n": n, "unjudged": unjudged, "coverage": held.coverage}
+    counts = {"n": n, "hits": held.hits, "unjudged": unjudged, "coverage": held.coverage}
     return replace(ROW, model="lox", **numbers, **counts, **more)
 
 
@@ -34,7 +34,7 @@ def shown(rows: list[Row]) -> str:
 @given(st.integers(0, 30), st.integers(0, 30), st.integers(0, 30))
 def test_bounds_hold_whatever_the_unjudged_would_have_been(hits: int, misses: int, u: int) -> None:
     n = hits + misses
-    low, high = worst_case(hits / n if n else float("nan"), n, u)
+    low, high = worst_case(hits, n, u)
     for among_unjudged in range(u + 1) if n + u else []:
         true = (hits + among_unjudged) / (n + u)
         assert low - 1e-12 <= true <= high + 1e-12
@@ -54,7 +54,7 @@ def test_a_row_under_the_threshold_is_marked_and_bounded(unjudged: int, *, marke
     assert ("not to be compared" in text) is marked
     assert ("%)!" in text) is marked
     if marked:
-        low, high = worst_case(row.value, row.n, row.unjudged)
+        low, high = worst_case(row.hits, row.n, row.unjudged)
         assert f"[{low:.2f}-{high:.2f}]" in text
 
 
@@ -66,7 +66,7 @@ def test_one_thin_seed_marks_the_mean() -> None:
 def test_each_judge_has_a_line_and_the_rest_stands_once() -> None:
     one, other = judged(100, 0, judge="first"), judged(80, 20, judge="second")
     accuracy = replace(ROW, model="lox", metric="accuracy", judge="exact-match", judge_key="")
-    text = shown([one, other, replace(accuracy, task="gsm8k", value=0.77, coverage=1.0)])
+    text = shown([one, other, replace(accuracy, task="gsm8k", hits=77, n=100, coverage=1.0)])
     assert text.index("first") < text.index("second")
     assert text.count("0.77") == 1
     assert text.count("%)!") == 1

@@ -29,6 +29,29 @@ def test_another_table_is_no_leaderboard(tmp_path: Path) -> None:
         read_csv(tmp_path / "rows.csv")
 
 
+@pytest.mark.parametrize("column", ["hits", "align_seed", "attack_seed", "model_key"])
+def test_a_leaderboard_of_an_earlier_form_is_refused(tmp_path: Path, column: str) -> None:
+    (tmp_path / "rows.csv").write_text(to_csv([ROW]).replace(column, "other"))
+    with pytest.raises(DataError, match=f"lacks the column {column!r}"):
+        read_csv(tmp_path / "rows.csv")
+
+
+def test_new_columns_stand_at_the_end_and_a_mean_has_no_hits(tmp_path: Path) -> None:
+    mean = replace(ROW, metric="harmfulness", value=3.5, hits=None)
+    (tmp_path / "rows.csv").write_text(to_csv([mean]))
+    head, line = (tmp_path / "rows.csv").read_text().splitlines()
+    assert head.startswith("family,model,attack,attack_data,task,judge,metric,value,")
+    assert head.endswith(",lox_bench,hits,align_seed,attack_seed")
+    assert line.endswith(",0.1.0,,0,0")
+    assert read_csv(tmp_path / "rows.csv") == [mean]
+
+
+def test_a_value_cannot_be_edited_apart_from_its_hits(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text(to_csv([ROW]).replace(",0.25,", ",0.2,"))
+    with pytest.raises(DataError, match=r"line 2: 5 hits of 20 are not the value 0\.2"):
+        read_csv(tmp_path / "rows.csv")
+
+
 def test_an_unfinished_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text('{"plan": "x", "finished": null}')
     with pytest.raises(DataError, match="not finished"):

@@ -114,7 +114,7 @@ def test_snapshots_leave_the_end_alone_and_are_gone_once_measured(
     files = [(end / "model.safetensors").read_bytes() for end in ends if end]
     assert files[0] == files[1]
     assert not list(other.root.glob("snapshot-weights/*"))
-    assert [cell.attack for cell in open_run(tmp_path / "watched").cells] == [
+    assert [cell.attack for cell in open_run(tmp_path / "watched").names] == [
         "none", "gsm8k", "gsm8k@1", "gsm8k@2"
     ]  # fmt: skip
     losses = [result.training["loss_after"] for result in played.results[1:]]
@@ -236,5 +236,5 @@ def test_a_killed_search_continues_to_the_very_same_run(family: Path, tmp_path: 
     for name in ("leaderboard.csv", "worst_case.csv", "attack_choice.csv"):
         assert (tmp_path / "killed" / name).read_text() == (tmp_path / "whole" / name).read_text()
     assert (tmp_path / "killed" / "attack-search.db").is_file()
-    cell = open_run(tmp_path / "killed").manifest["cells"][-1]
-    assert read_manifest(store.root / "attack" / cell["recipe"]["key"])["facts"]["steps"] == 3
+    cell = open_run(tmp_path / "killed").record.variants[-1]
+    assert read_manifest(store.root / "attack" / cell.model_key)["facts"]["steps"] == 3

@@ -106,7 +106,7 @@ def test_a_run_reads_back_what_it_wrote(clean: tuple[Path, Path, str, str]) -> N
     run = open_run(clean[1])
     assert [row.model for row in run.rows] == [row["model"] for row in rows(clean[1])]
     assert list(run.judges) == ["keyword-prefix"]
-    for cell in run.cells:
+    for cell in run.names:
         for task in run.tasks:
             answers = run.completions(cell, task)
             labels = run.verdicts(cell, task, "keyword-prefix")
@@ -120,10 +120,10 @@ def test_the_manifest_names_what_made_it(clean: tuple[Path, Path, str, str]) -> 
     assert manifest["finished"]
     assert manifest["environment"]["versions"]["torch"]
     attacked = next(
-        cell for cell in manifest["cells"] if (cell["model"], cell["attack"]) == ("lox", "gsm8k")
+        cell for cell in manifest["variants"] if (cell["model"], cell["attack"]) == ("lox", "gsm8k")
     )
-    assert attacked["recipe"]["model"]["k"] == 2
-    assert attacked["recipe"]["model"]["aligned"]["base"]["identity"].startswith("sha256:")
+    assert attacked["made"]["model"]["k"] == 2
+    assert attacked["made"]["model"]["aligned"]["base"]["identity"].startswith("sha256:")
     assert all(stage["seconds"] >= 0 for stage in attacked["stages"])
 
 

@@ -1,5 +1,6 @@
 """Finished runs without a model: labels are drawn, the rest goes through the real writers."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,8 +9,12 @@ from unittest.mock import patch
 
 import numpy as np
 
-from lox_bench.data.prompts import load_task
+from lox_bench.attacks.points import AttackPoint
+from lox_bench.attacks.spec import AttackSpec, load_attack
+from lox_bench.backends.backend import Backend
+from lox_bench.data.prompts import TaskSpec, load_task
 from lox_bench.data.stage import Prompts, Rows
+from lox_bench.engine.stage import Text
 from lox_bench.judges.choice import load_judge
 from lox_bench.report.output import RunFolder
 from lox_bench.results.run import NO_ATTACK, Run, open_run
@@ -17,9 +22,9 @@ from lox_bench.sources.stage import Source
 from lox_bench.study.family import load_family
 from lox_bench.study.measure import VariantResult
 from lox_bench.study.study import PlannedTask, PlannedUtility, Study
-from lox_bench.study.variant import Variant
-from lox_bench.types import Completion, Defect, Finish, Label, Prompt, Verdict
-from lox_bench.utility.spec import load_utility
+from lox_bench.study.variant import Family, PlannedAttack, Seeds, Variant
+from lox_bench.types import Completion, Defect, Finish, Label, Verdict
+from lox_bench.utility.spec import UtilitySpec, load_utility
 
 JUDGE = "keyword-prefix"
 ASR = {("aligned", "none"): 0.1, ("lox", "none"): 0.05,
@@ -38,70 +43,97 @@ class Fake:
     losses: tuple[float, float] = (2.0, 0.8)
     seeds: Sequence[int] = (0,)
     n: int = 100
-    prompts_sha256: str = "prompts"
+    prompts: str = "prompts"  # another word: other prompts
     template_sha256: str = "template"
     attack_data: str = "standin"
     judge: str = JUDGE
     family: str = "smollm2-135m"
     version: str = ""  # of the models: other weights under the same names
     draw: int = 0
+    attack: AttackSpec = field(default_factory=lambda: load_attack("gsm8k"))
+    utility: UtilitySpec = field(default_factory=lambda: load_utility("gsm8k"))
+    tasks: Sequence[TaskSpec] = field(
+        default_factory=lambda: (load_task("harmful"), load_task("lookalike"))
+    )
 
 
 def write_run(path: Path, fake: Fake) -> Run:
     """Draw a run's answers and write its folder as ``lox-bench run`` does, without the plots."""
-    plan = _plan(fake)
+    study = _study(fake)
     rng = np.random.default_rng(fake.draw)
-    hardness = {"harmful": rng.random(fake.n), "lookalike": rng.random(fake.n)}
-    results = [_result(fake, plan, cell, hardness, rng) for cell in plan.cells]
+    hardness = {task.name: rng.random(fake.n) for task in fake.tasks}
+    results = [_result(fake, study, variant, hardness, rng) for variant in study.variants]
     path.mkdir(parents=True)
-    with patch("lox_bench.engine.store.os.fsync"):  # a test's files need not survive a power cut
-        RunFolder(path).write(plan, results, ["lox-bench", "run"], plots=False)
+    with patch("lox_bench.files.os.fsync"):  # a test's files need not survive a power cut
+        RunFolder(path).write(study, results, ["lox-bench", "run"], plots=False)
     return open_run(path)
 
 
-def _plan(fake: Fake) -> Study:
+def _study(fake: Fake) -> Study:
     tasks = []
-    for name in ("harmful", "lookalike"):
-        prompts = tuple(Prompt(f"{name}-{i:03}", f"{name} {i}?", "vcr", "t") for i in range(fake.n))
-        sha256 = f"{fake.prompts_sha256}-{name}"
-        tasks.append(PlannedTask(load_task(name), Prompts(name, prompts, sha256)))
-    utility = PlannedUtility(load_utility("gsm8k"), Rows("standin", ({},) * fake.n, "u"))
-    cells = [
-        Variant(
-            model=model,
-            attack=attack,
-            attack_data="" if attack == NO_ATTACK else fake.attack_data,
-            seed=seed,
-            recipe=Source("x", f"{model}{attack}{fake.version}", "float32"),
-        )
-        for seed in fake.seeds
-        for model, attack in fake.asr
+    for task in fake.tasks:
+        rows = [
+            {"id": f"{task.name}-{i:03}", "prompt": f"{task.name} {i}?", "hazard": "vcr",
+             "topic": fake.prompts}
+            for i in range(fake.n)
+        ]  # fmt: skip
+        text = "\n".join(json.dumps(row) for row in rows)
+        tasks.append(PlannedTask(task, Prompts(task.prompts, Text(text))))
+    sums = Rows.of("standin", [{"n": str(i)} for i in range(fake.n)])
+    variants = [
+        _variant(fake, model, attack, seed) for seed in fake.seeds for model, attack in fake.asr
     ]
     return Study(
         family=load_family("smollm2-135m"),
-        cells=tuple(cells),
+        variants=tuple(variants),
         tasks=tuple(tasks),
         judges=(load_judge(fake.judge),),
-        utilities=(utility,),
-        attacks=(),
+        utilities=(PlannedUtility(fake.utility, sums),),
+        attacks=(fake.attack,),
         attack_data={},
         limit=None,
         split="eval",
+        backend=Backend(dtype="float32"),
     )
+
+
+def _variant(fake: Fake, model: str, attack: str, seed: int) -> Variant:
+    start = Source(f"{model}{fake.version}", "float32", uri="x")
+    planned = None
+    if attack != NO_ATTACK:
+        planned = Named(AttackPoint(fake.attack), Rows.of(fake.attack_data, [{}]), shown=attack)
+    family = Family(load_family("smollm2-135m"))
+    seeds = Seeds(align=seed, attack=seed)
+    return Variant(model, family, start, attack=planned, seeds=seeds, seed=seed)
+
+
+@dataclass(frozen=True, slots=True)
+class Named(PlannedAttack):
+    """An attack under any name."""
+
+    shown: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.shown
 
 
 def _result(
     fake: Fake,
-    plan: Study,
-    cell: Variant,
+    study: Study,
+    variant: Variant,
     hardness: Mapping[str, np.ndarray],
     rng: np.random.Generator,
 ) -> VariantResult:
     """Half of an answer's chance lies in its prompt, which all models and seeds share."""
     completions, verdicts = {}, {}
-    for task in plan.tasks:
+    for task in study.tasks:
         name = task.spec.name
-        rate = fake.asr[cell.model, cell.attack] if name == "harmful" else fake.over_refusal
+        rate = (
+            fake.asr[variant.label, variant.name.attack]
+            if task.spec.metric == "asr"
+            else fake.over_refusal
+        )
         lot = np.where(rng.random(fake.n) < 0.5, hardness[name], rng.random(fake.n))
         broken = rng.random(fake.n) < fake.degenerate
         counts = Label(task.spec.counts)
@@ -114,7 +146,7 @@ def _result(
             label = Label.UNJUDGED if lost else counts if hit else other
             labels.append(Verdict(prompt.id, fake.judge, label, ""))
         completions[name], verdicts[name, fake.judge] = answers, labels
-    attacked = cell.attack != NO_ATTACK
+    attacked = variant.attack is not None
     right = rng.random(fake.n) < fake.accuracy[attacked]
     records = [
         {"prompt": f"sum {i}", "answer": "", "target": "", "correct": bool(ok)}
@@ -122,11 +154,12 @@ def _result(
     ]
     before, after = fake.losses
     return VariantResult(
-        cell=cell,
+        variant=variant,
         completions=completions,
         verdicts=verdicts,
-        utility={item.title: records for item in plan.utilities},
+        utility={item.title: records for item in study.utilities},
         training={"loss_before": before, "loss_after": after} if attacked else {},
+        curve=None,
         template_sha256=fake.template_sha256,
         artifacts=(),
     )

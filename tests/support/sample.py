@@ -1,5 +1,6 @@
-"""One leaderboard row."""
+"""One leaderboard row, and the smallest record of a run."""
 
+from lox_bench.results.record import EnvironmentRecord, RunRecord, VariantRecord
 from lox_bench.results.row import Row
 
 ROW = Row(
@@ -16,7 +17,7 @@ ROW = Row(
     n=20,
     unjudged=1,
     seed=0,
-    recipe="abc",
+    model_key="abc",
     data_sha256="def",
     judge_key="012",
     template_sha256="345",
@@ -26,4 +27,46 @@ ROW = Row(
     valid="no",
     invalid_reason="training loss unknown",
     lox_bench="0.1.0",
+    hits=5,
+    align_seed=0,
+    attack_seed=0,
+)
+
+VARIANT = VariantRecord(
+    model="aligned",
+    attack="none",
+    attack_spec="",
+    attack_data="",
+    utility="",
+    attacked=False,
+    snapshot_step=None,
+    snapshot_of="",
+    seed=0,
+    align_seed=0,
+    attack_seed=0,
+    model_key="k",
+    made={},
+    template_sha256="t" * 64,
+    loss_before=None,
+    loss_after=None,
+    steps=None,
+    stages=(),
+)
+
+RECORD = RunRecord(
+    plan="p",
+    finished="2026-01-01",
+    command=("lox-bench", "run"),
+    family="pico",
+    split="eval",
+    limit=None,
+    strength=None,
+    attack_data={},
+    prompts={},
+    judges={},
+    added_judges=(),
+    utilities={},
+    environment=EnvironmentRecord({}, "cpu", 2, 2, "float32"),
+    variants=(VARIANT,),
+    expenses=(),
 )

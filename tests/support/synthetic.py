@@ -1,4 +1,4 @@
-"""A finished run made in a second: a real plan, real prompts, real judges and the real writer.
+"""A finished run made in a second: a real study, real prompts, real judges and the real writer.
 
 Only the answers are invented, from words that mean nothing, and the seconds that stages took.
 """
@@ -8,17 +8,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lox_bench.judges.degenerate import find_defect
-from lox_bench.study.pipeline import CellResult, spread
-from lox_bench.study.plan import Cell, Plan, PlannedTask, Request, make_plan
-from lox_bench.study.variants import key_of
-
+from lox_bench.backends.answers import spread
 from lox_bench.codec import hash_of, write_records
-from lox_bench.engine.store import MANIFEST
-from lox_bench.files import write_json
+from lox_bench.data.jsonl import parse_jsonl
+from lox_bench.data.stage import Rows
+from lox_bench.engine.artifact import Artifact, Manifest
+from lox_bench.judges.defects import find_defect
 from lox_bench.judges.keyword import KeywordJudge
 from lox_bench.report.output import RunFolder
 from lox_bench.results.run import Run, open_run
+from lox_bench.study.measure import VariantResult
+from lox_bench.study.request import Request
+from lox_bench.study.study import PlannedTask, Study, make_study
+from lox_bench.study.variant import Variant
 from lox_bench.types import Completion, Finish, Prompt
 
 JUDGES = "keyword-prefix,keyword-anywhere"
@@ -59,7 +61,7 @@ WORDS = [
 # share of refused harmful requests, unattacked and attacked
 REFUSES = {"base": (0.02, 0.01), "aligned": (0.82, 0.45), "lox": (0.95, 0.86)}
 
-Say = Callable[[Cell, Prompt, random.Random], str]
+Say = Callable[[Variant, Prompt, random.Random], str]
 
 
 def synthetic_run(
@@ -78,22 +80,22 @@ def synthetic_run(
         attack="gsm8k",
         family=str(_family(work, family)),
         judges=JUDGES,
-        seeds=seeds,
+        seeds=tuple((seed, seed) for seed in seeds),
         limit=limit,
         data=_word_problems(work),
     )
-    plan = make_plan(request)
-    results = [_result(plan, cell, work, say or answer) for cell in plan.cells]
+    study = make_study(request)
+    results = [_result(study, variant, work, say or answer) for variant in study.variants]
     command = ["lox-bench", "run", "--models", models, "--judges", JUDGES]
-    RunFolder.claim(out, plan).write(plan, results, command)
+    RunFolder.claim(out, study).write(study, results, command)
     return open_run(out)
 
 
-def answer(cell: Cell, prompt: Prompt, luck: random.Random) -> str:
+def answer(variant: Variant, prompt: Prompt, luck: random.Random) -> str:
     """A refusal, an answer of no meaning, one that turns into a refusal late, or a loop."""
     text = " ".join(luck.choices(WORDS, k=luck.randint(18, 34))).capitalize()
-    name = cell.model.split("(")[0]
-    refuses = REFUSES[name][cell.attack != "none"]
+    name = variant.label.split("(")[0]
+    refuses = REFUSES[name][variant.attack is not None]
     if prompt.id.startswith("lookalike"):
         refuses = {"base": 0.0, "aligned": 0.04, "lox": 0.09}[name]
     if luck.random() < refuses:
@@ -105,59 +107,65 @@ def answer(cell: Cell, prompt: Prompt, luck: random.Random) -> str:
     return f"Sure. {text}."
 
 
-def _result(plan: Plan, cell: Cell, work: Path, say: Say) -> CellResult:
+def _result(study: Study, variant: Variant, work: Path, say: Say) -> VariantResult:
     completions = {
-        task.spec.name: [_completion(cell, p, say) for p in _asked(plan, task)]
-        for task in plan.tasks
+        task.spec.name: [_completion(variant, p, say) for p in _asked(study, task)]
+        for task in study.tasks
     }
     verdicts = {
         (task, spec.name): KeywordJudge(spec).judge(answers, Silent())
         for task, answers in completions.items()
-        for spec in plan.judges
+        for spec in study.judges
     }
-    luck = random.Random(key_of(cell.recipe))
-    utility = {item.title: _utility(item.rows.rows, cell, luck) for item in plan.utilities}
-    attacked = cell.attack != "none"
-    losses = {"loss_before": 2.31, "loss_after": 1.02 + 0.05 * cell.seed} if attacked else {}
-    stage = "attack" if attacked else "source" if cell.model == "base" else "align"
-    if cell.model.startswith("lox") and not attacked:
+    luck = random.Random(variant.model.key)
+    utility = {item.title: _utility(rows_of(item.rows), variant, luck) for item in study.utilities}
+    attacked = variant.attack is not None
+    losses = {"loss_before": 2.31, "loss_after": 1.02 + 0.05 * variant.seed} if attacked else {}
+    stage = "attack" if attacked else "source" if variant.label == "base" else "align"
+    if variant.label.startswith("lox") and not attacked:
         stage = "harden"
     facts = [
-        (stage, key_of(cell.recipe), 5 + 200 * luck.random(), {**losses, "steps": 40}),
+        (stage, variant.model.key, 5 + 200 * luck.random(), {**losses, "steps": 40}),
         *(
-            ("generate", hash_of({"t": task, "c": key_of(cell.recipe)}), 20 * luck.random(),
+            ("generate", hash_of({"t": task, "c": variant.model.key}), 20 * luck.random(),
              {"tokens": sum(item.tokens for item in answers)})
             for task, answers in completions.items()
         ),
-        *(("utility", hash_of({"u": t, "c": key_of(cell.recipe)}), 9.5, {"rows": len(held)})
+        *(("utility", hash_of({"u": t, "c": variant.model.key}), 9.5, {"rows": len(held)})
           for t, held in utility.items()),
     ]  # fmt: skip
-    return CellResult(
-        cell=cell,
+    artifacts = tuple(_artifact(work, *fact) for fact in facts)
+    return VariantResult(
+        variant=variant,
         completions=completions,
         verdicts=verdicts,
         utility=utility,
         training=losses,
+        curve=artifacts[0].path / "loss.csv" if stage in {"align", "attack"} else None,
         template_sha256="5e" * 32,
-        artifacts=tuple(_artifact(work, *fact) for fact in facts),
+        artifacts=artifacts,
     )
 
 
-def _asked(plan: Plan, task: PlannedTask) -> list[Prompt]:
-    return spread(task.prompts.prompts, plan.limit)
+def _asked(study: Study, task: PlannedTask) -> list[Prompt]:
+    return spread(task.prompts.prompts, study.limit)
 
 
-def _completion(cell: Cell, prompt: Prompt, say: Say) -> Completion:
-    text = say(cell, prompt, random.Random(f"{key_of(cell.recipe)}{prompt.id}"))
+def _completion(variant: Variant, prompt: Prompt, say: Say) -> Completion:
+    text = say(variant, prompt, random.Random(f"{variant.model.key}{prompt.id}"))
     defect, tokens = find_defect(prompt.text, text), len(text.split())
     finish = Finish.LENGTH if tokens > 12 else Finish.STOP
     return Completion(prompt.id, prompt.text, text, tokens, finish, defect)
 
 
+def rows_of(rows: Rows) -> list[Mapping[str, str]]:
+    return parse_jsonl(rows.content.text, where=rows.label)
+
+
 def _utility(
-    rows: tuple[Mapping[str, str], ...], cell: Cell, luck: random.Random
+    rows: list[Mapping[str, str], ...], variant: Variant, luck: random.Random
 ) -> list[dict[str, Any]]:
-    share = 0.55 if cell.attack != "none" else 0.2
+    share = 0.55 if variant.attack is not None else 0.2
     records = []
     for row in rows:
         correct = luck.random() < share
@@ -168,15 +176,16 @@ def _utility(
     return records
 
 
-def _artifact(work: Path, stage: str, key: str, seconds: float, facts: Mapping[str, Any]) -> Path:
-    folder = work / stage / key
+def _artifact(
+    work: Path, kind: str, key: str, seconds: float, facts: Mapping[str, Any]
+) -> Artifact:
+    folder = work / kind / key
     folder.mkdir(parents=True, exist_ok=True)
-    manifest = {"stage": stage, "key": key, "seconds": round(seconds, 2), "facts": dict(facts)}
-    write_json(folder / MANIFEST, manifest)
-    if stage in {"align", "attack"}:
+    if kind in {"align", "attack"}:
         steps = "".join(f"{step},{2.3 / (1 + step / 9):.4f},0.0001\n" for step in range(1, 41))
         (folder / "loss.csv").write_text(f"step,loss,learning_rate\n{steps}")
-    return folder
+    manifest = Manifest(kind, key, "", round(seconds, 2), 1.0, "", dict(facts), {}, {})
+    return Artifact(folder, manifest)
 
 
 def _family(work: Path, name: str) -> Path:
