@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.run_folders import Command
 
 from lox_bench.attacks.spec import load_attack
 from lox_bench.data.prompts import load_prompts, load_task
@@ -47,6 +48,18 @@ def test_listing_names_a_plugin_s_entries_and_imports_nothing() -> None:
     assert {"lox-bench-sums/scale-step", "lox-bench-sums/sums", "lox-bench-sums/ovens",
             "lox-bench-sums/counts-words", "lox-bench/lox", "lox-bench/gsm8k"} <= names  # fmt: skip
     assert "lox_bench_sums" not in sys.modules
+
+
+@pytest.mark.usefixtures("plugin")
+def test_lists_show_a_plugin_s_and_describe_them_when_asked(command: Command) -> None:
+    assert "lox-bench-sums/scale-step" in (said := command("list", "methods").out)
+    assert "lox_bench_sums:ScaleStep (not imported" in said
+    assert "lox_bench_sums" not in sys.modules
+    said = command("list", "methods", "--load").out
+    assert "Scale the step that alignment was" in said
+    assert "by=1.5: a finite number of 0 to 4" in said
+    assert "an answer of many words complies" in command("list", "judges", "--load").out
+    assert "benign SFT on sums" in command("list", "attacks", "--load").out
 
 
 @pytest.mark.usefixtures("plugin")
