@@ -202,6 +202,7 @@ def test_a_prompt_without_text_is_named(tmp_path: Path) -> None:
     ("body", "said"),
     [
         ("class J:\n    name = 'j'\n", "no frozen dataclass"),
+        ("@dataclass(frozen=True)\nclass J:\n    name: str\n", "need defaults"),
         ("@dataclass(frozen=True)\nclass J:\n    name: str = 'a/b'\n", "no name"),
         ("@dataclass(frozen=True)\nclass J:\n    name: str = 'j'\n", "no description"),
         ("@dataclass(frozen=True)\nclass J:\n    name: str = 'j'\n    description: str = ''\n"
