@@ -1,4 +1,4 @@
-"""pytest plugin: let a method's own test suite hold its runs against a reference.
+"""pytest plugin: let a method's own test suite check its form, and its runs against a reference.
 
 Installed with lox-bench (entry point ``pytest11``)::
 
@@ -57,6 +57,43 @@ def assert_no_safety_regression(
     if report.verdict is Outcome.INCONCLUSIVE and skip_inconclusive:
         pytest.skip(f"inconclusive\n{text}")
     raise AssertionError(f"safety {report.verdict.value}\n{text}")
+
+
+def check_method(
+    cls: type, arguments: str = "", *, job: object = None, moves_on_zero: bool = False
+) -> None:
+    """Fail unless a method keeps to what lox-bench expects of one; seconds, no download.
+
+        def test_my_method_fits() -> None:
+            check_method(SafeLora, "tau=0.3")
+
+    It is a frozen, documented dataclass with a place and the one form that fits it; it can be
+    read from its arguments, described, hashed and pickled. On a small model, in float32 and
+    bfloat16, it makes the same of the same, keeps names, shapes, types, whole numbers and its
+    inputs, and moves nothing where all models are equal.
+
+    Args:
+        cls: the method's class.
+        arguments: as on the command line; needed where an argument has no default.
+        job: a training to try a ``during`` method on; without one only its form is checked.
+        moves_on_zero: do not ask it to leave equal models alone.
+
+    Raises:
+        AssertionError: it does not; the message says what.
+        LoxBenchError: the arguments are not the method's, or it refuses sound weights.
+    """
+    __tracebackhide__ = True
+    import torch
+
+    from lox_bench.methods import conformance
+
+    conformance.static_checks(cls)
+    method = conformance.value_checks(cls, arguments)
+    if not hasattr(method, "prepare"):
+        for dtype in (torch.float32, torch.bfloat16):
+            conformance.weight_checks(method, dtype, moves_on_zero=moves_on_zero)
+    elif job is not None:
+        conformance.training_checks(method, job)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,17 +1,16 @@
 """``lox-bench list``: what there is to choose from."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from lox_bench.attacks.spec import load_attack
-from lox_bench.data.prompts import load_task
-from lox_bench.judges.choice import load_judge
-from lox_bench.registry import names_of
+from lox_bench.cli.catalogue import Item, items, prompt_sets, templates
+from lox_bench.registry import OURS, Kind
 from lox_bench.sources.reach import reach
 from lox_bench.study.family import load_family
 from lox_bench.study.models import DESCRIPTIONS
@@ -19,60 +18,79 @@ from lox_bench.study.models import DESCRIPTIONS
 _REFERENCE = "committed results, for lox-bench check --against"
 
 
-class Kind(StrEnum):
+class Listed(StrEnum):
     """What can be listed."""
 
     FAMILIES = "families"
+    METHODS = "methods"
     MODELS = "models"
     ATTACKS = "attacks"
     TASKS = "tasks"
+    PROMPTS = "prompts"
+    UTILITIES = "utilities"
     JUDGES = "judges"
+    BACKENDS = "backends"
+    TEMPLATES = "templates"
     REFERENCES = "references"
 
 
 def list_names(
-    kind: Annotated[Kind, typer.Argument(help="What to list.")],
+    kind: Annotated[Listed, typer.Argument(help="What to list.")],
     offline: Annotated[
         bool, typer.Option("--offline", help="Do not ask the hub what is reachable.")
     ] = False,
+    load: Annotated[
+        bool, typer.Option("--load", help="Import what other packages offer, to describe it.")
+    ] = False,
 ) -> None:
-    """List families, models, attacks, tasks, judges or references."""
-    console = Console()
-    if kind is Kind.FAMILIES:
-        console.print(_families(offline=offline))
+    """List families, methods, attacks, tasks, judges and whatever else has a name."""
+    found = list(_items(kind, load_all=load))
+    if kind is Listed.FAMILIES:
+        Console().print(_families(found, offline=offline))
         return
-    table = _table("name", "what it is")
-    for name, description in _described(kind):
-        table.add_row(name, description)
-    console.print(table)
+    headed = [
+        ("name", [item.name for item in found]),
+        ("kind", [item.kind for item in found]),
+        ("from", [item.source for item in found]),
+        ("what it is", [_text(item) for item in found]),
+    ]
+    shown = [(head, cells) for head, cells in headed if any(cells)]
+    table = _table(*(head for head, _ in shown))
+    for row in zip(*(cells for _, cells in shown), strict=True):
+        table.add_row(*row)
+    Console().print(table)
 
 
-def _families(*, offline: bool) -> Table:
+def _items(kind: Listed, *, load_all: bool) -> Iterable[Item]:
+    if kind is Listed.MODELS:
+        return [Item(name, "", what) for name, what in DESCRIPTIONS.items()]
+    if kind is Listed.REFERENCES:
+        from lox_bench.gate.reference import reference_names
+
+        return [Item(name, "", _REFERENCE) for name in reference_names()]
+    if kind is Listed.TEMPLATES:
+        return templates()
+    return prompt_sets() if kind is Listed.PROMPTS else items(Kind(kind), load_all=load_all)
+
+
+def _text(item: Item) -> str:
+    """What it is, its arguments below."""
+    return "\n".join([escape(item.what), *(f"[dim]  {escape(line)}[/]" for line in item.arguments)])
+
+
+def _families(found: Iterable[Item], *, offline: bool) -> Table:
     table = _table("name", "reachable now", "what it is")
-    for name in names_of("families"):
-        family = load_family(name)
+    for item in found:
+        if item.source != OURS:
+            table.add_row(item.name, "not asked", escape(item.what))
+            continue
+        family = load_family(item.name)
         uris = [family.base, *([family.align.source] if family.align.source else [])]
         answers = ["not asked"] if offline else list(dict.fromkeys(map(reach, uris)))
         aligned = family.align.source or "DPO, run here"
         origin = f"[dim]{family.base.split('#')[0]} -> {aligned}[/]"
-        table.add_row(name, "; ".join(answers), f"{family.description}\n{origin}")
+        table.add_row(item.name, "; ".join(answers), f"{family.description}\n{origin}")
     return table
-
-
-def _described(kind: Kind) -> Iterable[tuple[str, str]]:
-    if kind is Kind.MODELS:
-        return DESCRIPTIONS.items()
-    if kind is Kind.REFERENCES:
-        from lox_bench.gate.reference import reference_names
-
-        return [(name, _REFERENCE) for name in reference_names()]
-    loaders: Mapping[Kind, Callable[[str], Any]] = {
-        Kind.ATTACKS: load_attack,
-        Kind.TASKS: load_task,
-        Kind.JUDGES: load_judge,
-    }
-    load = loaders[kind]
-    return [(name, load(name).description) for name in names_of(kind.value)]
 
 
 def _table(*columns: str) -> Table:

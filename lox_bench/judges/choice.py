@@ -103,7 +103,10 @@ def load_judge(name: str) -> JudgeSpec:
 
 def _code_judge(found: Any, where: str) -> JudgeSpec:
     """A judge's class, or a judge; the class is called without arguments."""
-    judge: Any = found() if isinstance(found, type) else found
+    try:
+        judge: Any = found() if isinstance(found, type) else found
+    except TypeError as error:
+        raise SpecError(where, f"a judge's fields need defaults ({error})") from error
     lacking = next(_lacking(judge), None)
     if lacking is not None:
         raise SpecError(where, f"a judge is a frozen dataclass; this one {lacking}")

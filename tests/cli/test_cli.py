@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.command import lox_bench
+from support.run_folders import Command
 
 from lox_bench.cli.main import app
 
@@ -89,12 +90,25 @@ def test_help_explains_each_command(command: list[str], tmp_path: Path) -> None:
     assert "Usage" in done.stdout
 
 
-@pytest.mark.parametrize("kind", ["models", "attacks", "tasks", "judges"])
-def test_lists_name_and_explain(kind: str, tmp_path: Path) -> None:
-    expected = {"models": "lox", "attacks": "gsm8k", "tasks": "harmful", "judges": "keyword-prefix"}
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("models", "lox"), ("attacks", "gsm8k"), ("tasks", "harmful"), ("judges", "keyword-prefix"),
+     ("utilities", "gsm8k"), ("backends", "Answers user messages"), ("templates", "chatml"),
+     ("prompts", "harmful-eval"), ("methods", "safe-lora")],
+)  # fmt: skip
+def test_lists_name_and_explain(kind: str, expected: str, tmp_path: Path) -> None:
     done = lox_bench("list", kind, cwd=tmp_path)
     assert done.returncode == 0
-    assert expected[kind] in done.stdout
+    assert expected in done.stdout
+
+
+def test_methods_are_listed_with_place_arguments_and_source(command: Command) -> None:
+    done = command("list", "methods")
+    rows = {line.split()[0]: line.split() for line in done.out.splitlines() if line.split()}
+    assert rows["safe-lora"][1:3] == ["after", "lox-bench"]
+    assert rows["truncated"][1:3] == ["before", "lox-bench"]
+    assert "k=6: a whole number of at least 1, or 'full'" in done.out
+    assert "tau=0.5: a finite number of 0 to 1" in done.out
 
 
 def test_families_can_be_listed_offline(tmp_path: Path) -> None:
@@ -104,7 +118,16 @@ def test_families_can_be_listed_offline(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["list", "models"], ["run", "--help"], ["landscape", "--help"]]
+    "arguments",
+    [
+        ["--help"],
+        ["list", "models"],
+        ["list", "methods"],
+        ["list", "backends"],
+        ["list", "families", "--offline"],
+        ["run", "--help"],
+        ["landscape", "--help"],
+    ],
 )
 def test_help_and_lists_load_no_heavy_library(arguments: list[str], tmp_path: Path) -> None:
     code = (

@@ -1,6 +1,6 @@
 """Arguments of methods: the dataclass says what may be given, and what cannot mean anything."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -17,6 +17,7 @@ from lox_bench.methods.method import NoneIs, Place, Range
 from lox_bench.methods.random_k import RandomK
 from lox_bench.methods.safe_lora import SafeLora
 from lox_bench.methods.wise_ft import WiseFt
+from lox_bench.study.family import LoxSpec, load_family
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,14 @@ def test_the_family_s_values_replace_the_defaults_and_the_call_s_replace_them() 
     assert build_method(Lox, parse_call("lox"), family) == Lox(None, 0.65)
     assert build_method(Lox, parse_call("lox(k=2)"), family) == Lox(2, 0.65)
     assert build_method(Expo, parse_call("expo"), family) == Expo(0.65)
+
+
+def test_a_family_speaks_for_the_methods_that_ask_it() -> None:
+    family = load_family("smollm2-135m")
+    for cls, made in ((Lox, Lox(6, 0.65)), (BottomK, BottomK(6, 0.65)), (WiseFt, WiseFt(0.5))):
+        assert build_method(cls, parse_call("it"), family.defaults_of(cls)) == made
+    whole = replace(family, lox=LoxSpec(k=0, alpha=1.0))
+    assert build_method(Lox, parse_call("lox"), whole.defaults_of(Lox)) == Lox(None, 1.0)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,101 @@
+"""What there is to choose from, as plain items; nothing heavy and nobody's code is imported."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+from lox_bench.backends.template import TOKENIZER_TEMPLATE
+from lox_bench.judges.kinds import CODE, KEYWORD
+from lox_bench.registry import OURS, Entry, Kind, Table, entries, load, packaged_file
+
+_UNSEEN: Final = "not imported; --load imports and describes it"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing that can be named; ``kind`` is a method's place or a judge's kind."""
+
+    name: str
+    source: str
+    what: str
+    kind: str = ""
+    arguments: tuple[str, ...] = ()
+
+
+def items(kind: Kind, *, load_all: bool = False) -> list[Item]:
+    """Everything of a kind; ``load_all`` imports what other packages offer.
+
+    Raises:
+        UsageError: a name is registered twice.
+        SpecError: what is imported or read is broken.
+    """
+    known = entries(kind)
+    twice = {entry.name for entry in known if sum(entry.name == it.name for it in known) > 1}
+    return [
+        _item(kind, entry, entry.full if _needs_full(entry, twice) else entry.name, load_all)
+        for entry in known
+    ]
+
+
+def templates() -> Iterator[Item]:
+    """Chat templates."""
+    for file in sorted(packaged_file("templates").iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".jinja"):
+            yield Item(file.name.removesuffix(".jinja"), OURS, "a chat template of ours")
+    yield Item(TOKENIZER_TEMPLATE, "the model", "the chat template of the model's own tokenizer")
+
+
+def prompt_sets() -> Iterator[Item]:
+    """Files of prompts; which of them are asked, and how answers are counted, tasks say."""
+    for file in sorted(packaged_file("prompts").iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".jsonl"):
+            count = sum(bool(line) for line in file.read_text(encoding="utf-8").split("\n"))
+            yield Item(file.name.removesuffix(".jsonl"), OURS, f"{count} prompts")
+
+
+def _needs_full(entry: Entry, twice: set[str]) -> bool:
+    return entry.package != OURS or entry.name in twice
+
+
+def _item(kind: Kind, entry: Entry, name: str, load_all: bool) -> Item:
+    if isinstance(entry.where, str) and entry.package == OURS and kind is Kind.BACKENDS:
+        return Item(name, entry.package, _docstring(entry.where))
+    if entry.package != OURS and not load_all:
+        return Item(name, entry.package, f"{entry.where} ({_UNSEEN})")
+    found = load(kind, entry.full)
+    if isinstance(found, Table):
+        said = str(found.raw.get("kind", KEYWORD)) if kind is Kind.JUDGES else ""
+        return Item(name, entry.package, str(found.raw.get("description", "")), said)
+    return _method(name, entry, found) if kind is Kind.METHODS else _code(name, entry, found, kind)
+
+
+def _method(name: str, entry: Entry, cls: type) -> Item:
+    from lox_bench.methods.arguments import describe_arguments
+
+    said = tuple(f"{one.shown}: {one.allowed}" for one in describe_arguments(cls))
+    return Item(name, entry.package, _first_line(cls.__doc__), str(cls.place), said)  # type: ignore[attr-defined]
+
+
+def _code(name: str, entry: Entry, found: Any, kind: Kind) -> Item:
+    what = getattr(found, "description", "")
+    said = CODE if kind is Kind.JUDGES else ""
+    return Item(name, entry.package, what if isinstance(what, str) and what else
+                _first_line(found.__doc__), said)  # fmt: skip
+
+
+def _docstring(where: str) -> str:
+    """First line of a class's docstring, read from its source: the module may be heavy."""
+    module, _, name = where.partition(":")
+    spec = find_spec(module)
+    if spec is None or spec.origin is None:
+        return ""
+    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    classes = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
+    return next((_first_line(ast.get_docstring(node)) for node in classes), "")
+
+
+def _first_line(docstring: str | None) -> str:
+    return (docstring or "").strip().partition("\n")[0]
