@@ -45,7 +45,8 @@ def models_of_family(request: Request) -> Models:
             f"--attack {request.attack!r} names several attacks; diagnose looks at one"
         )
     models = {item.label: item.model for item in study.variants if item.attack is None}
-    models |= {"finetuned": item.model for item in attacked if item.label == "aligned"}
+    if attacked:
+        models["finetuned"] = next(v.model for v in attacked if v.label == "aligned")
     title = "-".join([study.family.name, *names, f"seed{study.variants[0].seed}"])
     return Models(title, models, study.attack_data)
 

@@ -66,7 +66,7 @@ class Context:
     extras: Mapping[type, Any] = field(default_factory=dict)
     partial: bool = False
 
-    def extra(self, kind: type[T], default: Callable[[], T]) -> T:
+    def of_session(self, kind: type[T], default: Callable[[], T]) -> T:
         """The session's object of a class, or a fresh one."""
         held: T | None = self.extras.get(kind)
         return default() if held is None else held

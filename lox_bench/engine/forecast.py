@@ -15,8 +15,8 @@ from lox_bench.engine.store import Store
 class Planned:
     """One stage of a graph: stored already, or with an estimate where its like was made before.
 
-    ``seconds`` and ``nbytes`` are ``None`` where no stage of the kind and scale is stored; ``basis``
-    counts those that are.
+    ``basis`` counts the stored stages of its kind and scale; without any, ``seconds`` and ``nbytes``
+    are ``None``.
     """
 
     stage: Stage

@@ -59,7 +59,7 @@ class Verdicts(Stage):
 
     def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
         """Judge every answer; one JSON line each, in prompt order."""
-        bench = context.extra(Bench, lambda: Bench(context.root))
+        bench = context.of_session(Bench, lambda: Bench(context.root))
         completions = as_completions(read_answers(inputs[self.answers]))
         verdicts = bench.judge(self.judge).judge(completions, context.progress)
         if unfinished(verdicts, completions):

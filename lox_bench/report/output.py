@@ -27,7 +27,7 @@ CHOICE_ROWS = "attack_choice.csv"  # a leaderboard of the prompts a worst point 
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """A results folder that belongs to one study: writing it again is safe, another's is refused."""
+    """A results folder of one study: writing it again is safe, another's is refused."""
 
     path: Path
     earlier: Claim | None = None  # what an earlier run of the study left: judges, expenses

@@ -9,8 +9,9 @@ from lox_bench.methods.method import Place, Range, Weights
 from lox_bench.types import Completion, Label, Progress, Verdict
 
 if TYPE_CHECKING:
-    from lox_bench.attacks.job import SftJob
     from torch import Tensor
+
+    from lox_bench.attacks.job import SftJob
 
 DATA = files(__name__) / "data"
 
