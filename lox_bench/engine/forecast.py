@@ -15,7 +15,7 @@ from lox_bench.engine.store import Store
 class Planned:
     """One stage of a graph: stored already, or with an estimate where its like was made before.
 
-    ``basis`` counts the stored stages of its kind and scale; without any, ``seconds`` and ``nbytes``
+    ``basis`` counts the stored stages of its kind and scale; without any, seconds and bytes
     are ``None``.
     """
 
