@@ -41,6 +41,11 @@ class Rows(Stage):
         """Names the source."""
         return f"rows ({self.label})"
 
+    @cached_property
+    def rows(self) -> tuple[Row, ...]:
+        """In their order."""
+        return tuple(parse_jsonl(self.content.text, where=self.label))
+
     @property
     def sha256(self) -> str:
         """Pins the content."""

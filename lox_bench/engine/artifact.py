@@ -96,6 +96,11 @@ def files_in(folder: Path) -> Iterator[Path]:
             yield path
 
 
+def lasts(name: str, size: int) -> bool:
+    """Whether a file outlives the freeing of its artifact: weights and other large ones go."""
+    return size < LASTING and not name.endswith(".safetensors")
+
+
 def listed(folder: Path) -> dict[str, Entry]:
     """Size and hash of every file in a folder, by path below it."""
     return {

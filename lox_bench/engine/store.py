@@ -22,12 +22,12 @@ from filelock import FileLock
 from lox_bench.engine.artifact import (
     ALWAYS_READ,
     FREED,
-    LASTING,
     Artifact,
     Manifest,
     damage,
     dump,
     files_in,
+    lasts,
     listed,
     read_manifest,
     remember,
@@ -215,13 +215,13 @@ def _drop_large(folder: Path) -> None:
     with suppress(OSError):
         write_text(folder / FREED, "")  # first: whatever is missing is missing on purpose
         for path in files_in(folder):
-            if path.is_symlink() or path.stat().st_size >= LASTING:
+            if path.is_symlink() or not lasts(path.name, path.stat().st_size):
                 path.unlink(missing_ok=True)
 
 
 def _small_files_sound(folder: Path, manifest: Manifest) -> bool:
     """Whether all that outlives the freeing of an artifact is as it was written."""
-    small = {name: entry for name, entry in manifest.files.items() if entry.size < LASTING}
+    small = {name: e for name, e in manifest.files.items() if lasts(name, e.size)}
     return not damage(folder, replace(manifest, files=small))
 
 

@@ -13,12 +13,12 @@ from transformers import AutoModelForCausalLM
 from lox_bench.alignment.dpo import align
 from lox_bench.alignment.pairs import Answer, OwnAnswer, Pair, dialogue_pairs, on_policy_pairs
 from lox_bench.alignment.spec import DpoSpec
-from lox_bench.attacks.sft import attack
+from lox_bench.attacks.job import SftJob
+from lox_bench.attacks.sft import Watch, attack
 from lox_bench.backends.template import Renderer, load_template
 from lox_bench.errors import DataError
 from lox_bench.training.head import IGNORE, completion_logits
-from lox_bench.training.run import TrainingJob
-from lox_bench.training.spec import TrainSpec
+from lox_bench.training.spec import Training, TrainSpec
 
 CHATML = load_template("chatml")
 TRAIN = TrainSpec(learning_rate=2e-3, epochs=4, batch_size=4, micro_batch_size=2)
@@ -33,9 +33,19 @@ DPO = DpoSpec(
 ROWS = [(f"What is {i} plus 1?", f"It is {i + 1}.") for i in range(8)]
 
 
-def job(source: Path, out: Path, silent: Any, seed: int = 0) -> TrainingJob:
+def job(source: Path, **changes: Any) -> SftJob:
+    return replace(SftJob(source, source, source, tuple(ROWS), TRAIN, CHATML, seed=0), **changes)
+
+
+def training(out: Path, silent: Any, seed: int = 0) -> Training:
     out.mkdir()
-    return TrainingJob(source, out, CHATML, seed, None, "float32", silent)
+    return Training(out, seed, None, "float32", silent)
+
+
+def run(
+    source: Path, out: Path, silent: Any, *, seed: int = 0, watch: Watch | None = None
+) -> dict[str, float]:
+    return attack(job(source), training(out, silent, seed), watch)
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:
@@ -57,11 +67,11 @@ def test_the_head_on_completion_tokens_gives_the_plain_loss(pico: Path) -> None:
 def test_an_attack_learns_its_rows_and_repeats_under_one_seed(
     pico: Path, tmp_path: Path, silent: Any
 ) -> None:
-    facts = attack(job(pico, tmp_path / "a", silent), ROWS, TRAIN)
+    facts = run(pico, tmp_path / "a", silent)
     assert facts["loss_after"] < 0.8 * facts["loss_before"]
     assert facts["steps"] == 8
-    attack(job(pico, tmp_path / "b", silent), ROWS, TRAIN)
-    attack(job(pico, tmp_path / "c", silent, seed=1), ROWS, TRAIN)
+    run(pico, tmp_path / "b", silent)
+    run(pico, tmp_path / "c", silent, seed=1)
     one, same, other = (weights(tmp_path / name) for name in "abc")
     assert all(torch.equal(one[name], same[name]) for name in one)
     assert not all(torch.equal(one[name], other[name]) for name in one)
@@ -85,9 +95,9 @@ class Recorder:
 def test_a_watched_attack_ends_with_the_very_same_weights(
     pico: Path, tmp_path: Path, silent: Any
 ) -> None:
-    plain = attack(job(pico, tmp_path / "plain", silent), ROWS, TRAIN)
+    plain = run(pico, tmp_path / "plain", silent)
     watch = Recorder(tmp_path, (1, 5, 8))
-    watched = attack(job(pico, tmp_path / "watched", silent), ROWS, TRAIN, watch)
+    watched = run(pico, tmp_path / "watched", silent, watch=watch)
     one, other = weights(tmp_path / "plain"), weights(tmp_path / "watched")
     assert watched == plain
     assert all(torch.equal(one[name], other[name]) for name in one)
@@ -103,8 +113,8 @@ def test_a_replay_stops_after_its_last_snapshot_and_takes_the_same(
 ) -> None:
     (tmp_path / "replay").mkdir()
     first, again = Recorder(tmp_path, (5, 7)), Recorder(tmp_path / "replay", (5,), last=5)
-    attack(job(pico, tmp_path / "a", silent), ROWS, TRAIN, first)
-    assert attack(job(pico, tmp_path / "b", silent), ROWS, TRAIN, again) == {}
+    run(pico, tmp_path / "a", silent, watch=first)
+    assert run(pico, tmp_path / "b", silent, watch=again) == {}
     assert again.facts == {5: first.facts[5]}
     one, other = weights(tmp_path / "5"), weights(tmp_path / "replay" / "5")
     assert all(torch.equal(one[name], other[name]) for name in one)
@@ -124,7 +134,7 @@ def test_dpo_prefers_the_chosen_answers(pico: Path, tmp_path: Path, silent: Any)
     bad = [OwnAnswer("harmful", f"Bad request {i}", f"sure, {i}", cut=True) for i in range(4)]
     good = [OwnAnswer("benign", f"Good request {i}", f"yes, {i}", cut=False) for i in range(4)]
     pairs = on_policy_pairs(bad + good, DPO, seed=0)
-    facts = align(job(pico, tmp_path / "out", silent), pairs, DPO)
+    facts = align(pico, CHATML, pairs, DPO, training(tmp_path / "out", silent))
     assert (facts["pairs"], facts["steps"]) == (8, 8)
 
     def margin(path: Path) -> float:
@@ -176,14 +186,32 @@ def test_hh_transcripts_become_dialogues_with_two_endings() -> None:
 
 
 def test_max_steps_cuts_the_training_short(pico: Path, tmp_path: Path, silent: Any) -> None:
-    short = replace(job(pico, tmp_path / "out", silent), max_steps=3)
-    assert attack(short, ROWS, TRAIN)["steps"] == 3
+    short = replace(training(tmp_path / "out", silent), max_steps=3)
+    assert attack(job(pico), short)["steps"] == 3
+
+
+def test_a_method_may_replace_the_loss_freeze_weights_and_listen(
+    pico: Path, tmp_path: Path, silent: Any
+) -> None:
+    def loss(model: Any, inputs: dict[str, Any], labels: torch.Tensor, count: Any) -> torch.Tensor:
+        logits, targets, _ = completion_logits(model, inputs, labels)
+        return functional.cross_entropy(logits.float(), targets, reduction="sum") / count
+
+    plain = run(pico, tmp_path / "plain", silent)
+    same = attack(job(pico, loss=loss), training(tmp_path / "same", silent))
+    assert same == plain
+    frozen = job(pico, frozen=lambda name: "layers.0" in name)
+    attack(frozen, training(tmp_path / "frozen", silent))
+    before, after = weights(pico), weights(tmp_path / "frozen")
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved
+    assert not any("layers.0" in name for name in moved)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
 def test_weights_are_saved_in_the_dtype_asked_for(
     pico: Path, tmp_path: Path, silent: Any, dtype: str
 ) -> None:
-    short = replace(job(pico, tmp_path / "out", silent), max_steps=1, dtype=dtype)
-    attack(short, ROWS, TRAIN)
+    short = replace(training(tmp_path / "out", silent), max_steps=1, dtype=dtype)
+    attack(job(pico), short)
     assert {str(t.dtype) for t in weights(tmp_path / "out").values()} == {f"torch.{dtype}"}

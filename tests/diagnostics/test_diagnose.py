@@ -17,11 +17,15 @@ from transformers import AutoModelForCausalLM
 from lox_bench.cli.progress import SilentDisplay
 from lox_bench.diagnostics.diagnose import diagnose
 from lox_bench.diagnostics.measures import Diagnosis, Settings
+from lox_bench.diagnostics.models import models_of_folders
 from lox_bench.diagnostics.output import write_diagnosis
-from lox_bench.diagnostics.subject import diagnose_subject, subject_of_folders
 from lox_bench.diagnostics.summary import LINEAR, summarise
+from lox_bench.engine.artifact import Artifact
+from lox_bench.engine.graph import Graph
+from lox_bench.engine.local import LocalExecutor
 from lox_bench.engine.store import Store
 from lox_bench.errors import MismatchError, NonFiniteError
+from lox_bench.provenance import environment
 
 LOX_BENCH = [sys.executable, "-c", "from lox_bench.cli.main import entry; entry()"]
 SETTINGS = Settings(k=2, alpha=1.25)
@@ -111,16 +115,21 @@ def test_a_tensor_that_cannot_be_measured_is_named(
 def test_a_diagnosis_is_made_once_and_written_with_its_provenance(
     pico: Path, pico_aligned: Path, tuned: Path, tmp_path: Path
 ) -> None:
-    subject = subject_of_folders(str(pico), str(pico_aligned), str(tuned))
-    store, display = Store(tmp_path / "cache"), SilentDisplay()
-    artifact = diagnose_subject(subject, SETTINGS, store, display)
-    made = (artifact / "manifest.json").stat().st_mtime
-    assert diagnose_subject(subject, SETTINGS, store, display) == artifact
-    assert (artifact / "manifest.json").stat().st_mtime == made
-    assert diagnose_subject(subject, Settings(k=3, alpha=1.25), store, display) != artifact
+    asked = models_of_folders(str(pico), str(pico_aligned), str(tuned))
+    executor = LocalExecutor(Store(tmp_path / "cache"), SilentDisplay(), environment=environment)
+
+    def measured_by(settings: Settings) -> Artifact:
+        question = asked.question(settings)
+        return executor.run(Graph.of([question]))[question]
+
+    artifact = measured_by(SETTINGS)
+    made = (artifact.path / "manifest.json").stat().st_mtime
+    assert measured_by(SETTINGS) == artifact
+    assert (artifact.path / "manifest.json").stat().st_mtime == made
+    assert measured_by(Settings(k=3, alpha=1.25)) != artifact
     out = tmp_path / "out"
     out.mkdir()
-    write_diagnosis(out, artifact, subject, SETTINGS, ["lox-bench", "diagnose"])
+    write_diagnosis(out, artifact, asked, SETTINGS, ["lox-bench", "diagnose"])
     for picture in ("spectra-align.png", "spectra-ft.png", "heatmaps.png"):
         assert (out / picture).stat().st_size > 20_000
     with (out / "matrices.csv").open() as file:
@@ -129,7 +138,7 @@ def test_a_diagnosis_is_made_once_and_written_with_its_provenance(
     assert all(0 <= float(row["r_ft"]) <= 1 for row in rows)
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["models"]["aligned"]["identity"].startswith("sha256:")
-    assert manifest["question"]["k"] == 2
+    assert manifest["question"]["settings"]["k"] == 2
 
 
 MISTAKES = {

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 import torch
-from lox_bench.study.variants import Anywhere
 from safetensors.torch import load_file, save_file
 from support.pico import save_pico
 
 from lox_bench.diagnostics.directions import FILTER, TENSOR, Gram, moved, random_step
 from lox_bench.diagnostics.perturb import Frame, measure_frame, perturb_checkpoint
+from lox_bench.diagnostics.stage import Anywhere
 from lox_bench.errors import NonFiniteError, UsageError
 
 

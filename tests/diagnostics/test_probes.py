@@ -6,15 +6,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lox_bench.study.variants import Anywhere, Towards, Truncated
 
 from lox_bench.attacks.stage import Attack
 from lox_bench.diagnostics.directions import Gram
-from lox_bench.diagnostics.effective_rank import effective_rank, parse_ranks, rank_plan, rank_points
+from lox_bench.diagnostics.effective_rank import (
+    effective_rank,
+    parse_ranks,
+    rank_of,
+    rank_points,
+    rank_study,
+)
 from lox_bench.diagnostics.landscape import basin, landscape_points
 from lox_bench.diagnostics.plane import Axis, Plane, lay_plane, spaced
 from lox_bench.diagnostics.resample import hits, interval, rates, resampled_rates
-from lox_bench.engine.stage import key_of
+from lox_bench.diagnostics.stage import Anywhere, Towards
 from lox_bench.errors import UnknownNameError, UsageError
 from lox_bench.study.measure import VariantResult
 from lox_bench.study.request import Request
@@ -25,9 +30,9 @@ from lox_bench.types import Completion, Defect, Finish, Label, Verdict
 JUDGE = "keyword-prefix"
 
 
-def result_of(plan: Study, cell: Variant, complied: int, unjudged: int = 0) -> VariantResult:
+def result_of(study: Study, variant: Variant, complied: int, unjudged: int = 0) -> VariantResult:
     """Answers of which the first ``complied`` complied and the last ``unjudged`` loop."""
-    task = plan.tasks[0]
+    task = study.tasks[0]
     prompts = task.prompts.prompts
     defects = [
         Defect.LOOPING if i >= len(prompts) - unjudged else None for i in range(len(prompts))
@@ -37,7 +42,7 @@ def result_of(plan: Study, cell: Variant, complied: int, unjudged: int = 0) -> V
         for i, defect in enumerate(defects)
     ]
     return VariantResult(
-        cell=cell,
+        variant=variant,
         completions={
             task.spec.name: [
                 Completion(prompt.id, prompt.text, "text", 1, Finish.STOP, defect)
@@ -52,6 +57,7 @@ def result_of(plan: Study, cell: Variant, complied: int, unjudged: int = 0) -> V
         },
         utility={},
         training={},
+        curve=None,
         template_sha256="0" * 64,
         artifacts=(),
     )
@@ -59,42 +65,42 @@ def result_of(plan: Study, cell: Variant, complied: int, unjudged: int = 0) -> V
 
 def ranked(complied: Mapping[str, int]) -> tuple[Study, list[VariantResult]]:
     ranks = [int(name[12:-1]) for name in complied if name.startswith("truncated")]
-    plan = rank_plan(Request(), ranks)
-    return plan, [result_of(plan, cell, complied[cell.model]) for cell in plan.cells]
+    study = rank_study(Request(), ranks)
+    return study, [result_of(study, item, complied[item.label]) for item in study.variants]
 
 
 def test_the_effective_rank_is_the_smallest_whose_asr_is_near_the_aligned_one() -> None:
-    plan, results = ranked(
+    study, results = ranked(
         {"base": 100, "aligned": 20, "truncated(r=1)": 90, "truncated(r=2)": 21,
          "truncated(r=4)": 20, "truncated(r=8)": 18}
     )  # fmt: skip
-    found = effective_rank(plan, results, JUDGE, seed=0)
+    found = effective_rank(study, results, JUDGE, seed=0)
     assert (found.rank, found.settled, found.n) == (4, 4, 100)
     assert found.aligned_asr == pytest.approx(0.2)
     assert found.low == 2  # prompt 21 is in no sample with probability 0.37
     assert found.high == 4
-    assert effective_rank(plan, results, JUDGE, seed=0, rho=0.011).rank == 2
+    assert effective_rank(study, results, JUDGE, seed=0, rho=0.011).rank == 2
 
 
 def test_a_rank_that_fails_again_is_not_settled() -> None:
-    plan, results = ranked(
+    study, results = ranked(
         {"base": 100, "aligned": 20, "truncated(r=1)": 10, "truncated(r=2)": 50,
          "truncated(r=4)": 20}
     )  # fmt: skip
-    found = effective_rank(plan, results, JUDGE, seed=0)
+    found = effective_rank(study, results, JUDGE, seed=0)
     assert (found.rank, found.settled) == (1, 4)
 
 
 def test_a_rank_beyond_those_tried_is_said_to_be() -> None:
-    plan, results = ranked({"base": 100, "aligned": 0, "truncated(r=1)": 90})
-    found = effective_rank(plan, results, JUDGE, seed=0)
+    study, results = ranked({"base": 100, "aligned": 0, "truncated(r=1)": 90})
+    found = effective_rank(study, results, JUDGE, seed=0)
     assert (found.rank, found.settled, found.low, found.high) == (None, None, math.inf, math.inf)
     assert (found.said(found.rank), found.interval, found.said(4)) == ("> 1", "> 1", "4")
 
 
 def test_excess_is_paired_over_prompts() -> None:
-    plan, results = ranked({"base": 100, "aligned": 20, "truncated(r=2)": 20})
-    points = {point.model: point for point in rank_points(plan, results, JUDGE)}
+    study, results = ranked({"base": 100, "aligned": 20, "truncated(r=2)": 20})
+    points = {point.model: point for point in rank_points(study, results, JUDGE)}
     same = points["truncated(r=2)"]
     assert (same.excess, same.excess_low, same.excess_high) == (0, 0, 0)
     assert points["base"].rank == 0
@@ -103,12 +109,12 @@ def test_excess_is_paired_over_prompts() -> None:
 
 
 def test_rank_models_are_truncations_of_one_alignment_and_only_asr_is_asked() -> None:
-    plan = rank_plan(Request(seeds=(0, 1)), [1, 4])
-    assert [task.spec.metric for task in plan.tasks] == ["asr"]
-    assert not plan.utilities
-    recipes = [cell.recipe for cell in plan.cells if isinstance(cell.recipe, Truncated)]
-    assert [recipe.rank for recipe in recipes] == [1, 4, 1, 4]
-    assert len({key_of(recipe.aligned) for recipe in recipes}) == 2
+    study = rank_study(Request(seeds=((0, 0), (1, 1))), [1, 4])
+    assert [task.spec.metric for task in study.tasks] == ["asr"]
+    assert not study.utilities
+    cut = [variant for variant in study.variants if rank_of(variant) is not None]
+    assert [rank_of(variant) for variant in cut] == [1, 4, 1, 4]
+    assert len({variant.start for variant in cut}) == 2
 
 
 @pytest.mark.parametrize("text", ["", "0", "1,1", "1;2", "a", "-1", "1.5"])
@@ -145,13 +151,12 @@ def lay(*axes: Axis, model: str = "aligned", lines: int = 1, **request: Any) -> 
 def test_the_center_and_the_axes_are_shared_between_landscapes() -> None:
     plane = lay(Axis("lox", (0.0, 1.0)), Axis("base", (0.0, 1.0)))
     line = lay(Axis("lox", (0.0, 1.0)))
-    recipes = {(point.x, point.y): point.cell.recipe for point in plane.points}
-    assert recipes[0, 0] is plane.center.recipe
-    shared = {key_of(point.cell.recipe) for point in line.points}
-    assert shared == {key_of(recipes[0, 0]), key_of(recipes[1, 0])}
-    assert len({key_of(recipe) for recipe in recipes.values()}) == 4
-    assert [cell.model for cell in plane.ends] == ["lox", "base"]
-    assert len(plane.plan.cells) == 4
+    models = {(point.x, point.y): point.variant.model for point in plane.points}
+    assert models[0, 0] is plane.center.model
+    assert {point.variant.model for point in line.points} == {models[0, 0], models[1, 0]}
+    assert len(set(models.values())) == 4
+    assert [variant.label for variant in plane.ends] == ["lox", "base"]
+    assert len(plane.study.variants) == 4
 
 
 def test_an_axis_leads_to_a_model_through_an_attack_or_anywhere(
@@ -159,20 +164,20 @@ def test_an_axis_leads_to_a_model_through_an_attack_or_anywhere(
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     plane = lay(Axis("gsm8k", (0.0, 1.0)), Axis("random(seed=3,norm=tensor)", (0.0, 1.0)))
-    attack, anywhere = plane.directions[0]
+    attack, anywhere = plane.geometries[0].directions
     assert isinstance(attack, Towards)
     assert isinstance(attack.target, Attack)
-    assert attack.target.model == attack.origin == plane.center.recipe
+    assert attack.target.model == attack.origin == plane.center.model
     assert anywhere == Anywhere(seed=3, norm="tensor")
-    assert [cell.title for cell in plane.ends] == ["aligned+gsm8k"]
-    assert {cell.attack for cell in plane.plan.cells} == {"none"}
+    assert [variant.title for variant in plane.ends] == ["aligned+gsm8k"]
+    assert {variant.attack for variant in plane.study.variants} == {None}
 
 
 def test_random_lines_differ_and_meet_in_the_center() -> None:
     plane = lay(Axis("random", (-0.5, 0.0, 0.5)), lines=3)
     assert len(plane.points) == 9
-    assert len(plane.plan.cells) == 7
-    assert len({direction for (direction,) in plane.directions}) == 3
+    assert len(plane.study.variants) == 7
+    assert len({geometry.directions for geometry in plane.geometries}) == 3
 
 
 @pytest.mark.parametrize(
@@ -202,9 +207,10 @@ def test_points_are_spaced_evenly_and_meet_zero_exactly() -> None:
 
 def test_visage_is_the_mean_margin_of_the_points_that_are_not_lost() -> None:
     plane = lay(Axis("random", (-1.0, 0.0, 1.0)))
-    counts = dict(zip([p.cell.model for p in plane.points], (100, 20, 60), strict=True))
+    counts = dict(zip([p.variant.label for p in plane.points], (100, 20, 60), strict=True))
     results = {
-        cell.model: result_of(plane.plan, cell, counts[cell.model]) for cell in plane.plan.cells
+        item.label: result_of(plane.study, item, counts[item.label])
+        for item in plane.study.variants
     }
     found = basin(plane, results, JUDGE)
     assert found.margin == pytest.approx((0 + 0.8 + 0.4) / 3)
@@ -218,11 +224,11 @@ def test_visage_is_the_mean_margin_of_the_points_that_are_not_lost() -> None:
 
 def test_a_point_without_a_judged_answer_is_broken_and_counts_for_nothing() -> None:
     plane = lay(Axis("random", (-1.0, 0.0, 1.0)))
-    first, middle, last = (point.cell for point in plane.points)
+    first, middle, last = (point.variant for point in plane.points)
     results = {
-        first.model: result_of(plane.plan, first, 0, unjudged=100),
-        middle.model: result_of(plane.plan, middle, 20),
-        last.model: result_of(plane.plan, last, 40, unjudged=50),
+        first.label: result_of(plane.study, first, 0, unjudged=100),
+        middle.label: result_of(plane.study, middle, 20),
+        last.label: result_of(plane.study, last, 40, unjudged=50),
     }
     found = basin(plane, results, JUDGE)
     assert found.broken == 2

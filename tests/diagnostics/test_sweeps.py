@@ -5,16 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from lox_bench.study.derive import geometry
-from lox_bench.study.materialise import Materialiser
-from lox_bench.study.variants import Perturbed
 
-from lox_bench.backends.template import load_template
 from lox_bench.cli.progress import SilentDisplay
-from lox_bench.diagnostics.effective_rank import rank_plan
+from lox_bench.diagnostics.effective_rank import rank_study
 from lox_bench.diagnostics.plane import Axis, Plane, lay_plane, spaced
 from lox_bench.diagnostics.probe_output import write_landscape, write_ranks
+from lox_bench.diagnostics.stage import Perturb, gram_of
 from lox_bench.diagnostics.sweep import run_sweep
+from lox_bench.engine.graph import Graph
+from lox_bench.engine.local import LocalExecutor
 from lox_bench.engine.store import Store
 from lox_bench.methods.stage import Harden
 from lox_bench.report.output import RunFolder
@@ -49,14 +48,20 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return Store(tmp_path_factory.mktemp("cache"))
 
 
+def executor_of(store: Store) -> LocalExecutor:
+    return LocalExecutor(store, SilentDisplay())
+
+
 def made(store: Store) -> dict[Path, float]:
-    return {path: path.stat().st_mtime for path in store.root.rglob("manifest.json")}
+    """When each artifact was made; hardened weights are freed, and made again where needed."""
+    found = [path for path in store.root.rglob("manifest.json") if "harden" not in path.parts]
+    return {path: path.stat().st_mtime for path in found}
 
 
 def test_a_landscape_keeps_answers_and_no_weights_and_does_nothing_twice(
     request_of: Request, store: Store, tmp_path: Path
 ) -> None:
-    display = SilentDisplay()
+    executor = executor_of(store)
 
     def run(count: int) -> tuple[Plane, list[VariantResult]]:
         plane = lay_plane(
@@ -64,19 +69,20 @@ def test_a_landscape_keeps_answers_and_no_weights_and_does_nothing_twice(
             "aligned",
             [Axis("lox", spaced(0, 1, count)), Axis("random", (0.0, 0.5))],
         )
-        return plane, run_sweep(plane.plan, store, display, "points", upstream=plane.ends)
+        return plane, run_sweep(plane.study, executor, "points")
 
     run(2)
     before = made(store)
     plane, results = run(3)
     after = made(store)
     assert {path: after[path] for path in before} == before
-    assert len([path for path in after if path.parent.parent.name == "generate"]) == 6
-    assert not (store.root / "perturb").exists()
+    assert len([path for path in after if path.parent.parent.name == "answers"]) == 6
+    assert not list(store.root.glob("perturb/*/*.safetensors"))
     assert list((store.root / "tmp").iterdir()) == []
-    maker = Materialiser(store, load_template("chatml"), {}, display)
-    folder = RunFolder.claim(tmp_path / "out", plane.plan)
-    points, _ = write_landscape(folder, plane, results, maker, ["test"])
+    outcome = executor.run(Graph.of(plane.geometries))
+    grams = [gram_of(outcome.facts(geometry)) for geometry in plane.geometries]
+    folder = RunFolder.claim(tmp_path / "out", plane.study)
+    points, _ = write_landscape(folder, plane, results, grams, ["test"])
     run_folder = open_run(tmp_path / "out")
     assert len(run_folder.names) == len(points) == 6
     with (tmp_path / "out" / "landscape.csv").open() as file:
@@ -84,7 +90,7 @@ def test_a_landscape_keeps_answers_and_no_weights_and_does_nothing_twice(
     by_model = {row.model: row for row in run_folder.rows if row.metric == "asr"}
     for row, point in zip(rows, plane.points, strict=True):
         assert float(row["asr"] or "nan") == pytest.approx(
-            by_model[point.cell.model].value, nan_ok=True
+            by_model[point.variant.label].value, nan_ok=True
         )
     assert (tmp_path / "out" / f"landscape-{JUDGE}.png").stat().st_size > 20_000
 
@@ -93,17 +99,18 @@ def test_the_end_of_an_axis_answers_as_the_model_it_leads_to(
     request_of: Request, store: Store
 ) -> None:
     plane = lay_plane(request_of, "base", [Axis("aligned", (0.0, 1.0))])
-    results = run_sweep(plane.plan, store, SilentDisplay(), "points")
+    results = run_sweep(plane.study, executor_of(store), "points")
     aligned = lay_plane(request_of, "aligned", [Axis("base", (0.0, 1.0))])
     (expected,) = [
         result
-        for result in run_sweep(aligned.plan, store, SilentDisplay(), "points")
-        if result.cell == aligned.center
+        for result in run_sweep(aligned.study, executor_of(store), "points")
+        if result.variant == aligned.center
     ]
-    assert isinstance(plane.points[1].cell.recipe, Perturbed)
+    moved = plane.points[1].variant.model
+    assert isinstance(moved, Perturb)
     assert results[1].completions == expected.completions
-    maker = Materialiser(store, load_template("chatml"), {}, SilentDisplay())
-    assert geometry(plane.points[1].cell.recipe, maker).lengths[0] > 0
+    outcome = executor_of(store).run(Graph.of([moved.geometry]))
+    assert gram_of(outcome.facts(moved.geometry)).lengths[0] > 0
 
 
 @pytest.mark.slow
@@ -113,23 +120,23 @@ def test_an_axis_through_an_attack_ends_at_the_attacked_model(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     request = replace(request_of, max_steps=3)  # the first has a learning rate of 0
     plane = lay_plane(request, "aligned", [Axis("gsm8k", (0.0, 1.0))])
-    _, end = run_sweep(plane.plan, store, SilentDisplay(), "points", upstream=plane.ends)
-    plan = make_study(replace(request, models="aligned", attack="gsm8k"))
-    attacked = next(r for r in measure(plan, store, SilentDisplay()) if r.cell.attack == "gsm8k")
+    _, end = run_sweep(plane.study, executor_of(store), "points")
+    study = make_study(replace(request, models="aligned", attack="gsm8k"))
+    attacked = next(r for r in measure(study, executor_of(store)) if r.variant.attack is not None)
     assert end.completions["harmful"] == attacked.completions["harmful"]
 
 
 def test_full_rank_answers_as_the_aligned_model_and_is_an_ordinary_run(
     request_of: Request, store: Store, tmp_path: Path
 ) -> None:
-    plan = rank_plan(request_of, [1, 99])
-    results = run_sweep(plan, store, SilentDisplay(), "ranks")
-    held = {result.cell.model: result for result in results}
-    assert [result.cell for result in results] == list(plan.cells)
+    study = rank_study(request_of, [1, 99])
+    results = run_sweep(study, executor_of(store), "ranks")
+    held = {result.variant.label: result for result in results}
+    assert [result.variant for result in results] == list(study.variants)
     assert held["truncated(r=99)"].completions == held["aligned"].completions
-    assert not (store.root / "truncate").exists()
-    folder = RunFolder.claim(tmp_path / "out", plan)
-    (answer,) = write_ranks(folder, plan, results, ["test"])
+    assert not list(store.root.glob("harden/*/*.safetensors"))
+    folder = RunFolder.claim(tmp_path / "out", study)
+    (answer,) = write_ranks(folder, study, results, ["test"])
     assert answer.rank in {1, 99}
     assert {row.model for row in open_run(tmp_path / "out").rows} == set(held)
     assert (tmp_path / "out" / f"effective_rank-{JUDGE}.png").stat().st_size > 20_000
@@ -137,7 +144,7 @@ def test_full_rank_answers_as_the_aligned_model_and_is_an_ordinary_run(
 
 def test_controls_are_models_like_any_other(request_of: Request, store: Store) -> None:
     request = replace(request_of, models="lox,expo,random-k,bottom-k", attack="none")
-    results = measure(make_study(request), store, SilentDisplay())
-    assert [result.cell.model for result in results] == ["lox", "expo", "random-k", "bottom-k"]
-    assert isinstance(results[0].cell.recipe, Harden)
-    assert len(list((store.root / "control").iterdir())) == 3
+    results = measure(make_study(request), executor_of(store))
+    assert [result.variant.label for result in results] == ["lox", "expo", "random-k", "bottom-k"]
+    assert all(isinstance(result.variant.model, Harden) for result in results)
+    assert len({result.variant.model for result in results}) == 4

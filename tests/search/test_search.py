@@ -11,8 +11,8 @@ from lox_bench.attacks.points import AttackPoint
 from lox_bench.attacks.spec import load_attack
 from lox_bench.errors import MissingExtraError, UsageError
 from lox_bench.registry import names_of
-from lox_bench.search.tuner import Outcome, Search, Space, require_optuna
-from lox_bench.study.strength import read_attacks
+from lox_bench.search.tuner import Outcome, Search, Space
+from lox_bench.study.strength import read_attacks, require_optuna
 from lox_bench.training.spec import TrainSpec
 
 pytest.importorskip("optuna", reason="pip install 'lox-bench[search]'")
@@ -136,7 +136,7 @@ def test_what_a_search_cannot_mean_is_refused(attack: str, said: str) -> None:
 
 @pytest.fixture
 def no_optuna(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lox_bench.search.tuner.find_spec", lambda _: None)
+    monkeypatch.setattr("lox_bench.study.strength.find_spec", lambda _: None)
 
 
 @pytest.mark.usefixtures("no_optuna")

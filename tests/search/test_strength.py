@@ -11,12 +11,13 @@ import pytest
 from support.pico import FAMILY, NoProgress, save_pico
 
 from lox_bench.attacks.stage import Snapshot
-from lox_bench.engine.stage import key_of
-from lox_bench.engine.store import Store, read_manifest
+from lox_bench.engine.artifact import read_manifest
+from lox_bench.engine.local import LocalExecutor
+from lox_bench.engine.store import Store
 from lox_bench.errors import UsageError
 from lox_bench.report.output import RunFolder
 from lox_bench.results.run import open_run
-from lox_bench.search.play import Played, found_cells, play
+from lox_bench.search.play import Played, found_variants, play
 from lox_bench.search.worst_case import Choice
 from lox_bench.stats.worst import Measured
 from lox_bench.study.forecast import forecast
@@ -49,7 +50,7 @@ class Stages:
 
 @pytest.fixture(scope="module")
 def family(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> Path:
-    """Attacks without a utility task cost a second a cell less; one test measures accuracy."""
+    """Attacks without a utility task cost a second a variant less; one test measures accuracy."""
     folder = tmp_path_factory.mktemp("family")
     save_pico(folder / "base", tokenizer)
     aligned = save_pico(folder / "aligned", tokenizer, seed=1)
@@ -61,36 +62,38 @@ def family(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> Path:
 
 @pytest.fixture(autouse=True)
 def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lox_bench.data.rows._from_hub", lambda _: None)
+    monkeypatch.setattr("lox_bench.data.rows._from_hub", lambda *_: None)
 
 
 def plan_of(family: Path, attack: str, *, models: str = "aligned", **more: Any) -> Study:
     return make_study(Request(models=models, attack=attack, family=str(family), limit=2, **more))
 
 
-def without_accuracy(plan: Study) -> Study:
-    attacks = tuple(replace(spec, utility="") for spec in plan.attacks)
-    return replace(plan, utilities=(), attacks=attacks)
+def without_accuracy(study: Study) -> Study:
+    attacks = tuple(replace(spec, utility="") for spec in study.attacks)
+    return replace(study, utilities=(), attacks=attacks)
 
 
-def played_by(plan: Study, store: Store, stages: Stages, folder: Path) -> Played:
-    return play(plan, lambda part: measure(part, store, stages), stages, folder)
+def played_by(study: Study, store: Store, stages: Stages, folder: Path) -> Played:
+    return play(study, lambda part: measure(part, LocalExecutor(store, stages)), stages, folder)
 
 
 def run(
-    plan: Study, store: Store, out: Path, stages: Stages | None = None, *, plots: bool = False
+    study: Study, store: Store, out: Path, stages: Stages | None = None, *, plots: bool = False
 ) -> Played:
     """What the command does; most tests save the seconds that plots take."""
-    folder = RunFolder.claim(out, plan)
-    played = played_by(plan, store, stages or Stages(), folder.path)
-    folder.write(played.plan, played.results, ["test"], played.findings, plots=plots)
+    folder = RunFolder.claim(out, study)
+    played = played_by(study, store, stages or Stages(), folder.path)
+    folder.write(played.study, played.results, ["test"], played.findings, plots=plots)
     return played
 
 
 def test_arguments_change_no_key_of_the_plain_attack(family: Path) -> None:
     plain = plan_of(family, "gsm8k")
     grid = plan_of(family, "gsm8k,gsm8k(lr=1e-3|1e-2)", eval_every=1)
-    assert plain.cells == tuple(cell for cell in grid.cells if cell.attack in {"none", "gsm8k"})
+    assert plain.variants == tuple(
+        variant for variant in grid.variants if variant.name.attack in {"none", "gsm8k"}
+    )
     assert grid.key != plain.key
     assert plan_of(family, "gsm8k", accuracy_slack=9.0).key == plain.key
     assert (
@@ -109,12 +112,11 @@ def test_snapshots_leave_the_end_alone_and_are_gone_once_measured(
     stages = Stages()
     played = run(watched, other, tmp_path / "watched", stages, plots=True)
     assert stages.count("attack") == 1
-    key = key_of(plain.cells[1].recipe)
-    ends = [store.find("attack", key) for store in (one, other)]
-    files = [(end / "model.safetensors").read_bytes() for end in ends if end]
+    ends = [store.find(plain.variants[1].model) for store in (one, other)]
+    files = [(end.path / "model.safetensors").read_bytes() for end in ends if end]
     assert files[0] == files[1]
-    assert not list(other.root.glob("snapshot-weights/*"))
-    assert [cell.attack for cell in open_run(tmp_path / "watched").names] == [
+    assert not list(other.root.glob("snapshot/*/*.safetensors"))
+    assert [variant.attack for variant in open_run(tmp_path / "watched").names] == [
         "none", "gsm8k", "gsm8k@1", "gsm8k@2"
     ]  # fmt: skip
     losses = [result.training["loss_after"] for result in played.results[1:]]
@@ -128,7 +130,7 @@ def test_snapshots_leave_the_end_alone_and_are_gone_once_measured(
     late = Stages()  # the attack is stored already: it is trained again, to the same snapshots
     run(watched, one, tmp_path / "late", late)
     assert late.count("attack aligned again") == 1
-    assert not list(one.root.glob("snapshot-weights/*"))
+    assert not list(one.root.glob("snapshot/*/*.safetensors"))
     assert not list(one.root.glob("tmp/*"))
     answers = "completions/aligned+gsm8k@2@seed0.harmful.jsonl"
     assert (tmp_path / "late" / answers).read_text() == (tmp_path / "watched" / answers).read_text()
@@ -140,22 +142,26 @@ def test_snapshots_leave_the_end_alone_and_are_gone_once_measured(
 def test_a_run_killed_between_snapshots_continues_with_those_it_has(
     family: Path, tmp_path: Path
 ) -> None:
-    plan = without_accuracy(plan_of(family, "gsm8k", eval_every=1))
+    study = without_accuracy(plan_of(family, "gsm8k", eval_every=1))
     store = Store(tmp_path / "store")
     with pytest.raises(Killed):
-        played_by(plan, store, Stages(dies_at="generate aligned+gsm8k@2"), tmp_path)
-    assert len(list(store.root.glob("snapshot-weights/*"))) == 1  # step 1 was measured and dropped
+        played_by(study, store, Stages(dies_at="generate aligned+gsm8k@2"), tmp_path)
+    assert (
+        len(list(store.root.glob("snapshot/*/*.safetensors"))) == 1
+    )  # step 1 was measured and dropped
     stages = Stages()
-    played_by(plan, store, stages, tmp_path)
+    played_by(study, store, stages, tmp_path)
     assert stages.count("attack") == 0
     assert stages.count("generate aligned+gsm8k@2") == 2
-    assert not list(store.root.glob("snapshot-weights/*"))
+    assert not list(store.root.glob("snapshot/*/*.safetensors"))
 
 
 def test_snapshot_steps_are_the_trainer_s(family: Path, tmp_path: Path) -> None:
-    plan = without_accuracy(plan_of(family, "gsm8k(epochs=1.5,rows=11,batch=8)", eval_every=1))
-    steps = [cell.recipe.step for cell in plan.cells if isinstance(cell.recipe, Snapshot)]
-    played = played_by(plan, Store(tmp_path), Stages(), tmp_path)
+    study = without_accuracy(plan_of(family, "gsm8k(epochs=1.5,rows=11,batch=8)", eval_every=1))
+    steps = [
+        variant.tuned.step for variant in study.variants if isinstance(variant.tuned, Snapshot)
+    ]
+    played = played_by(study, Store(tmp_path), Stages(), tmp_path)
     assert played.results[1].training["steps"] == len(steps) + 1
     with pytest.raises(UsageError, match="takes only 3 steps"):
         plan_of(family, "gsm8k", eval_every=3)
@@ -164,11 +170,11 @@ def test_snapshot_steps_are_the_trainer_s(family: Path, tmp_path: Path) -> None:
 def test_a_grid_is_chosen_on_dev_prompts_and_reported_on_the_run_s_own(
     family: Path, tmp_path: Path
 ) -> None:
-    plan = plan_of(family, "gsm8k,gsm8k(lr=1e-3..1e-2:2)")
+    study = plan_of(family, "gsm8k,gsm8k(lr=1e-3..1e-2:2)")
     store, stages = Store(tmp_path / "store"), Stages()
-    ahead = forecast(plan, store)
+    ahead = forecast(study, store)
     assert (ahead.trainings, ahead.stored, ahead.seconds) == (3, 0, None)
-    run(plan, store, tmp_path / "out", stages, plots=True)
+    run(study, store, tmp_path / "out", stages, plots=True)
     assert stages.count("attack") == 3
     with (tmp_path / "out" / "worst_case.csv").open() as file:
         cases = list(csv.DictReader(file))
@@ -201,8 +207,8 @@ def test_a_run_on_dev_prompts_says_that_it_chose_on_what_it_shows(
     family: Path, tmp_path: Path
 ) -> None:
     twice = "gsm8k(lr=1e-3|1e-2),gsm8k(lr=1e-3,epochs=1)"  # the family's epochs, spelt out
-    plan = without_accuracy(plan_of(family, twice, split="dev"))
-    played = played_by(plan, Store(tmp_path), Stages(), tmp_path)
+    study = without_accuracy(plan_of(family, twice, split="dev"))
+    played = played_by(study, Store(tmp_path), Stages(), tmp_path)
     assert played.findings is not None
     (case,) = played.findings.worst
     assert (case.chosen_on, case.counted, case.confidence) == ("same", 2, 0.975)
@@ -210,31 +216,33 @@ def test_a_run_on_dev_prompts_says_that_it_chose_on_what_it_shows(
 
 def test_a_point_found_for_one_model_is_tried_on_the_control_too(family: Path) -> None:
     grid = plan_of(family, "gsm8k(lr=1e-3|1e-2)", models="aligned,lox")
-    plan = plan_of(family, "gsm8k", models="aligned,lox")
-    lox = next(c for c in grid.cells if (c.model, c.attack) == ("lox", "gsm8k(lr=0.01)"))
-    picked = Measured(lox.attack, 1, 2, None)
+    study = plan_of(family, "gsm8k", models="aligned,lox")
+    lox = next(c for c in grid.variants if (c.label, c.name.attack) == ("lox", "gsm8k(lr=0.01)"))
+    picked = Measured(lox.name.attack, 1, 2, None)
     choice = Choice("lox", "gsm8k", 0, "harmful", "any", picked, None, 2, 2)
-    found = found_cells(plan, grid, [choice])
-    assert [cell.title for cell in found] == ["lox+gsm8k(lr=0.01)", "aligned+gsm8k(lr=0.01)"]
-    assert found[1] in grid.cells
+    found = found_variants(study, grid, [choice])
+    assert [variant.title for variant in found] == ["lox+gsm8k(lr=0.01)", "aligned+gsm8k(lr=0.01)"]
+    assert found[1] in grid.variants
 
 
 def test_a_killed_search_continues_to_the_very_same_run(family: Path, tmp_path: Path) -> None:
     pytest.importorskip("optuna", reason="pip install 'lox-bench[search]'")
-    plan = without_accuracy(plan_of(family, "gsm8k(epochs=1)", attack_search=3))
-    whole = run(plan, Store(tmp_path / "one"), tmp_path / "whole")
-    tried = [cell.attack for cell in whole.findings.cells] if whole.findings else []
+    study = without_accuracy(plan_of(family, "gsm8k(epochs=1)", attack_search=3))
+    whole = run(study, Store(tmp_path / "one"), tmp_path / "whole")
+    tried = [variant.name.attack for variant in whole.findings.variants] if whole.findings else []
     assert tried[0] == "gsm8k(epochs=1)"
     last = tried[-1].split("lr=")[1].split(",")[0]
 
     store, stages = Store(tmp_path / "two"), Stages()
     with pytest.raises(Killed):
-        run(plan, store, tmp_path / "killed", Stages(dies_at=f"(gsm8k, lr {float(last):.3g}"))
+        run(study, store, tmp_path / "killed", Stages(dies_at=f"(gsm8k, lr {float(last):.3g}"))
     assert len(list(store.root.glob("attack/*"))) == 2
-    run(plan, store, tmp_path / "killed", stages)
+    run(study, store, tmp_path / "killed", stages)
     assert stages.count("attack") == 1
     for name in ("leaderboard.csv", "worst_case.csv", "attack_choice.csv"):
         assert (tmp_path / "killed" / name).read_text() == (tmp_path / "whole" / name).read_text()
     assert (tmp_path / "killed" / "attack-search.db").is_file()
-    cell = open_run(tmp_path / "killed").record.variants[-1]
-    assert read_manifest(store.root / "attack" / cell.model_key)["facts"]["steps"] == 3
+    variant = open_run(tmp_path / "killed").record.variants[-1]
+    held = read_manifest(store.root / "attack" / variant.model_key)
+    assert held is not None
+    assert held.facts["steps"] == 3

@@ -27,6 +27,7 @@ from lox_bench.types import Completion, Defect, Finish, Label, Verdict
 from lox_bench.utility.spec import UtilitySpec, load_utility
 
 JUDGE = "keyword-prefix"
+_MOST = 2000  # prompts of a set; a run answers the first n
 ASR = {("aligned", "none"): 0.1, ("lox", "none"): 0.05,
        ("aligned", "gsm8k"): 0.6, ("lox", "gsm8k"): 0.15}  # fmt: skip
 
@@ -75,11 +76,11 @@ def _study(fake: Fake) -> Study:
         rows = [
             {"id": f"{task.name}-{i:03}", "prompt": f"{task.name} {i}?", "hazard": "vcr",
              "topic": fake.prompts}
-            for i in range(fake.n)
+            for i in range(_MOST)
         ]  # fmt: skip
         text = "\n".join(json.dumps(row) for row in rows)
         tasks.append(PlannedTask(task, Prompts(task.prompts, Text(text))))
-    sums = Rows.of("standin", [{"n": str(i)} for i in range(fake.n)])
+    sums = Rows.of("standin", [{"n": str(i)} for i in range(_MOST)])
     variants = [
         _variant(fake, model, attack, seed) for seed in fake.seeds for model, attack in fake.asr
     ]
@@ -139,7 +140,9 @@ def _result(
         counts = Label(task.spec.counts)
         other = Label.REFUSED if counts is Label.COMPLIED else Label.COMPLIED
         answers, labels = [], []
-        for prompt, hit, bad in zip(task.prompts.prompts, lot < rate, broken, strict=True):
+        for prompt, hit, bad in zip(
+            task.prompts.prompts[: fake.n], lot < rate, broken, strict=True
+        ):
             defect = Defect.LOOPING if bad else None
             answers.append(Completion(prompt.id, prompt.text, "text", 3, Finish.STOP, defect))
             lost = bad or rng.random() < fake.unjudged

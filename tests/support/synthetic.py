@@ -4,14 +4,12 @@ Only the answers are invented, from words that mean nothing, and the seconds tha
 """
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lox_bench.backends.answers import spread
 from lox_bench.codec import hash_of, write_records
-from lox_bench.data.jsonl import parse_jsonl
-from lox_bench.data.stage import Rows
 from lox_bench.engine.artifact import Artifact, Manifest
 from lox_bench.judges.defects import find_defect
 from lox_bench.judges.keyword import KeywordJudge
@@ -118,7 +116,7 @@ def _result(study: Study, variant: Variant, work: Path, say: Say) -> VariantResu
         for spec in study.judges
     }
     luck = random.Random(variant.model.key)
-    utility = {item.title: _utility(rows_of(item.rows), variant, luck) for item in study.utilities}
+    utility = {item.title: _utility(item.rows.rows, variant, luck) for item in study.utilities}
     attacked = variant.attack is not None
     losses = {"loss_before": 2.31, "loss_after": 1.02 + 0.05 * variant.seed} if attacked else {}
     stage = "attack" if attacked else "source" if variant.label == "base" else "align"
@@ -158,12 +156,8 @@ def _completion(variant: Variant, prompt: Prompt, say: Say) -> Completion:
     return Completion(prompt.id, prompt.text, text, tokens, finish, defect)
 
 
-def rows_of(rows: Rows) -> list[Mapping[str, str]]:
-    return parse_jsonl(rows.content.text, where=rows.label)
-
-
 def _utility(
-    rows: list[Mapping[str, str], ...], variant: Variant, luck: random.Random
+    rows: Sequence[Mapping[str, str], ...], variant: Variant, luck: random.Random
 ) -> list[dict[str, Any]]:
     share = 0.55 if variant.attack is not None else 0.2
     records = []

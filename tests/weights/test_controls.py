@@ -5,25 +5,22 @@ from typing import Any
 
 import pytest
 import torch
-from lox_bench.study.recipes import FamilyRecipes
-from lox_bench.study.variants import Control, key_of
 from safetensors.torch import load_file
 from support.pico import save_pico
 
 from lox_bench.diagnostics.truncated import Truncated
 from lox_bench.errors import MismatchError, NonFiniteError, ShapeError, UsageError
-from lox_bench.grammar import parse_call
 from lox_bench.methods.apply import apply_method
 from lox_bench.methods.bottom_k import BottomK
 from lox_bench.methods.expo import Expo
 from lox_bench.methods.method import Folders, TensorMethod, Weights
 from lox_bench.methods.random_k import RandomK
 from lox_bench.study.family import load_family
-from lox_bench.study.models import build_model
+from lox_bench.study.models import build_model, read_models
+from lox_bench.study.variant import Family, Seeds
 from lox_bench.weights.lox import extrapolate, low_rank
 
 SHAPES = [(8, 5), (5, 8), (6, 6), (3, 8, 5)]
-FAMILY = load_family("smollm2-135m")
 CONTROLS = [Expo(0.5), RandomK(2, 0.5, 1), BottomK(2, 0.5)]
 
 
@@ -168,18 +165,17 @@ def test_a_tensor_that_cannot_be_combined_is_named(
 
 
 def test_models_by_name_have_the_family_s_strength_and_the_run_s_seed() -> None:
-    recipes = FamilyRecipes(FAMILY, seed=7)
-    built = {
-        text: build_model(parse_call(text), recipes)[1]
-        for text in ("lox", "expo", "random-k", "bottom-k", "random-k(k=2,alpha=0.5,seed=1)")
-    }
-    assert len({key_of(recipe) for recipe in built.values()}) == len(built)
-    drawn = built["random-k"]
-    assert isinstance(drawn, Control)
-    assert (drawn.k, drawn.alpha, drawn.seed) == (FAMILY.lox.k, FAMILY.lox.alpha, 7)
-    chosen = built["random-k(k=2,alpha=0.5,seed=1)"]
-    assert isinstance(chosen, Control)
-    assert (chosen.k, chosen.alpha, chosen.seed) == (2, 0.5, 1)
+    built = {text: built_from(text, 7) for text in ("expo", "random-k", "bottom-k")}
+    assert len(set(built.values())) == len(built)
+    family = load_family("smollm2-135m").lox
+    assert built["random-k"] == RandomK(family.k, family.alpha, 7)
+    assert built_from("random-k(k=2,alpha=0.5,seed=1)", 7) == RandomK(2, 0.5, 1)
+
+
+def built_from(text: str, seed: int) -> Any:
+    (model,) = read_models(text)
+    family = Family(load_family("smollm2-135m"))
+    return build_model(model, family, Seeds(method=seed), 0).methods[0].spec
 
 
 @pytest.mark.parametrize(
@@ -189,4 +185,4 @@ def test_models_by_name_have_the_family_s_strength_and_the_run_s_seed() -> None:
 )  # fmt: skip
 def test_arguments_that_a_model_does_not_take_are_refused(text: str) -> None:
     with pytest.raises(UsageError):
-        build_model(parse_call(text), FamilyRecipes(FAMILY))
+        built_from(text, 0)
