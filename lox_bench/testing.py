@@ -89,7 +89,7 @@ def check_method(
 
     conformance.static_checks(cls)
     method = conformance.value_checks(cls, arguments)
-    if not hasattr(method, "prepare"):
+    if hasattr(method, "tensor") or hasattr(method, "checkpoint"):
         for dtype in (torch.float32, torch.bfloat16):
             conformance.weight_checks(method, dtype, moves_on_zero=moves_on_zero)
     elif job is not None:

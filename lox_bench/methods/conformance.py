@@ -18,7 +18,7 @@ from lox_bench.methods.apply import apply_method
 from lox_bench.methods.arguments import build_method, describe, seeded
 from lox_bench.methods.method import Folders, Method, Place, TensorMethod, Weights
 
-FORMS: Final = ("tensor", "checkpoint", "prepare")
+FORMS: Final = ("tensor", "checkpoint", "stage", "prepare")
 _WEIGHTS: Final = "model.safetensors"
 _SHAPES: Final[Mapping[str, tuple[int, ...]]] = {
     "model.embed_tokens.weight": (12, 8),

@@ -9,7 +9,7 @@
 
         def tensor(self, name: str, w: Weights) -> Tensor: ...
 
-The dataclass is parser, help text, key and label at once. Of the three forms below a method has
+The dataclass is parser, help text, key and label at once. Of the four forms below a method has
 the one that fits; ``before`` and ``after`` methods work on weights, ``during`` ones on a training.
 """
 
@@ -20,6 +20,7 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from lox_bench.engine.stage import Stage
 from lox_bench.types import Progress
 
 if TYPE_CHECKING:
@@ -119,3 +120,20 @@ class TrainingMethod(Method, Protocol):
 
     def prepare(self, job: "SftJob") -> "SftJob":
         """The training to be run instead of ``job``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The four models of ``Weights`` as stages, for a method that has a stage of its own."""
+
+    base: Stage
+    aligned: Stage
+    start: Stage
+    tuned: Stage
+
+
+class StageMethod(Method, Protocol):
+    """A ``before`` or ``after`` method that is neither: a training, say."""
+
+    def stage(self, models: Models) -> Stage:
+        """The stage that makes the model; it writes a folder in hub layout."""

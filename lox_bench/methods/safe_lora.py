@@ -1,15 +1,25 @@
-"""Safe LoRA, for updates of any kind (the paper's are LoRA's ``B A``)."""
+"""Safe LoRA, for updates of any kind (the paper's are LoRA's ``B A``).
 
-from collections.abc import Mapping
+All in float64: whether a singular value counts is decided far above its rounding errors. No
+``out x out`` projector is ever formed; a product with it is two products with thin factors.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 from lox_bench.errors import UsageError
 from lox_bench.methods.method import Folders, NoneIs, Place, Range
 from lox_bench.types import Progress
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_DIGITS: Final = 6
+_EPS: Final = 2.0**-23  # of float32: what weights are known to, at best
 _TAU = 0.5
 
 
@@ -59,9 +69,182 @@ class SafeLora:
 
     def checkpoint(self, models: Folders, out: Path, progress: Progress) -> Mapping[str, Any]:
         """Write the repaired model; facts tell each matrix's similarity and what was projected."""
-        from lox_bench.weights.project import Projection, project_checkpoint
-
         projection = Projection(self.form == "paper", self.rank)
         sources = (models.base, models.aligned, models.start, models.tuned)
         wanted = float(self.tau) if self.layers is None else self.layers
         return project_checkpoint(sources, out, projection, wanted, progress)
+
+
+@dataclass(frozen=True, slots=True)
+class Projected:
+    """C D of one matrix, the cosine between it and D, and the rank of C (``None``: no projector).
+
+    ``update`` is ``None`` where C is the identity on D.
+    """
+
+    update: "Tensor | None"
+    similarity: float
+    rank: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """Which C: the exact projector onto V's columns (or its top ``rank``), else V V^T / ||V||_F."""
+
+    exact: bool
+    rank: int | None = None
+
+    def of(self, v: "Tensor", d: "Tensor") -> Projected:
+        """Apply C to an update.
+
+        Args:
+            v: ``(out, in)``, float64, finite: the alignment.
+            d: shaped like ``v``: the update.
+        """
+        import torch
+
+        norm = torch.linalg.vector_norm(v)
+        if not d.any():
+            return Projected(None, 1.0, None)
+        if norm == 0.0:
+            return Projected(torch.zeros_like(d), 0.0, 0 if self.exact else None)
+        if not self.exact:
+            product = v @ (v.mT @ d) / norm
+            return Projected(product, _cosine(product, d), None)
+        basis = column_basis(v, self.rank)
+        if basis is None:
+            return Projected(None, 1.0, len(v))
+        product = basis @ (basis.mT @ d)
+        return Projected(product, _cosine(product, d), basis.shape[1])
+
+
+def column_basis(v: "Tensor", rank: int | None = None) -> "Tensor | None":
+    """An orthonormal basis ``(out, r)`` of the column space of ``v``; ``None`` if it is everything.
+
+    Args:
+        v: ``(out, in)``, float64, not zero.
+        rank: only so many directions, those of the largest singular values; ``None`` takes all
+            whose singular value exceeds max(out, in) * eps(float32) of the largest.
+    """
+    import torch
+
+    from lox_bench.weights.lowrank import truncated_svd
+
+    rows, columns = v.shape
+    if rank is not None and rank < min(rows, columns):
+        top = truncated_svd(v, rank)
+        clear = int((top.sigma > max(rows, columns) * _EPS * top.sigma[0]).sum())
+        return top.head(clear).left
+    outer, core = torch.linalg.qr(v) if rows > columns else (None, torch.linalg.qr(v.mT).R.mT)
+    sigma = torch.linalg.svdvals(core)
+    kept = int((sigma > max(rows, columns) * _EPS * sigma[0]).sum())
+    if kept == len(sigma):
+        return outer  # of a tall matrix; a wide one reaches every row
+    left: Tensor = torch.linalg.svd(core).U[:, :kept]
+    return left if outer is None else outer @ left
+
+
+def is_linear(name: str, shape: Sequence[int]) -> bool:
+    """Whether a tensor is the matrix of a linear layer: two dimensions, no embedding, no head."""
+    from lox_bench.weights.pairs import EMBEDDINGS, HEADS
+    from lox_bench.weights.select import MATRIX_DIMS
+
+    return len(shape) == MATRIX_DIMS and not name.endswith((*EMBEDDINGS, *HEADS))
+
+
+def project_checkpoint(
+    sources: Sequence[Path],
+    out: Path,
+    projection: Projection,
+    wanted: float,
+    progress: Progress,
+) -> Mapping[str, Any]:
+    """Write the last source into the empty folder ``out``, some of its updates projected.
+
+    Args:
+        sources: base, aligned, start and tuned checkpoint.
+        out: an empty folder.
+        projection: which C.
+        wanted: a ``float`` is the largest similarity that is projected; an ``int`` is how many
+            matrices are, those of smallest similarity, which takes a pass of its own.
+        progress: of each pass.
+
+    Returns:
+        For a manifest: ``projected``, ``identity`` (matrices on which C changes nothing) and,
+        under ``tensors``, similarity and rank of each matrix.
+
+    Raises:
+        MismatchError: the checkpoints do not fit together.
+        LoxBenchError: a tensor cannot be projected (NaN); the message names it.
+    """
+    from lox_bench.weights.combine import combine_checkpoints
+    from lox_bench.weights.lox import cast
+
+    chosen: Collection[str] | None = None
+    if isinstance(wanted, int):
+        chosen = _most_unlike(sources, projection, wanted, progress)
+    facts: dict[str, dict[str, Any]] = {}
+
+    def rule(name: str, held: "Sequence[Tensor]") -> "Tensor":
+        if not is_linear(name, held[-1].shape):
+            return held[-1]
+        found = _project(projection, held)
+        hit = found.similarity <= wanted if chosen is None else name in chosen
+        facts[name] = {
+            "similarity": round(found.similarity, _DIGITS),
+            "rank": found.rank,
+            "identity": found.update is None,
+            "projected": hit,
+        }
+        if not hit or found.update is None:
+            return held[-1]
+        return cast(held[2].double() + found.update, held[-1].dtype)
+
+    combine_checkpoints(sources, out, rule, progress)
+    return {
+        "projected": sum(bool(held["projected"]) for held in facts.values()),
+        "identity": sum(bool(held["identity"]) for held in facts.values()),
+        "tensors": facts,
+    }
+
+
+def _most_unlike(
+    sources: Sequence[Path], projection: Projection, count: int, progress: Progress
+) -> Collection[str]:
+    """Names of the ``count`` matrices of smallest similarity; of equals, the first in the files."""
+    from lox_bench.weights.combine import open_together
+    from lox_bench.weights.stream import read_ahead
+    from lox_bench.weights.transform import naming
+
+    similar: dict[str, float] = {}
+    with ExitStack() as stack:
+        layout, load = open_together(sources, stack)
+        names = [
+            name
+            for name, stored in layout.tensors.items()
+            if stored.dtype.is_floating_point and is_linear(name, stored.shape)
+        ]
+        for done, (name, held) in enumerate(read_ahead(load, names), start=1):
+            with naming(name):
+                similar[name] = _project(projection, held).similarity
+            progress.step(done, len(names), "similarities")
+    return sorted(similar, key=similar.__getitem__)[:count]
+
+
+def _project(projection: Projection, held: "Sequence[Tensor]") -> Projected:
+    import torch
+
+    from lox_bench.weights.lox import difference
+
+    base, aligned, start, tuned = held
+    if start is tuned:
+        return Projected(None, 1.0, None)
+    alignment = difference(base, aligned, torch.float64)
+    return projection.of(alignment, difference(start, tuned, torch.float64))
+
+
+def _cosine(product: "Tensor", d: "Tensor") -> float:
+    import torch
+
+    size = torch.linalg.vector_norm(product) * torch.linalg.vector_norm(d)
+    return min(float((product * d).sum() / size), 1.0) if size > 0.0 else 0.0

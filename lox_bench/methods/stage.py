@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from lox_bench.data.stage import lineage
 from lox_bench.engine.context import Context, Inputs
 from lox_bench.engine.stage import Effort, Facts, Keep, Stage
-from lox_bench.methods.method import Folders
+from lox_bench.methods.method import Folders, Models
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,3 +78,19 @@ class Repair(Stage):
             tuned=inputs[self.tuned],
         )
         return apply_method(self.method, models, out, context.progress)
+
+
+def hardened(method: Any, base: Stage, aligned: Stage, label: str) -> Stage:
+    """The stage of a model after a ``before`` method."""
+    if hasattr(method, "stage"):
+        made: Stage = method.stage(Models(base, aligned, start=aligned, tuned=aligned))
+        return made
+    return Harden(base, aligned, method, label)
+
+
+def repaired(method: Any, models: Models, label: str) -> Stage:
+    """The stage of an attacked model after an ``after`` method."""
+    if hasattr(method, "stage"):
+        made: Stage = method.stage(models)
+        return made
+    return Repair(models.base, models.aligned, models.start, models.tuned, method, label)

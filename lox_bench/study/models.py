@@ -101,6 +101,8 @@ def _methods(calls: Sequence[Call]) -> tuple[Call, ...]:
     for call in calls:
         if ":" in call.name:  # FILE.py:NAME
             continue
+        if call.name in STARTS:
+            raise UsageError(f"{call.name!r} is where weights start from: it comes first, alone")
         try:
             find(Kind.METHODS, call.name)
         except UnknownNameError:

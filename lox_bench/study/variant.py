@@ -16,8 +16,8 @@ from lox_bench.data.spec import DataSpec
 from lox_bench.data.stage import Rows
 from lox_bench.engine.stage import Stage
 from lox_bench.errors import UsageError
-from lox_bench.methods.method import Place
-from lox_bench.methods.stage import Harden, Repair
+from lox_bench.methods.method import Models, Place
+from lox_bench.methods.stage import hardened, repaired
 from lox_bench.results.run import NO_ATTACK, VariantName
 from lox_bench.sources.stage import Source
 from lox_bench.study.family import FamilySpec
@@ -155,7 +155,7 @@ class Variant:
         """Its weights after all ``before`` methods."""
         model = self.start
         for method in self.of(Place.BEFORE):
-            model = Harden(self.family.base, model, method.spec, self.label)
+            model = hardened(method.spec, self.family.base, model, self.label)
         return model
 
     @property
@@ -209,14 +209,8 @@ class Variant:
         if tuned is None:
             return self.unattacked
         for method in self.of(Place.AFTER):
-            tuned = Repair(
-                base=self.family.base,
-                aligned=self.family.aligned,
-                start=self.unattacked,
-                tuned=tuned,
-                method=method.spec,
-                label=self.title,
-            )
+            models = Models(self.family.base, self.family.aligned, self.unattacked, tuned)
+            tuned = repaired(method.spec, models, self.title)
         return tuned
 
 

@@ -17,10 +17,9 @@ from lox_bench.methods.apply import apply_method
 from lox_bench.methods.expo import Expo
 from lox_bench.methods.lox import Lox
 from lox_bench.methods.method import Folders, Weights
-from lox_bench.methods.safe_lora import SafeLora
+from lox_bench.methods.safe_lora import Projection, SafeLora, column_basis
 from lox_bench.methods.wise_ft import WiseFt
 from lox_bench.weights.lox import extrapolate
-from lox_bench.weights.project import Projection, column_basis
 
 WEIGHTS = "model.safetensors"
 Edit = Callable[[str, Tensor], Tensor]

@@ -1,8 +1,8 @@
 """Variants: equal meaning, equal key; any difference upstream, another key."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -12,11 +12,12 @@ from lox_bench.data.stage import Rows
 from lox_bench.engine.stage import Stage
 from lox_bench.errors import UnknownNameError, UsageError
 from lox_bench.methods.lox import Lox
+from lox_bench.methods.method import Models, Place
 from lox_bench.methods.stage import Harden, Repair
 from lox_bench.sources.stage import Source
 from lox_bench.study.family import load_family
 from lox_bench.study.models import build_model, read_models
-from lox_bench.study.variant import Family, Seeds, Variant, under_attack
+from lox_bench.study.variant import Chosen, Family, Seeds, Variant, under_attack
 
 FAMILY = load_family("smollm2-135m")
 ATTACK = AttackPoint(load_attack("gsm8k"))
@@ -82,6 +83,21 @@ def test_methods_act_at_their_places_whatever_the_order_they_are_written_in() ->
     written_otherwise = under_attack(variant("safe-lora+wise-ft(alpha=0.3)+lox(k=2)"), ATTACK, ROWS)
     assert written_otherwise.model == last
     assert variant("lox(k=2)+safe-lora").model == model("lox(k=2)")  # nothing to repair yet
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """A method that is a training of its own, say."""
+
+    place: ClassVar[Place] = Place.BEFORE
+
+    def stage(self, models: Models) -> Stage:
+        return Source(f"trained from {models.aligned.key}", "float32", uri="")
+
+
+def test_a_method_may_bring_a_stage_of_its_own() -> None:
+    held = replace(variant("lox"), methods=(*variant("lox").methods, Chosen("tuned", Tuned())))
+    assert held.model == Source(f"trained from {model('lox').key}", "float32", uri="")
 
 
 def test_lists_of_values_stand_for_all_combinations() -> None:
