@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lox_bench.alignment.spec import DpoSpec
-from lox_bench.backends.backend import Generator
 from lox_bench.codec import read_records
 from lox_bench.errors import DataError
-from lox_bench.types import Finish, Progress
+from lox_bench.types import Finish, Generator, Progress
 
 ANSWERS = "answers.jsonl"
 _SPEAKER = re.compile(r"\n\n(Human|Assistant): ?")

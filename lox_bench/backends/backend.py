@@ -1,14 +1,12 @@
 """Which back end answers, how it decodes, and the one place that opens it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from lox_bench.backends.template import Template
 from lox_bench.engine.context import Context, Inputs
 from lox_bench.engine.stage import Stage
-from lox_bench.types import Generated, Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +26,6 @@ class Decoding:
     strategy: str = "greedy"
 
 
-class Generator(Protocol):
-    """Anything that answers user messages: transformers, vLLM, a served model."""
-
-    @property
-    def template_hash(self) -> str:
-        """SHA-256 of the chat template that turns a message into a prompt."""
-
-    def generate(
-        self, messages: Sequence[str], *, max_new_tokens: int, progress: Progress
-    ) -> list[Generated]:
-        """Answer each user message, in the order given."""
-
-
 def resolved(backend: Backend) -> Backend:
     """The back end with ``auto`` replaced by what this machine computes in (loads torch)."""
     if backend.dtype != "auto":
@@ -53,7 +38,7 @@ def resolved(backend: Backend) -> Backend:
 
 def affinity(model: Stage, template: Template, backend: Backend) -> str:
     """A name for one loaded model."""
-    return f"{model.key} {template.name} {hash(template)} {backend}"
+    return f"{model.key} {template} {backend}"
 
 
 @dataclass(frozen=True, slots=True)
