@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lox_bench.backends.answers import spread
 from lox_bench.codec import from_plain, write_records
 from lox_bench.files import write_text
 from lox_bench.judges.pricing import Ledger
@@ -14,7 +15,13 @@ from lox_bench.results.folder import claim
 from lox_bench.results.leaderboard import leaderboard
 from lox_bench.results.record import Claim, ExpenseRecord, RunRecord, save_record
 from lox_bench.results.row import Row, to_csv
-from lox_bench.results.run import VariantName, completions_file, utility_file, verdicts_file
+from lox_bench.results.run import (
+    VariantName,
+    completions_file,
+    prompts_file,
+    utility_file,
+    verdicts_file,
+)
 from lox_bench.search import worst_case
 from lox_bench.search.play import Findings
 from lox_bench.study.live import LiveRun, by_variant
@@ -53,6 +60,7 @@ class RunFolder:
         plots: bool = True,
     ) -> list[Row]:
         """Write everything; the leaderboard's rows are returned, the manifest comes last."""
+        self._prompts(study)
         for result in results:
             self._transcripts(result)
         record = self._with_earlier(run_record(study, results, command), ledger)
@@ -78,6 +86,13 @@ class RunFolder:
             added_judges=tuple(added),
             expenses=(*earlier.expenses, *expenses_of(ledger)),
         )
+
+    def _prompts(self, study: Study) -> None:
+        """What was asked, so that a finished run is read without any prompt set at hand."""
+        (self.path / "prompts").mkdir(exist_ok=True)
+        for task in study.tasks:
+            asked = spread(task.prompts.prompts, study.limit)
+            write_records(prompts_file(self.path, task.spec.name), asked)
 
     def _transcripts(self, result: VariantResult) -> None:
         name = result.variant.name

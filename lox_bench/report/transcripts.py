@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from lox_bench.data.prompts import load_prompts
-from lox_bench.registry import packaged_file
 from lox_bench.results.leaderboard import ACCURACY_JUDGE
 from lox_bench.results.run import Run, VariantName
 from lox_bench.types import Label, Prompt, Verdict
@@ -55,7 +53,8 @@ class _Collector:
     answers: list[list[Any]] = field(default_factory=list)
 
     def add(self, name: str, run: Run) -> None:
-        for task, known in _prompts_of(run).items():
+        for task in run.tasks:
+            known = run.prompts(task)
             for variant in run.names:
                 self._task(name, run, variant, task, known)
         for title in run.record.utilities:
@@ -141,15 +140,3 @@ def _by_prompt(verdicts: Sequence[Verdict]) -> dict[str, Verdict]:
 
 def _harmful_tasks(runs: Iterable[Run]) -> set[str]:
     return {row.task for run in runs for row in run.rows if row.metric == "asr"}
-
-
-def _prompts_of(run: Run) -> dict[str, Mapping[str, Prompt]]:
-    """The prompts of each task by id, where the run's set is the packaged one, byte for byte."""
-    return {task: _packaged(facts.set, facts.sha256) for task, facts in run.record.prompts.items()}
-
-
-def _packaged(name: str, sha256: str) -> Mapping[str, Prompt]:
-    if not packaged_file(f"prompts/{name}.jsonl").is_file():
-        return {}
-    held = load_prompts(name)
-    return {prompt.id: prompt for prompt in held.prompts} if held.sha256 == sha256 else {}

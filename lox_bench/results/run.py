@@ -4,7 +4,7 @@
 reporting) reads them here and never guesses at file names.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from lox_bench.files import MANIFEST
 from lox_bench.judges.kinds import can_count
 from lox_bench.results.record import Claim, RunRecord, load_record
 from lox_bench.results.row import Row, read_csv
-from lox_bench.types import Completion, Verdict
+from lox_bench.types import Completion, Prompt, Verdict
 
 LEADERBOARD = "leaderboard.csv"
 MARKDOWN = "leaderboard.md"
@@ -61,6 +61,11 @@ class VariantName:
     def stem(self) -> str:
         """How the files of this model begin."""
         return f"{self.title}@seed{self.seed}"
+
+
+def prompts_file(run: Path, task: str) -> Path:
+    """Where a run keeps the prompts of one task, with their hazards and topics."""
+    return run / "prompts" / f"{task}.jsonl"
 
 
 def completions_file(run: Path, variant: VariantName, task: str) -> Path:
@@ -109,6 +114,10 @@ class Run:
         """Those that measure this task: a harmfulness rubric does not count refusals."""
         counts = self.record.prompts[task].counts
         return [name for name, judge in self.record.judges.items() if can_count(judge, counts)]
+
+    def prompts(self, task: str) -> Mapping[str, Prompt]:
+        """The prompts of one task by id."""
+        return {item.id: item for item in _read(prompts_file(self.path, task), Prompt)}
 
     def completions(self, variant: VariantName, task: str) -> list[Completion]:
         """The answers of one model, in prompt order."""

@@ -111,10 +111,18 @@ def test_prompts_know_their_hazard_and_harmful_tasks_are_named(run: Run) -> None
     assert held["harmful"] == ["harmful"]
 
 
-def test_hazards_of_changed_prompts_are_unknown_and_not_guessed(run: Run) -> None:
-    prompts = {task: replace(facts, sha256="0" * 64) for task, facts in run.record.prompts.items()}
-    held = transcripts({"run": Run(run.path, replace(run.record, prompts=prompts))})
+class Unlisted(Run):
+    """A run whose answers are to prompts that it does not list."""
+
+    def prompts(self, task: str) -> dict[str, Prompt]:
+        return {}
+
+
+def test_hazards_are_those_that_the_run_itself_lists_and_never_guessed(run: Run) -> None:
+    held = transcripts({"run": Unlisted(run.path, run.record)})
     assert {prompt[3] for prompt in held["prompts"] if prompt[0] == "harmful"} == {"unknown"}
+    listed = transcripts({"run": run})
+    assert "unknown" not in {prompt[3] for prompt in listed["prompts"] if prompt[0] == "harmful"}
 
 
 def test_disagreements_are_those_that_the_agreement_of_judges_counts(run: Run) -> None:

@@ -15,7 +15,7 @@ from lox_bench.gate.bounds import load_bounds
 from lox_bench.gate.check import Outcome, check
 from lox_bench.gate.reference import load_reference, write_reference
 from lox_bench.registry import names_of
-from lox_bench.report.transcripts import UNKNOWN_HAZARD, transcripts
+from lox_bench.report.transcripts import transcripts
 from lox_bench.results.run import Run, VariantName
 from lox_bench.results.validity import judge_validity
 from lox_bench.utility.spec import load_utility
@@ -87,9 +87,10 @@ def test_it_can_be_a_reference_and_be_checked(run: Run, tmp_path: Path) -> None:
     assert any("training loss did not fall" in item.reason for item in report.results)
 
 
-def test_its_transcripts_have_hazards_nobody_guessed(run: Run) -> None:
+def test_its_transcripts_have_the_hazards_of_its_own_prompts(run: Run) -> None:
     held = transcripts({"run": run})
-    assert {prompt[3] for prompt in held["prompts"] if prompt[0] == "mine-harm"} == {UNKNOWN_HAZARD}
+    hazards = {prompt[3] for prompt in held["prompts"] if prompt[0] == "mine-harm"}
+    assert hazards == {"violent crimes"}
     assert held["harmful"] == ["mine-harm"]
 
 
