@@ -29,7 +29,7 @@ from lox_bench.report.transcripts import CLIPPED, count_disagreements, transcrip
 from lox_bench.results.agreement import disagreements
 from lox_bench.results.record import ExpenseRecord
 from lox_bench.results.run import Run, VariantName
-from lox_bench.types import Completion, Finish, Label, Verdict
+from lox_bench.types import Completion, Finish, Label, Prompt, Verdict
 
 MIB = 1 << 20
 
