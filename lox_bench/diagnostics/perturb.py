@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from lox_bench.diagnostics.directions import Gram, moved, random_step
-from lox_bench.diagnostics.stage import Anywhere
+from lox_bench.diagnostics.ways import Anywhere
 from lox_bench.errors import UsageError
 from lox_bench.types import Progress
 from lox_bench.weights.combine import combine_checkpoints, open_together

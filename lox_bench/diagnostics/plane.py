@@ -8,8 +8,9 @@ axis ``lox`` is the LoX model itself. The second axis is made orthogonal to the 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from lox_bench.diagnostics.stage import Anywhere, Direction, Geometry, Perturb, Towards
+from lox_bench.diagnostics.stage import Geometry, Perturb
 from lox_bench.diagnostics.sweep import asr_only
+from lox_bench.diagnostics.ways import Anywhere, Direction, Towards
 from lox_bench.errors import UnknownNameError, UsageError
 from lox_bench.grammar import Call, parse_call
 from lox_bench.registry import names_of

@@ -14,8 +14,8 @@ from lox_bench.diagnostics.effective_rank import (
 )
 from lox_bench.diagnostics.landscape import Basin, LandscapePoint, basin, landscape_points
 from lox_bench.diagnostics.plane import Plane
-from lox_bench.diagnostics.stage import Towards
 from lox_bench.diagnostics.tables import csv_of
+from lox_bench.diagnostics.ways import Towards
 from lox_bench.files import write_text
 from lox_bench.report.output import RunFolder
 from lox_bench.study.measure import VariantResult

@@ -9,6 +9,7 @@ from lox_bench.codec import write_records
 from lox_bench.data.stage import lineage
 from lox_bench.diagnostics.measures import Settings
 from lox_bench.diagnostics.tables import csv_of
+from lox_bench.diagnostics.ways import Anywhere, Direction
 from lox_bench.engine.context import Context, Inputs
 from lox_bench.engine.stage import Effort, Facts, Keep, Stage
 from lox_bench.files import write_text
@@ -61,25 +62,6 @@ class Diagnose(Stage):
         ]
         write_text(out / SPECTRA, csv_of(Sigma, sigmas))
         return {"matrices": len(found)}
-
-
-@dataclass(frozen=True, slots=True)
-class Towards:
-    """The direction in weight space from one model to another."""
-
-    origin: Stage
-    target: Stage
-
-
-@dataclass(frozen=True, slots=True)
-class Anywhere:
-    """A random direction; ``norm`` says what is scaled to the weights' norm: filter or tensor."""
-
-    seed: int
-    norm: str
-
-
-Direction = Towards | Anywhere
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from support.pico import save_pico
 
 from lox_bench.diagnostics.directions import FILTER, TENSOR, Gram, moved, random_step
 from lox_bench.diagnostics.perturb import Frame, measure_frame, perturb_checkpoint
-from lox_bench.diagnostics.stage import Anywhere
+from lox_bench.diagnostics.ways import Anywhere
 from lox_bench.errors import NonFiniteError, UsageError
 
 

@@ -19,7 +19,7 @@ from lox_bench.diagnostics.effective_rank import (
 from lox_bench.diagnostics.landscape import basin, landscape_points
 from lox_bench.diagnostics.plane import Axis, Plane, lay_plane, spaced
 from lox_bench.diagnostics.resample import hits, interval, rates, resampled_rates
-from lox_bench.diagnostics.stage import Anywhere, Towards
+from lox_bench.diagnostics.ways import Anywhere, Towards
 from lox_bench.errors import UnknownNameError, UsageError
 from lox_bench.study.measure import VariantResult
 from lox_bench.study.request import Request
