@@ -39,7 +39,13 @@ from lox_bench.files import MANIFEST, sync, sync_tree, write_text
 
 CACHE_VARIABLE = "LOX_BENCH_CACHE"
 PARTIAL = "partial"
-_OURS = {"tmp", "locks", PARTIAL, "requests"}  # folders of the root that hold no artifacts
+_OURS = {
+    "tmp",
+    "locks",
+    "hashes",
+    PARTIAL,
+    "requests",
+}  # folders of the root that hold no artifacts
 
 _FULL_BYTES = 1 << 20
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}

@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+from lox_bench.engine.hashes import content_hash
 from lox_bench.errors import SourceError
 from lox_bench.sources.uri import HubSource, WheelSource, parse_source
 
@@ -74,6 +75,5 @@ def _folder_hash(path: Path) -> str:
     total = hashlib.sha256()
     for file in files:
         name = file.relative_to(path).as_posix()
-        with file.open("rb") as stream:
-            total.update(f"{name}:{hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
+        total.update(f"{name}:{content_hash(file)}\n".encode())
     return total.hexdigest()
