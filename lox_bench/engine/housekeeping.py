@@ -1,14 +1,14 @@
 """What lies in a store, whether it is sound, and what of it may go."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 
+from lox_bench.codec import texts_in
 from lox_bench.engine.artifact import Manifest, read_manifest
 from lox_bench.engine.freed import is_freed
 from lox_bench.engine.state import look
@@ -150,7 +150,7 @@ def referred_to(items: Iterable[Held], keys: Collection[str], along: Collection[
 
     A run's record names answers and the judges, not each verdict: verdicts go with their answers.
     """
-    upstream = {item.key: set(_texts(item.manifest.stage)) for item in items if item.manifest}
+    upstream = {item.key: set(texts_in(item.manifest.stage)) for item in items if item.manifest}
     riders = {item.key for item in items if item.kind in along}
     found = set(keys)
     found |= {key for key in riders & set(upstream) if upstream[key] & found}
@@ -167,17 +167,6 @@ def _drop_damaged(store: Store, item: Held) -> str:
         return store.mend(item, thorough=True).problem
     remove(item.folder, store.root)
     return "an unfinished one is damaged"
-
-
-def _texts(plain: Any) -> Iterator[str]:
-    if isinstance(plain, str):
-        yield plain
-    elif isinstance(plain, Mapping):
-        for value in plain.values():
-            yield from _texts(value)
-    elif isinstance(plain, list | tuple):
-        for value in plain:
-            yield from _texts(value)
 
 
 def _children(folder: Path) -> list[Path]:

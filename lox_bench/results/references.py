@@ -1,10 +1,9 @@
 """Which stored stages the records of run folders refer to."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from lox_bench.codec import read_json
+from lox_bench.codec import read_json, texts_in
 from lox_bench.errors import UsageError
 from lox_bench.files import MANIFEST
 
@@ -29,15 +28,8 @@ def texts_in_records(runs: Sequence[Path], *, besides: Path) -> set[str]:
             raise UsageError(f"--unreferenced {folder}: no such folder")
         records = [file for file in folder.rglob(MANIFEST) if besides not in file.resolve().parents]
         if not records:
-            raise UsageError(f"--unreferenced {folder}: there is no run in it, so nothing would stay")
-        found.update(text for file in records for text in _texts(read_json(file)))
+            raise UsageError(
+                f"--unreferenced {folder}: there is no run in it, so nothing would stay"
+            )
+        found.update(text for file in records for text in texts_in(read_json(file)))
     return found
-
-
-def _texts(plain: Any) -> Iterator[str]:
-    if isinstance(plain, str):
-        yield plain
-    elif isinstance(plain, Mapping | list):
-        inside: Iterable[Any] = plain.values() if isinstance(plain, Mapping) else plain
-        for value in inside:
-            yield from _texts(value)
