@@ -230,7 +230,8 @@ class Store:
     def _settle(self, scratch: Path, target: Path, manifest: Manifest) -> Path:
         sync_tree(scratch)
         write_text(scratch / MANIFEST, dump(manifest))
-        target.parent.mkdir(exist_ok=True, parents=True, mode=_PRIVATE)
+        for folder in (target.parent.parent, target.parent):
+            folder.mkdir(exist_ok=True, mode=_PRIVATE)
         for earlier in (target, self.root / PARTIAL / manifest.kind / manifest.key):
             remove(earlier, self.root)
         scratch.rename(target)

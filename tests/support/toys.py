@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from support.pico import NoProgress
-
 from lox_bench.engine.context import Context, Inputs
 from lox_bench.engine.stage import Facts, Keep, Stage
+from support.pico import NoProgress
 
 LARGE = 5 << 20  # bytes; remembered once verified, and freed
 SMALL = 100
