@@ -8,6 +8,7 @@ import typer
 from lox_bench import __version__
 from lox_bench.cli import (
     agreement,
+    cache,
     calibrate,
     check,
     compare,
@@ -47,6 +48,7 @@ app.command("check")(check.check)
 app.command("baseline")(check.baseline)
 app.command("list")(listing.list_names)
 app.command("doctor")(doctor.doctor)
+app.add_typer(cache.app, name="cache")
 
 
 def _version(asked: bool) -> None:

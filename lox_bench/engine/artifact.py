@@ -8,6 +8,7 @@ so that checking a checkpoint again costs no reading.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -155,7 +156,8 @@ def remember(folder: Path, stamps: Mapping[str, Stamp]) -> None:
         scratch.write_text(json.dumps(stamps))
         scratch.replace(folder / VERIFIED)
     except OSError:
-        scratch.unlink(missing_ok=True)
+        with suppress(OSError):
+            scratch.unlink()
 
 
 def _remembered(folder: Path) -> dict[str, Stamp]:

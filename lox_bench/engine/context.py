@@ -29,6 +29,11 @@ class Loaded:
         thing: T = self._thing
         return thing
 
+    def keep_only(self, name: str) -> None:
+        """Let go of it, unless it is what comes next."""
+        if self._name != name:
+            self.clear()
+
     def clear(self) -> None:
         """Let go of it: what comes next needs the memory."""
         self._name, self._thing = "", None
@@ -55,7 +60,8 @@ class Context:
 
     ``wanted`` are stages that could be made on the way (their ``maker`` is at work) and that the
     graph still lacks; ``deliver`` stores one of them. ``extras`` are live objects of the session,
-    such as a ledger of costs, that never change what is made.
+    such as a ledger of costs, that never change what is made. ``partial``: what is made is
+    readable, but not final, because it says so itself or rests on something that is not final.
     """
 
     progress: Progress

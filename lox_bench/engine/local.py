@@ -1,6 +1,6 @@
 """The local executor: one stage after another, in this process."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -100,11 +100,20 @@ class _Run:
     todo: list[Stage]
     done: set[Stage] = field(default_factory=set)
     partial: dict[Stage, Artifact] = field(default_factory=dict)
+    _kept: frozenset[Stage] = frozenset()
+    _by_maker: dict[Stage, list[Stage]] = field(default_factory=lambda: defaultdict(list))
+
+    def __post_init__(self) -> None:
+        self._kept = frozenset(self.graph.targets)
+        for stage in self.todo:
+            if stage.maker is not None:
+                self._by_maker[stage.maker].append(stage)
 
     def work(self) -> None:
         users = Counter(needed for stage in self.todo for needed in stage.inputs)
-        for stage in self.todo:
+        for stage, affinity in zip(self.todo, _coming(self.todo), strict=True):
             if stage not in self.done:
+                self.executor._loaded.keep_only(affinity)  # noqa: SLF001 - of this module
                 self._make(stage)
             for needed in stage.inputs:
                 users[needed] -= 1
@@ -115,9 +124,7 @@ class _Run:
 
     def _release(self, stage: Stage) -> None:
         store, keep = self.executor.store, self.executor.keep
-        if stage in self.graph.targets or not keep.drops(stage) or store.is_freed(stage):
-            return
-        if store.path_of(stage).is_dir():
+        if keep.drops(stage) and stage not in self._kept and store.path_of(stage).is_dir():
             store.free(stage)
 
     def _make(self, stage: Stage) -> None:
@@ -157,6 +164,7 @@ class _Run:
             def work(out: Path) -> Facts:
                 return {**stage.build(inputs, out, context), **executor.environment()}
 
+            context.partial = any(item.partial for item in inputs.artifacts.values())
             artifact = executor.store.build(stage, work, partial=lambda: context.partial)
         self.done.add(stage)
         if artifact.partial:
@@ -164,9 +172,9 @@ class _Run:
 
     def _on_the_way(self, stage: Stage) -> Sequence[Stage]:
         """What is to be made and could be made in the course of ``stage``."""
-        makers = {stage, stage.maker} - {None}
-        waiting = [other for other in self.todo if other not in self.done and other != stage]
-        return tuple(other for other in waiting if other.maker in makers)
+        makers = (stage,) if stage.maker is None else (stage, stage.maker)
+        made = [other for maker in makers for other in self._by_maker.get(maker, ())]
+        return tuple(other for other in made if other not in self.done and other != stage)
 
     def _deliver(self, stage: Stage, work: Callable[[Path], Facts]) -> None:
         executor = self.executor
@@ -176,6 +184,15 @@ class _Run:
 
         executor.store.build(stage, told)
         self.done.add(stage)
+
+
+def _coming(stages: Sequence[Stage]) -> list[str]:
+    """For each stage the affinity of the next one that has any, itself included."""
+    names, name = [], ""
+    for stage in reversed(stages):
+        name = stage.affinity or name
+        names.append(name)
+    return names[::-1]
 
 
 def _vanished(stage: Stage) -> StoreError:

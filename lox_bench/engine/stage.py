@@ -119,7 +119,9 @@ def stages_in(value: Any) -> Iterator[Stage]:
 
 def describe(stage: Stage) -> dict[str, Any]:
     """A stage's identity as plain data; stages in it stand as their keys."""
-    identity = {"kind": stage.kind, "version": stage.version}
+    identity: dict[str, Any] = {"kind": stage.kind, "version": stage.version}
+    if not _is_ours(type(stage)):  # its version is its author's affair: a file may just change
+        identity["is"] = _class_name(type(stage))
     return identity | _fields(stage)
 
 
@@ -155,7 +157,11 @@ def _fields(value: Any) -> dict[str, Any]:
 def _class_name(cls: type) -> str:
     """A class of ours by its name, another's with its module, one of a file with its content."""
     module = cls.__module__
-    if module.startswith("lox_bench."):
+    if _is_ours(cls):
         return cls.__qualname__
     content = getattr(sys.modules.get(module), "__sha256__", None)
     return f"{content or module}:{cls.__qualname__}"
+
+
+def _is_ours(cls: type) -> bool:
+    return cls.__module__.startswith("lox_bench.")

@@ -8,44 +8,42 @@ key removes. Whatever differs from its manifest is not there: it is moved away a
 
 import errno
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import platformdirs
 from filelock import FileLock
 
+from lox_bench.codec import KEY_LENGTH
 from lox_bench.engine.artifact import (
     ALWAYS_READ,
-    FREED,
     Artifact,
     Manifest,
-    damage,
     dump,
-    files_in,
-    lasts,
     listed,
     read_manifest,
     remember,
     stamp_of,
 )
+from lox_bench.engine.freed import can_be_freed, drop_large, is_freed
 from lox_bench.engine.stage import Facts, Stage, describe
+from lox_bench.engine.state import Named, State, look
 from lox_bench.errors import StoreError
 from lox_bench.files import MANIFEST, sync, sync_tree, write_text
 
 CACHE_VARIABLE = "LOX_BENCH_CACHE"
-PARTIAL = "partial"
-_OURS = {
-    "tmp",
-    "locks",
-    "hashes",
-    PARTIAL,
-    "requests",
-}  # folders of the root that hold no artifacts
+TMP: Final = "tmp"
+PARTIAL: Final = "partial"
+REQUESTS: Final = "requests"  # replies that judges were paid for; the judges' own affair
+GONE: Final = "gone-"  # what is being deleted, under tmp/
+_OURS: Final = {TMP, PARTIAL, REQUESTS, "locks", "hashes"}  # they hold no artifacts
+_KEY: Final = re.compile(rf"[0-9a-f]{{{KEY_LENGTH}}}")
 
 _FULL_BYTES = 1 << 20
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
@@ -71,9 +69,10 @@ class Store:
             StoreError: the folder is not there and cannot be made.
         """
         self.root, self._notice = root, notice
+        self._said: set[str] = set()
         try:
             root.mkdir(parents=True, exist_ok=True, mode=_PRIVATE)
-            for name in ("tmp", "locks"):
+            for name in (TMP, "locks"):
                 (root / name).mkdir(exist_ok=True, mode=_PRIVATE)
         except OSError as error:
             if not root.is_dir():
@@ -82,33 +81,28 @@ class Store:
                     f"set {CACHE_VARIABLE} to a folder of yours"
                 ) from error
 
-    def find(self, stage: Stage) -> Artifact | None:
+    def find(self, stage: Named) -> Artifact | None:
         """The finished artifact of a stage, verified; ``None`` where it is to be made."""
-        manifest = self.told(stage)
-        if manifest is None or self.is_freed(stage):
+        state = self._settled(stage)
+        if state.manifest is None or not state.whole:
             return None
-        folder = self.path_of(stage)
-        problem = damage(folder, manifest)
-        if not problem:
-            return Artifact(folder, manifest)
-        self._notice(f"{stage.kind}/{stage.key}: {problem}; it is made again where it is needed")
-        if _small_files_sound(folder, manifest):
-            _drop_large(folder)
-        else:
-            self.discard(stage)
-        return None
+        return Artifact(self.path_of(stage), state.manifest)
 
-    def told(self, stage: Stage) -> Manifest | None:
+    def told(self, stage: Named) -> Manifest | None:
         """What a stage's build told, also where its weights are gone; ``None`` if unknown."""
-        folder = self.path_of(stage)
-        if not folder.is_dir():
-            return None
-        manifest = read_manifest(folder)
-        if manifest is None or (manifest.kind, manifest.key) != (stage.kind, stage.key):
-            self._notice(f"{stage.kind}/{stage.key}: its manifest is damaged; it is made again")
-            self.discard(stage)
-            return None
-        return manifest
+        return self._settled(stage).manifest
+
+    def mend(self, name: Named, *, thorough: bool = False) -> State:
+        """Look again, alone with the artifact: files that are still damaged go, and only now.
+
+        Without the lock a neighbour's work (freeing, putting a remade artifact in place) would
+        pass for damage.
+        """
+        try:
+            with self.lock(name):
+                return self._mend(name, thorough=thorough)
+        except OSError:  # a read-only store: what is damaged stays, and is not used
+            return self._report(name, look(self.path_of(name), name, thorough=thorough))
 
     def artifact(self, stage: Stage) -> Artifact | None:
         """What is left of a stage: whole, freed, or partial."""
@@ -116,8 +110,10 @@ class Store:
         if manifest is not None:
             return Artifact(self.path_of(stage), manifest)
         folder = self.root / PARTIAL / stage.kind / stage.key
-        manifest = read_manifest(folder)
-        return None if manifest is None else Artifact(folder, manifest, partial=True)
+        partial = look(folder, stage)
+        if partial.manifest is None or not partial.whole:
+            return None
+        return Artifact(folder, partial.manifest, partial=True)
 
     def build(self, stage: Stage, work: Work, *, partial: Callable[[], bool] = bool) -> Artifact:
         """Return the artifact of a stage, made by ``work`` unless it exists already.
@@ -130,8 +126,14 @@ class Store:
             StoreError: the disk is full or the store cannot be written.
         """
         try:
-            with self._lock(stage):
-                return self.find(stage) or self._build(stage, work, partial)
+            found = self.find(stage)  # without the lock: a read-only store serves what it has
+            if found is not None:
+                return found
+            with self.lock(stage):
+                state = self._mend(stage)
+                if state.manifest is not None and state.whole:
+                    return Artifact(self.path_of(stage), state.manifest)
+                return self._build(stage, work, partial)
         except Exception as error:
             if not _disk_failed(error, self.root):
                 raise
@@ -141,20 +143,26 @@ class Store:
                 "run the same command again"
             ) from error
 
-    def free(self, stage: Stage) -> None:
-        """Drop an artifact's large files; its manifest and small files stay."""
-        with self._lock(stage):
-            _drop_large(self.path_of(stage))
+    def free(self, stage: Named) -> None:
+        """Drop an artifact's large files; its manifest and small files stay.
 
-    def is_freed(self, stage: Stage) -> bool:
+        What somebody is making at this moment is left to them, and so is a read-only store.
+        """
+        folder = self.path_of(stage)
+        with suppress(OSError), self.lock(stage, wait=False):
+            manifest = read_manifest(folder)
+            if manifest is not None:
+                drop_large(folder, manifest)
+
+    def is_freed(self, stage: Named) -> bool:
         """Whether an artifact's large files were dropped on purpose."""
-        return (self.path_of(stage) / FREED).exists()
+        return is_freed(self.path_of(stage))
 
-    def discard(self, stage: Stage) -> None:
+    def discard(self, stage: Named) -> None:
         """Remove an artifact whole; none is left half, absent ones are fine."""
         remove(self.path_of(stage), self.root)
 
-    def path_of(self, stage: Stage) -> Path:
+    def path_of(self, stage: Named) -> Path:
         """Where the artifact of a stage is, or will be."""
         return self.root / stage.kind / stage.key
 
@@ -162,13 +170,41 @@ class Store:
         """Every artifact's folder, in order, whether sound or not."""
         for kind in sorted(self.root.iterdir()):
             if kind.is_dir() and kind.name not in _OURS:
-                yield from sorted(path for path in kind.iterdir() if path.is_dir())
+                yield from artifacts_in(kind)
 
-    def _lock(self, stage: Stage) -> FileLock:
-        return FileLock(self.root / "locks" / f"{stage.kind}-{stage.key}")
+    def lock(self, name: Named, *, wait: bool = True) -> FileLock:
+        """The lock of one artifact; held by whoever makes or changes it.
+
+        Without ``wait``, entering it while another holds it raises ``TimeoutError``.
+        """
+        path = self.root / "locks" / f"{name.kind}-{name.key}"
+        return FileLock(path, timeout=-1 if wait else 0)
+
+    def _settled(self, name: Named) -> State:
+        state = look(self.path_of(name), name)
+        return self.mend(name) if state.problem else state
+
+    def _mend(self, name: Named, *, thorough: bool = False) -> State:
+        """With the lock held: free what lost large files only, discard what lost more."""
+        folder = self.path_of(name)
+        state = self._report(name, look(folder, name, thorough=thorough))
+        if state.problem and state.manifest and can_be_freed(folder, state.manifest):
+            drop_large(folder, state.manifest)
+        elif state.problem:
+            self.discard(name)
+        else:
+            return state
+        return State(read_manifest(folder), problem=state.problem)
+
+    def _report(self, name: Named, state: State) -> State:
+        line = f"{name.kind}/{name.key}: {state.problem}; it is made again where it is needed"
+        if state.problem and line not in self._said:
+            self._said.add(line)
+            self._notice(line)
+        return state
 
     def _build(self, stage: Stage, work: Work, partial: Callable[[], bool]) -> Artifact:
-        scratch = self.root / "tmp" / f"{stage.kind}-{stage.key}"
+        scratch = self.root / TMP / f"{stage.kind}-{stage.key}"
         shutil.rmtree(scratch, ignore_errors=True)
         try:
             scratch.mkdir(mode=_PRIVATE)
@@ -194,7 +230,8 @@ class Store:
     def _settle(self, scratch: Path, target: Path, manifest: Manifest) -> Path:
         sync_tree(scratch)
         write_text(scratch / MANIFEST, dump(manifest))
-        target.parent.mkdir(exist_ok=True, parents=True, mode=_PRIVATE)
+        for folder in (target.parent.parent, target.parent):
+            folder.mkdir(exist_ok=True, mode=_PRIVATE)
         for earlier in (target, self.root / PARTIAL / manifest.kind / manifest.key):
             remove(earlier, self.root)
         scratch.rename(target)
@@ -207,28 +244,16 @@ class Store:
 
 def remove(folder: Path, root: Path) -> None:
     """Take a folder away in one step, then delete it; what cannot be removed stays."""
-    grave = root / "tmp" / f"gone-{folder.parent.name}-{folder.name}-{os.getpid()}"
+    grave = root / TMP / f"{GONE}{folder.parent.name}-{folder.name}-{os.getpid()}"
     shutil.rmtree(grave, ignore_errors=True)
     with suppress(OSError):  # another process was first, or the store is read-only
         folder.rename(grave)
     shutil.rmtree(grave, ignore_errors=True)
 
 
-def _drop_large(folder: Path) -> None:
-    """Free an artifact; where that cannot be done (read-only) it stays."""
-    if not (folder / MANIFEST).is_file():
-        return
-    with suppress(OSError):
-        write_text(folder / FREED, "")  # first: whatever is missing is missing on purpose
-        for path in files_in(folder):
-            if path.is_symlink() or not lasts(path.name, path.stat().st_size):
-                path.unlink(missing_ok=True)
-
-
-def _small_files_sound(folder: Path, manifest: Manifest) -> bool:
-    """Whether all that outlives the freeing of an artifact is as it was written."""
-    small = {name: e for name, e in manifest.files.items() if lasts(name, e.size)}
-    return not damage(folder, replace(manifest, files=small))
+def artifacts_in(kind: Path) -> Iterator[Path]:
+    """The artifact folders of one kind, in order; what else lies there is not ours."""
+    yield from sorted(path for path in kind.iterdir() if _KEY.fullmatch(path.name))
 
 
 def _disk_failed(error: Exception, root: Path) -> bool:

@@ -1,0 +1,72 @@
+"""The order in which the stages of a study are made."""
+
+import time
+from pathlib import Path
+
+from support.toys import Dear, Midst, Toy, Weights, make
+
+from lox_bench.engine.graph import Graph
+from lox_bench.engine.store import Store
+
+
+def names(graph: Graph) -> list[str]:
+    return [stage.title for stage in graph.order]
+
+
+def test_each_stage_stands_once_and_after_its_inputs() -> None:
+    base = Toy("base")
+    left, right = Toy("left", (base,)), Toy("right", (Toy("base"),))
+    end = Toy("end", (left, right))
+    order = names(Graph.of([end, right, Toy("end", (left, right))]))
+    assert sorted(order) == ["base", "end", "left", "right"]
+    assert (order[0], order[-1]) == ("base", "end")
+
+
+def test_what_serves_one_target_stays_together() -> None:
+    base = Toy("base")
+    chains = [Toy(f"c{n}", (Toy(f"b{n}", (Toy(f"a{n}", (base,)),)),)) for n in range(3)]
+    expected = [f"{step}{n}" for n in range(3) for step in "abc"]
+    assert names(Graph.of(chains)) == ["base", *expected]
+    backwards = [f"{step}{n}" for n in (2, 1, 0) for step in "abc"]
+    assert names(Graph.of(chains[::-1])) == ["base", *backwards]
+
+
+def test_a_maker_comes_before_what_it_makes_on_its_way() -> None:
+    end = Dear("end", (Toy("base"),))
+    midst = Midst(end, 1)
+    on_midst, on_end = Toy("on midst", (midst,)), Toy("on end", (end,))
+    assert names(Graph.of([on_midst, on_end])) == [
+        "base", "end", "replay 1", "on midst", "on end"
+    ]  # fmt: skip
+    assert "end" not in names(Graph.of([on_midst]))  # it is not made for its midst alone
+
+
+def test_of_told_stages_the_facts_are_enough(tmp_path: Path) -> None:
+    store, weights = Store(tmp_path), Weights("w")
+    answers = Toy("answers", (weights,))
+    graph = Graph.of([answers], told=[weights])
+    assert graph.missing(store) == (weights, answers)
+    make(store, answers)
+    assert store.is_freed(weights)
+    assert graph.missing(store) == ()
+    store.discard(weights)
+    assert graph.missing(store) == (weights,)
+
+
+def test_only_what_is_needed_is_missing(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    base = Weights("base")
+    first, second = Toy("first", (base,)), Toy("second", (base,))
+    make(store, first)
+    assert Graph.of([first]).missing(store) == ()
+    assert Graph.of([first, second]).missing(store) == (base, second)
+
+
+def test_ten_thousand_stages_are_planned_in_seconds(tmp_path: Path) -> None:
+    store, start = Store(tmp_path), time.monotonic()
+    base = Toy("base")
+    models = [Weights(f"model {n}", (base,)) for n in range(1000)]
+    targets = [Toy(f"{model.name} {n}", (model,)) for model in models for n in range(9)]
+    graph = Graph.of(targets, told=models)
+    assert len(graph.missing(store)) == len(graph.order) == 10_001
+    assert time.monotonic() - start < 10
