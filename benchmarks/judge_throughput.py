@@ -1,6 +1,7 @@
 """Judging through an endpoint with 50 ms latency: how fast, and what a kill and faults cost.
 
-A loopback server in a process of its own (tests/loopback.py) answers 2,000 questions. Printed:
+A loopback server in a process of its own (tests/support/loopback.py) answers 2,000 questions.
+Printed:
 
 - the rate of the plain sequential loop, of the client, and the ratios to both the loop and to
   concurrency / latency;
@@ -30,8 +31,8 @@ import openai
 TESTS = Path(__file__).resolve().parent.parent / "tests"
 sys.path.insert(0, str(TESTS))
 
-from judged import COMPLETIONS, FAST, judge_through, spec_for  # noqa: E402 - beside the tests
-from loopback import Loopback  # noqa: E402
+from support.judged import COMPLETIONS, FAST, judge_through, spec_for  # noqa: E402 - beside the tests
+from support.loopback import Loopback  # noqa: E402
 
 from lox_bench.judges.assembly import assemble  # noqa: E402
 from lox_bench.types import Completion, Label, Verdict  # noqa: E402
@@ -51,7 +52,13 @@ def questions(count: int) -> list[Completion]:
 @contextmanager
 def server(*options: str) -> Iterator[Loopback]:
     """The loopback server in a process of its own."""
-    command = [sys.executable, str(TESTS / "loopback.py"), "--latency", str(LATENCY_S), *options]
+    command = [
+        sys.executable,
+        str(TESTS / "support" / "loopback.py"),
+        "--latency",
+        str(LATENCY_S),
+        *options,
+    ]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         yield Loopback(port=int(child.stdout.readline() if child.stdout else 0))

@@ -1,8 +1,8 @@
 """Does a model's safety survive fine-tuning, and does hardening it help? Measure it.
 
-The way through, each arrow a stored artifact keyed by the hash of everything upstream::
+The way through; what stands between brackets is stored, keyed by the hash of everything upstream::
 
-    argv -> Plan -> Variant recipe -> checkpoint -> completions -> verdicts -> rates -> leaderboard
+    argv -> Study -> Variants -> Graph -> [weights -> answers -> verdicts] -> rates -> leaderboard
 """
 
 from importlib import import_module

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 from lox_bench.backends.template import Template
 from lox_bench.engine.context import Context, Inputs
 from lox_bench.engine.stage import Stage
+from lox_bench.registry import Kind, load_code
+from lox_bench.types import Generator
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,15 @@ class Decoding:
 
     max_new_tokens: int
     strategy: str = "greedy"
+
+
+class BuildGenerator(Protocol):
+    """What is registered as a back end: a class or function that loads a checkpoint."""
+
+    def __call__(
+        self, folder: Path, template: Template, /, *, batch_size: int, dtype: str
+    ) -> Generator:
+        """Load the model in ``folder``; ``dtype`` is ``auto`` or the name of a torch dtype."""
 
 
 def resolved(backend: Backend) -> Backend:
@@ -49,13 +60,12 @@ class Opened:
     template: Template
     backend: Backend
 
-    def generator(self, inputs: Inputs, context: Context) -> Any:
+    def generator(self, inputs: Inputs, context: Context) -> Generator:
         """The generator, loaded now or still loaded."""
         name = affinity(self.model, self.template, self.backend)
         return context.loaded.get(name, lambda: self._open(inputs[self.model]))
 
-    def _open(self, folder: Path) -> Any:
-        from lox_bench.backends.hf import HFGenerator
-
+    def _open(self, folder: Path) -> Generator:
+        build: BuildGenerator = load_code(Kind.BACKENDS, self.backend.name)
         size, dtype = self.backend.batch_size, self.backend.dtype
-        return HFGenerator(folder, self.template, batch_size=size, dtype=dtype)
+        return build(folder, self.template, batch_size=size, dtype=dtype)
