@@ -42,6 +42,7 @@ class Kind(StrEnum):
     JUDGES = "judges"
     BACKENDS = "backends"
     FAMILIES = "families"
+    STUDIES = "studies"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ _PLACES: Final[Mapping[Kind, _Place]] = {
     Kind.JUDGES: _Place("judge", "lox_bench.judges", "judges"),
     Kind.BACKENDS: _Place("backend", "lox_bench.backends"),
     Kind.FAMILIES: _Place("family", "lox_bench.families", "tasks/families"),
+    Kind.STUDIES: _Place("study", "lox_bench.studies", "tasks/studies"),
 }
 
 CODE: Final[Mapping[Kind, Mapping[str, str]]] = {

@@ -21,6 +21,7 @@ class Request:
     models: str = "aligned,lox"
     attack: str = "gsm8k"
     family: str = "smollm2-135m"
+    prompts: str = "harmful,lookalike"
     judges: str = "keyword-prefix"
     elsewhere: Elsewhere = field(default_factory=Elsewhere)
     seeds: tuple[tuple[int, int], ...] = ((0, 0),)

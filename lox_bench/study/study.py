@@ -18,10 +18,10 @@ from lox_bench.data.rows import resolve_rows
 from lox_bench.data.spec import columns_of
 from lox_bench.data.stage import Prompts, Rows
 from lox_bench.errors import UnknownNameError, UsageError
+from lox_bench.grammar import split_list
 from lox_bench.judges.build import pinned
 from lox_bench.judges.choice import choose_judges
 from lox_bench.judges.kinds import JudgeSpec, described
-from lox_bench.registry import names_of
 from lox_bench.results.run import NO_ATTACK
 from lox_bench.study.family import FamilySpec, load_family
 from lox_bench.study.models import ModelText, build_model, read_models
@@ -124,7 +124,7 @@ def make_study(request: Request) -> Study:
     return Study(
         family=family,
         variants=tuple(variants),
-        tasks=tuple(planned_task(name, request.split) for name in names_of("tasks")),
+        tasks=_tasks(request),
         judges=judges,
         utilities=_utilities(attacks, request),
         attacks=tuple(attacks),
@@ -172,9 +172,23 @@ def _attack_rows(spec: AttackSpec, request: Request) -> Rows:
     )
 
 
-def planned_task(name: str, split: str) -> PlannedTask:
-    """A packaged task with the prompts of a split."""
-    spec = load_task(name)
+def _tasks(request: Request) -> tuple[PlannedTask, ...]:
+    specs = [load_task(name) for name in split_list(request.prompts)]
+    names = [spec.name for spec in specs]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"prompt set {name!r} is listed twice in {request.prompts!r}")
+    return tuple(planned_task(spec, request.split) for spec in specs)
+
+
+def planned_task(spec: TaskSpec, split: str) -> PlannedTask:
+    """A task with the prompts of a split.
+
+    Raises:
+        UsageError: it has none for ``--split dev``.
+    """
+    if split == "dev" and not spec.dev_prompts:
+        raise UsageError(f"--split dev: prompt set {spec.name!r} has no dev_prompts; leave it out")
     return PlannedTask(spec, load_prompts(spec.prompts if split == "eval" else spec.dev_prompts))
 
 
