@@ -73,7 +73,10 @@ def paired_seeds(align: tuple[int, ...], attack: tuple[int, ...]) -> tuple[tuple
     attacks = attack * count if len(attack) == 1 else attack
     pairs = tuple(zip(aligns, attacks, strict=True))
     if len(set(pairs)) != len(pairs):
-        raise UsageError(f"--seeds names a repetition twice: {', '.join(map(str, pairs))}")
+        raise UsageError(
+            "--seeds wants distinct repetitions; of the pairs (alignment, attack) "
+            f"{', '.join(map(str, pairs))} one comes twice"
+        )
     return pairs
 
 
