@@ -1,75 +1,110 @@
-"""Recipes: equal meaning, equal key; any difference upstream, another key."""
+"""Variants: equal meaning, equal key; any difference upstream, another key; seeds apart."""
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+from support.own_method import MINE
+from support.pico import FAMILY as PICO
 
+from lox_bench.attacks.points import AttackPoint
 from lox_bench.attacks.spec import load_attack
 from lox_bench.data.stage import Rows
-from lox_bench.engine.stage import key_of
 from lox_bench.errors import UsageError
-from lox_bench.grammar import parse_call
-from lox_bench.methods.stage import Harden
-from lox_bench.sources.stage import Source
+from lox_bench.methods.method import Place
 from lox_bench.study.family import load_family
-from lox_bench.study.models import build_model
-from lox_bench.study.variant import Family
+from lox_bench.study.models import build_model, read_models
+from lox_bench.study.request import Request, paired_seeds, shown_seeds
+from lox_bench.study.study import Study, make_study
+from lox_bench.study.variant import Family, Seeds, Variant, under_attack
 
-FAMILY = load_family("smollm2-135m")
+SPEC = load_family("smollm2-135m")
 ATTACK = load_attack("gsm8k")
-ROWS = Rows("standin", ({"question": "q", "answer": "a"},), "0" * 64)
+ROWS = Rows.of("standin", [{"question": "q", "answer": "a"}])
 
 
-def recipes(**changes: Any) -> Family:
-    return Family(FAMILY, **changes)
+def variant(text: str, spec=SPEC, *, seed: int = 0, max_steps: int | None = None) -> Variant:
+    (model,) = read_models(text)
+    family = Family(spec, seed=seed, max_steps=max_steps)
+    return build_model(model, family, Seeds(seed, seed, seed), seed)
+
+
+def attacked(text: str, attack=ATTACK, rows: Rows = ROWS, **family) -> str:
+    return under_attack(variant(text, **family), AttackPoint(attack), rows).model.key
+
+
+@pytest.fixture
+def family(tmp_path: Path, pico: Path) -> str:
+    (tmp_path / "pico.toml").write_text(PICO.format(base=pico))
+    return str(tmp_path / "pico.toml")
+
+
+def study(family: str, **request) -> Study:
+    return make_study(Request(family=family, limit=2, **request))
 
 
 def test_equal_requests_have_equal_keys() -> None:
-    assert key_of(recipes().aligned) == key_of(recipes().aligned)
-    _, short = build_model(parse_call("lox"), recipes())
-    default = f"lox(k={FAMILY.lox.k},alpha={FAMILY.lox.alpha})"
-    _, long = build_model(parse_call(default), recipes())
-    assert key_of(short) == key_of(long)
-
-
-def test_a_key_is_stable_across_processes_and_releases() -> None:
-    source = Source(uri="anywhere", identity="sha256:abc", dtype="float32")
-    assert key_of(source) == "ea9d472428f9fac62ed0"
-
-
-def test_where_weights_come_from_does_not_change_what_they_are() -> None:
-    one, other = (Source(uri, "sha256:abc", "float32") for uri in ("/a", "/b"))
-    assert key_of(one) == key_of(other)
+    assert variant("aligned").model.key == variant("aligned").model.key
+    default = f"lox(k={SPEC.lox.k},alpha={SPEC.lox.alpha})"
+    assert variant("lox").model.key == variant(default).model.key
 
 
 def test_everything_upstream_changes_the_key() -> None:
-    aligned = recipes().aligned
-    attacked = recipes().attacked(aligned, ATTACK, ROWS)
-    others = [
-        recipes(seed=1).attacked(recipes(seed=1).aligned, ATTACK, ROWS),
-        recipes(max_steps=3).attacked(recipes(max_steps=3).aligned, ATTACK, ROWS),
-        recipes().attacked(recipes().base, ATTACK, ROWS),
-        recipes().attacked(aligned, replace(ATTACK, prompt="Q: {question}"), ROWS),
-        recipes().attacked(aligned, ATTACK, replace(ROWS, sha256="1" * 64)),
-        Family(replace(FAMILY, template="alpaca")).attacked(aligned, ATTACK, ROWS),
+    keys = [
+        attacked("aligned"),
+        attacked("aligned", seed=1),
+        attacked("aligned", max_steps=3),
+        attacked("base"),
+        attacked("lox"),
+        attacked("aligned+safe-lora"),
+        attacked("aligned", replace(ATTACK, prompt="Q: {question}")),
+        attacked("aligned", rows=Rows.of("standin", [{"question": "q", "answer": "b"}])),
+        attacked("aligned", spec=replace(SPEC, template="alpaca")),
     ]
-    keys = {key_of(recipe) for recipe in [attacked, *others]}
-    assert len(keys) == 1 + len(others)
+    assert len(set(keys)) == len(keys)
 
 
 def test_a_local_model_is_pinned_by_its_bytes(pico: Path, pico_aligned: Path) -> None:
-    names = [build_model(parse_call(f"mine={path}"), recipes()) for path in (pico, pico_aligned)]
-    assert [name for name, _ in names] == ["mine", "mine"]
-    assert key_of(names[0][1]) != key_of(names[1][1])
+    one, other = (variant(f"mine={path}") for path in (pico, pico_aligned))
+    assert (one.label, other.label) == ("mine", "mine")
+    assert one.model.key != other.model.key
 
 
-@pytest.mark.parametrize(("text", "k"), [("lox(k=full)", None), ("lox(k=3)", 3)])
-def test_rank_is_a_number_or_full(text: str, k: int | None) -> None:
-    _, recipe = build_model(parse_call(text), recipes())
-    assert isinstance(recipe, Harden)
-    assert recipe.k == k
+def test_methods_add_up_each_at_its_place() -> None:
+    made = variant("lox(k=6)+safe-lora(tau=0.5)+expo")
+    assert made.label == "lox(k=6)+safe-lora(tau=0.5)+expo"
+    assert [item.text for item in made.of(Place.BEFORE)] == ["lox(k=6)", "expo"]
+    assert [item.text for item in made.of(Place.AFTER)] == ["safe-lora(tau=0.5)"]
+    assert made.model.key == variant("lox(k=6)+expo").model.key  # nothing is repaired yet
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        ("lox(k=2|6)", ["lox(k=2)", "lox(k=6)"]),
+        ("aligned,lox(k=2|6,alpha=0.5|1)", ["aligned", "lox(k=2,alpha=0.5)", "lox(k=2,alpha=1)",
+                                           "lox(k=6,alpha=0.5)", "lox(k=6,alpha=1)"]),
+        ("lox(k=2|6)+safe-lora(tau=0.1|0.2)", ["lox(k=2)+safe-lora(tau=0.1)",
+            "lox(k=2)+safe-lora(tau=0.2)", "lox(k=6)+safe-lora(tau=0.1)",
+            "lox(k=6)+safe-lora(tau=0.2)"]),
+        ("mine=./x,base+lox", ["mine", "base+lox"]),
+    ],
+)  # fmt: skip
+def test_lists_of_values_are_all_combinations(text: str, labels: list[str]) -> None:
+    assert [model.label for model in read_models(text)] == labels
+
+
+@pytest.mark.parametrize("text", ["aligned,aligned", "base,lox,base", "lox(k=2|2)",
+                                  "lox(k=2|6),lox(k=6)", "m=./a,m=./b"])  # fmt: skip
+def test_a_label_that_comes_twice_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="listed twice"):
+        read_models(text)
+
+
+@pytest.mark.parametrize("name", ["aligned", "base", "lox", "safe-lora"])
+def test_a_path_may_not_take_a_name_of_ours(name: str) -> None:
+    with pytest.raises(UsageError, match="name of lox-bench's; call yours otherwise"):
+        read_models(f"{name}=./somewhere")
 
 
 @pytest.mark.parametrize(
@@ -79,4 +114,83 @@ def test_rank_is_a_number_or_full(text: str, k: int | None) -> None:
 )  # fmt: skip
 def test_arguments_without_meaning_are_refused(text: str) -> None:
     with pytest.raises(UsageError):
-        build_model(parse_call(text), recipes())
+        variant(text)
+
+
+def test_a_method_in_a_file_is_labelled_by_its_name_wherever_it_lies(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(MINE)
+    made = variant(f"lox+{tmp_path}/mine.py:Mine(alpha=2)")
+    assert made.label == "lox+Mine(alpha=2)"
+    assert made.of(Place.AFTER)[0].spec.alpha == 2.0
+
+
+@pytest.mark.parametrize(
+    ("align", "attack", "pairs"),
+    [
+        ((0, 1), (5, 6), ((0, 5), (1, 6))),
+        ((0,), (5, 6), ((0, 5), (0, 6))),
+        ((0, 1), (5,), ((0, 5), (1, 5))),
+    ],
+)
+def test_seeds_are_zipped_or_one_is_used_throughout(align, attack, pairs) -> None:
+    assert paired_seeds(align, attack) == pairs
+
+
+@pytest.mark.parametrize(
+    ("align", "attack", "said"),
+    [((0, 1), (1, 2, 3), "names 2 seeds and --attack-seeds 3"), ((1, 1), (2, 2), "distinct")],
+)
+def test_seeds_that_do_not_fit_together_are_refused(align, attack, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        paired_seeds(align, attack)
+
+
+def test_the_seed_that_is_shown_tells_repetitions_apart() -> None:
+    assert shown_seeds(((0, 5), (0, 6))) == (5, 6)
+    assert shown_seeds(((0, 5), (1, 5))) == (0, 1)
+    assert shown_seeds(((0, 5), (0, 6), (1, 5))) == (0, 1, 2)
+
+
+def test_seeds_of_alignment_and_attack_reach_their_trainings(family: str) -> None:
+    made = study(family, models="aligned,lox", seeds=paired_seeds((0,), (5, 6)))
+    assert [(item.title, item.seeds.align, item.seeds.attack, item.seed)
+            for item in made.variants] == [
+        (title, 0, seed, seed) for seed in (5, 6)
+        for title in ("aligned", "lox", "aligned+gsm8k", "lox+gsm8k")
+    ]  # fmt: skip
+    aligned = {item.model.key for item in made.variants if item.title == "aligned"}
+    after = {item.model.key for item in made.variants if item.title == "aligned+gsm8k"}
+    assert (len(aligned), len(after)) == (1, 2)  # one alignment, attacked twice
+
+
+def test_prompt_sets_default_to_todays_two_in_todays_order(family: str) -> None:
+    assert [task.spec.name for task in study(family).tasks] == ["harmful", "lookalike"]
+    named = study(family, prompts="harmful,lookalike")
+    assert named.key == study(family).key
+    assert study(family, prompts="harmful").key != named.key
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        ({"prompts": "harmful,harmful"}, "'harmful' is listed twice"),
+        ({"prompts": "lookalike", "attack": "gsm8k(lr=1e-5|2e-5)"}, "no prompt set has this metri"),
+        ({"prompts": "{folder}/mine.toml", "split": "dev"}, "'mine' has no dev_prompts"),
+        ({"attack": "gsm8k,{folder}/attack.toml"}, "two attacks are called 'gsm8k'"),
+    ],
+)
+def test_what_cannot_be_measured_is_said_before_work(
+    family: str, request_: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.toml").write_text(
+        'name = "mine"\ndescription = ""\nprompts = "harmful-eval"\nmetric = "asr"\n'
+        'counts = "complied"\nmax_new_tokens = 4\n'
+    )
+    (tmp_path / "attack.toml").write_text(
+        'name = "gsm8k"\ndescription = ""\nprompt = "{question}"\ncompletion = "{answer}"\n'
+        '[data]\nstandin = "word_problems/train.jsonl"\n'
+        "[train]\nlearning_rate = 1e-5\nepochs = 1.0\nbatch_size = 4\nmicro_batch_size = 4\n"
+    )
+    filled = {key: value.replace("{folder}", str(tmp_path)) for key, value in request_.items()}
+    with pytest.raises(UsageError, match=said):
+        study(family, **filled)
