@@ -122,7 +122,7 @@ def test_the_manifest_names_what_made_it(clean: tuple[Path, Path, str, str]) -> 
     attacked = next(
         cell for cell in manifest["variants"] if (cell["model"], cell["attack"]) == ("lox", "gsm8k")
     )
-    assert attacked["made"]["model"]["k"] == 2
+    assert attacked["made"]["model"]["method"]["k"] == 2
     assert attacked["made"]["model"]["aligned"]["base"]["identity"].startswith("sha256:")
     assert all(stage["seconds"] >= 0 for stage in attacked["stages"])
 

@@ -12,6 +12,7 @@ from lox_bench.attacks.spec import load_attack
 from lox_bench.data.stage import Rows
 from lox_bench.errors import UsageError
 from lox_bench.methods.method import Place
+from lox_bench.registry import packaged_file
 from lox_bench.study.family import load_family
 from lox_bench.study.models import build_model, read_models
 from lox_bench.study.request import Request, paired_seeds, shown_seeds
@@ -21,6 +22,23 @@ from lox_bench.study.variant import Family, Seeds, Variant, under_attack
 SPEC = load_family("smollm2-135m")
 ATTACK = load_attack("gsm8k")
 ROWS = Rows.of("standin", [{"question": "q", "answer": "a"}])
+
+ATTACK_FILE = """
+name = "{name}"
+description = ""
+prompt = "{{question}}"
+completion = "{{answer}}"
+"""
+SETTINGS = """
+[data]
+standin = "word_problems/train.jsonl"
+
+[train]
+learning_rate = 1e-5
+epochs = 1.0
+batch_size = 4
+micro_batch_size = 4
+"""
 
 
 def variant(text: str, spec=SPEC, *, seed: int = 0, max_steps: int | None = None) -> Variant:
@@ -170,6 +188,21 @@ def test_prompt_sets_default_to_todays_two_in_todays_order(family: str) -> None:
     assert study(family, prompts="harmful").key != named.key
 
 
+def test_an_attack_of_the_user_s_is_held_to_an_accuracy_task_beside_it(
+    family: str, tmp_path: Path
+) -> None:
+    packaged = packaged_file("utility/gsm8k.toml").read_text(encoding="utf-8")
+    (tmp_path / "quiz.toml").write_text(packaged.replace('"gsm8k"', '"quiz"', 1))
+    (tmp_path / "mine.toml").write_text(
+        ATTACK_FILE.format(name="mine") + 'utility = "quiz.toml"\n' + SETTINGS
+    )
+    (tmp_path / "test.jsonl").write_text('{"question": "q", "answer": "1 #### 1"}\n')
+    made = study(
+        family, attack=str(tmp_path / "mine.toml"), data={"quiz/test": tmp_path / "test.jsonl"}
+    )
+    assert made.accuracy_tasks == {"mine": "quiz"}
+
+
 @pytest.mark.parametrize(
     ("request_", "said"),
     [
@@ -186,11 +219,7 @@ def test_what_cannot_be_measured_is_said_before_work(
         'name = "mine"\ndescription = ""\nprompts = "harmful-eval"\nmetric = "asr"\n'
         'counts = "complied"\nmax_new_tokens = 4\n'
     )
-    (tmp_path / "attack.toml").write_text(
-        'name = "gsm8k"\ndescription = ""\nprompt = "{question}"\ncompletion = "{answer}"\n'
-        '[data]\nstandin = "word_problems/train.jsonl"\n'
-        "[train]\nlearning_rate = 1e-5\nepochs = 1.0\nbatch_size = 4\nmicro_batch_size = 4\n"
-    )
+    (tmp_path / "attack.toml").write_text(ATTACK_FILE.format(name="gsm8k") + SETTINGS)
     filled = {key: value.replace("{folder}", str(tmp_path)) for key, value in request_.items()}
     with pytest.raises(UsageError, match=said):
         study(family, **filled)
