@@ -10,6 +10,8 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+import tomli_w
+
 from lox_bench.errors import DataError, SpecError
 from lox_bench.files import write_json, write_text
 
@@ -188,6 +190,17 @@ def read_toml(file: Path) -> dict[str, Any]:
         raise SpecError(str(file), f"is no TOML ({error})") from error
 
 
+def to_toml(value: Any) -> str:
+    """A record or table as TOML, which has no word for ``None``: such fields are left out."""
+    return tomli_w.dumps(_without_none(to_plain(value)))
+
+
+def _without_none(plain: Any) -> Any:
+    if not isinstance(plain, dict):
+        return plain
+    return {key: _without_none(item) for key, item in plain.items() if item is not None}
+
+
 def parse(cls: type[T], raw: Mapping[str, Any], *, where: str) -> T:
     """Build a frozen spec from a TOML table.
 
@@ -218,16 +231,37 @@ def is_frozen(cls: type) -> bool:
 def _value(hint: Any, value: Any, where: str) -> Any:
     if isinstance(hint, UnionType):
         hint = next(arm for arm in get_args(hint) if arm is not type(None))
+    if hint is Any:
+        return value
     if hasattr(hint, "__dataclass_fields__"):
         if not isinstance(value, dict):
             raise SpecError(where, f"a table was wanted, not {value!r}")
         return parse(hint, value, where=where)
     if get_args(hint):
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise SpecError(where, f"a list of strings was wanted, not {value!r}")
-        return tuple(value)
+        return _values(hint, value, where)
+    return _one(hint, value, where)
+
+
+def _one(hint: Any, value: Any, where: str) -> Any:
+    """A text, number, truth value, or word of an enumeration."""
+    if issubclass(hint, StrEnum):
+        if value not in list(hint):
+            raise SpecError(where, f"one of {', '.join(hint)} was wanted, not {value!r}")
+        return hint(value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (hint is not bool and isinstance(value, bool)):
         raise SpecError(where, f"{hint.__name__} was wanted, not {value!r}")
     return value
+
+
+def _values(hint: Any, value: Any, where: str) -> Any:
+    """A list of one type, or a table whose values are of one."""
+    inner = get_args(hint)[0 if get_origin(hint) is tuple else 1]
+    if get_origin(hint) is not tuple:
+        if not isinstance(value, dict):
+            raise SpecError(where, f"a table was wanted, not {value!r}")
+        return {key: _value(inner, item, f"{where}.{key}") for key, item in value.items()}
+    if not isinstance(value, list):
+        raise SpecError(where, f"a list was wanted, not {value!r}")
+    return tuple(_value(inner, item, f"{where}[{i}]") for i, item in enumerate(value))

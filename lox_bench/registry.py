@@ -11,6 +11,7 @@ Of each kind there are
 Listing reads names only: it imports no module, ours or other people's.
 """
 
+import re
 import sys
 import tomllib
 from collections import Counter
@@ -30,6 +31,7 @@ from lox_bench.pyfile import load_file
 T = TypeVar("T")
 
 OURS: Final = "lox-bench"
+_FIT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # to be part of a file's name
 
 
 class Kind(StrEnum):
@@ -42,6 +44,7 @@ class Kind(StrEnum):
     JUDGES = "judges"
     BACKENDS = "backends"
     FAMILIES = "families"
+    STUDIES = "studies"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ _PLACES: Final[Mapping[Kind, _Place]] = {
     Kind.JUDGES: _Place("judge", "lox_bench.judges", "judges"),
     Kind.BACKENDS: _Place("backend", "lox_bench.backends"),
     Kind.FAMILIES: _Place("family", "lox_bench.families", "tasks/families"),
+    Kind.STUDIES: _Place("study", "lox_bench.studies", "tasks/studies"),
 }
 
 CODE: Final[Mapping[Kind, Mapping[str, str]]] = {
@@ -192,11 +196,16 @@ def load_spec(cls: type[T], kind: Kind, name: str, files: Sequence[str] = ()) ->
         SpecError: it cannot be read, or a key is unknown, missing, or ill-typed.
     """
     found = load(kind, name)
-    if isinstance(found, cls):
-        return found
-    if not isinstance(found, Table):
+    if isinstance(found, Table):
+        found = parse(cls, located(found, files).raw, where=found.where)
+    if not isinstance(found, cls):
         raise SpecError(name, f"{cls.__name__} or a TOML file was wanted, not {found!r}")
-    return parse(cls, located(found, files).raw, where=found.where)
+    called = str(getattr(found, "name", ""))
+    if not _FIT.fullmatch(called):
+        raise SpecError(
+            name, f"name: letters, digits, '.', '_' and '-' were wanted, not {called!r}"
+        )
+    return found
 
 
 def located(table: Table, files: Iterable[str]) -> Table:

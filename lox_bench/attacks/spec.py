@@ -46,4 +46,4 @@ class AttackSpec:
 
 def load_attack(name: str) -> AttackSpec:
     """Read an attack by name, or from a TOML file; see ``registry.load_spec``."""
-    return load_spec(AttackSpec, Kind.ATTACKS, name, ("data.file", "data.standin"))
+    return load_spec(AttackSpec, Kind.ATTACKS, name, ("data.file", "data.standin", "utility"))

@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 
 from lox_bench.cli.making import executor_for, open_store
+from lox_bench.cli.options import Debug, Json, MaxSteps, Out, Quiet
 from lox_bench.cli.quiet import hush_libraries
-from lox_bench.cli.run import Debug, Json, MaxSteps, Out, Quiet
 from lox_bench.diagnostics.measures import SPECTRA, Settings
 from lox_bench.errors import UsageError
 from lox_bench.study.request import Request

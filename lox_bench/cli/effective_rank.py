@@ -8,11 +8,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from lox_bench.cli.asked import seed_pairs
 from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.cli.making import executor_for, open_store
-from lox_bench.cli.progress import choose_display
-from lox_bench.cli.quiet import hush_libraries
-from lox_bench.cli.run import (
+from lox_bench.cli.options import (
     Debug,
     Family,
     Json,
@@ -23,8 +22,9 @@ from lox_bench.cli.run import (
     Quiet,
     Seed,
     Split,
-    seed_pairs,
 )
+from lox_bench.cli.progress import choose_display
+from lox_bench.cli.quiet import hush_libraries
 from lox_bench.study.request import Request
 
 if TYPE_CHECKING:

@@ -9,12 +9,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from lox_bench.cli.asked import parse_data
 from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.cli.making import executor_for, open_store
 from lox_bench.cli.notices import announce_data
-from lox_bench.cli.progress import choose_display
-from lox_bench.cli.quiet import hush_libraries
-from lox_bench.cli.run import (
+from lox_bench.cli.options import (
     Data,
     Debug,
     Family,
@@ -25,8 +24,9 @@ from lox_bench.cli.run import (
     Out,
     Quiet,
     Split,
-    parse_data,
 )
+from lox_bench.cli.progress import choose_display
+from lox_bench.cli.quiet import hush_libraries
 from lox_bench.errors import UsageError
 from lox_bench.study.request import Request
 

@@ -21,6 +21,7 @@ _REFERENCE = "committed results, for lox-bench check --against"
 class Listed(StrEnum):
     """What can be listed."""
 
+    STUDIES = "studies"
     FAMILIES = "families"
     METHODS = "methods"
     MODELS = "models"

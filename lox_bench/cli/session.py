@@ -18,6 +18,8 @@ from lox_bench.cli.tables import leaderboard_table
 from lox_bench.cli.worst import forecast_line, worst_table
 from lox_bench.cli.writing import rich_table
 from lox_bench.engine.local import KeepWeights
+from lox_bench.engine.store import Store
+from lox_bench.errors import JudgeFailedError
 from lox_bench.judges.pricing import Ledger
 from lox_bench.judges.verdicts import Bench
 from lox_bench.report.published import published_table
@@ -27,6 +29,7 @@ from lox_bench.study.forecast import forecast
 from lox_bench.study.study import Study
 
 if TYPE_CHECKING:
+    from lox_bench.report.output import RunFolder
     from lox_bench.search.play import Findings
 
 
@@ -43,55 +46,75 @@ class Session:
     ) -> None:
         """Remember the form of the output, and what judges may cost."""
         self._quiet = quiet or json
-        self._ledger = Ledger(max_cost)
+        self._max_cost, self._spent = max_cost, 0.0
         self._json = json
         self._keep = keep
         self._console = Console(stderr=True)
 
-    def foresee(self, study: Study) -> None:
-        """Show the stages of a study, and what making them would take; make nothing."""
+    def foresee(self, studies: Sequence[Study]) -> None:
+        """Show the stages of studies, and what making them would take; make nothing."""
         from lox_bench.engine.forecast import planned
         from lox_bench.study.measure import graph_of
 
         store = open_store(self._console)
-        stages = planned(graph_of(study), store)
+        graphs = [planned(graph_of(study), store) for study in studies]
         if self._json:
-            print_json([as_plain(item, self._keep) for item in stages])
+            print_json([as_plain(item, self._keep) for stages in graphs for item in stages])
             return
-        Console().print(graph_table(stages, self._keep))
+        for stages in graphs:
+            Console().print(graph_table(stages, self._keep))
 
-    def run(self, study: Study, out: Path | None) -> None:
-        """Run ``study`` and write its results to ``out`` (default: a folder named by the study).
+    def run(self, studies: Sequence[Study], folders: Sequence[Path]) -> None:
+        """Run studies one after the other and write the results of each to its folder.
 
         Raises:
             JudgeFailedError: all is written, but a judge could not be asked about everything.
         """
         from lox_bench.report.output import RunFolder
 
-        store, ledger = open_store(self._console), self._ledger
-        bench = Bench(store.root, ledger)
-        for judge in study.judges:
-            bench.judge(judge)  # whatever is wrong with a judge is said before work starts
-        folder = RunFolder.claim(out or Path("runs") / study.name, study)
-        announce_data(study.attack_data, self._console, quiet=self._quiet)
-        if study.attacks and not self._quiet:
-            self._console.print(forecast_line(forecast(study, store)), soft_wrap=True)
+        store = open_store(self._console)
+        benches = [Bench(store.root, Ledger(self._max_cost)) for _ in studies]
+        for study, bench in zip(studies, benches, strict=True):
+            for judge in study.judges:
+                bench.judge(judge)  # whatever is wrong with a judge is said before work starts
+        claimed = [RunFolder.claim(*pair) for pair in zip(folders, studies, strict=True)]
+        rows, failed = list[Row](), list[JudgeFailedError]()
+        for study, bench, folder in zip(studies, benches, claimed, strict=True):
+            try:
+                self._run(study, folder, store, bench, rows)
+            except JudgeFailedError as error:  # the others can still be asked
+                failed.append(error)
+        if self._json:
+            print_json(plain(rows))
+        if failed:
+            raise failed[0]
+
+    def _run(
+        self, study: Study, folder: "RunFolder", store: Store, bench: Bench, rows: list[Row]
+    ) -> None:
+        """Run one study; its rows join ``rows``."""
         from lox_bench.search.play import play
         from lox_bench.study.measure import measure
 
+        ledger = bench.ledger
+        if self._max_cost is not None:
+            ledger.max_cost = max(0.0, self._max_cost - self._spent)
+        announce_data(study.attack_data, self._console, quiet=self._quiet)
+        if study.attacks and not self._quiet:
+            self._console.print(forecast_line(forecast(study, store)), soft_wrap=True)
         costs = Costs(self._console, quiet=self._quiet)
         costs.foresee_run(study)
         with choose_display(self._console, quiet=self._quiet) as display:
             executor = executor_for(store, display, self._keep, bench)
             played = play(study, lambda part: measure(part, executor), display, folder.path)
-        rows = folder.write(played.study, played.results, sys.argv, played.findings, ledger=ledger)
-        self._show(rows, played.findings, folder.path)
+        made = folder.write(played.study, played.results, sys.argv, played.findings, ledger=ledger)
+        rows += made
+        self._spent += ledger.spent
+        self._show(made, played.findings, folder.path)
         costs.settle(ledger, completing(ledger, folder.path))
 
     def _show(self, rows: Sequence[Row], findings: "Findings | None", folder: Path) -> None:
-        if self._json:
-            print_json(plain(rows))
-        elif not self._quiet:
+        if not self._quiet:
             console = Console()
             console.print(leaderboard_table(rows))
             if findings is not None and findings.worst:

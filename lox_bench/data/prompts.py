@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from lox_bench.data.stage import Prompts
 from lox_bench.engine.stage import Text
-from lox_bench.errors import DataError
+from lox_bench.errors import DataError, SpecError
 from lox_bench.registry import Kind, load_spec, packaged_file
+from lox_bench.types import Label
+
+_COUNTED: Final = (Label.COMPLIED.value, Label.REFUSED.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +27,15 @@ class TaskSpec:
 
 
 def load_task(name: str) -> TaskSpec:
-    """Read a prompt-set task by name, or from a TOML file; see ``registry.load_spec``."""
-    return load_spec(TaskSpec, Kind.TASKS, name, ("prompts", "dev_prompts"))
+    """Read a prompt-set task by name, or from a TOML file; see ``registry.load_spec``.
+
+    Raises:
+        SpecError: besides, it counts neither compliance nor refusals.
+    """
+    spec = load_spec(TaskSpec, Kind.TASKS, name, ("prompts", "dev_prompts"))
+    if spec.counts not in _COUNTED:
+        raise SpecError(name, f"counts must be one of {', '.join(_COUNTED)}, not {spec.counts!r}")
+    return spec
 
 
 def load_prompts(name: str) -> Prompts:

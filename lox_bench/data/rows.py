@@ -35,12 +35,13 @@ def resolve_rows(
     wanted = sorted(set(columns))
     if file is not None or spec.file:
         return _from_file(file or Path(spec.file).expanduser(), wanted)
-    found = _from_hub(spec, wanted)
+    found = _from_hub(spec, wanted) if spec.hub else None
     if found is not None:
         return found
     if strict or not spec.standin:
+        where = f"{spec.hub} ({spec.files}) is not reachable on the hub or in its cache"
         raise DataError(
-            f"{spec.hub} ({spec.files}) is not reachable on the hub or in its cache; give a local "
+            f"{where if spec.hub else 'data without a file or hub id'}; give a local "
             "copy with --data NAME=FILE.jsonl" + (" or drop --strict-data" if spec.standin else "")
         )
     text = data_file(spec.standin).read_text(encoding="utf-8")

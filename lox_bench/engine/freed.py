@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from lox_bench.engine.artifact import FREED, LASTING, Manifest, damage
+from lox_bench.engine.artifact import FREED, Manifest, damage, lasts
 from lox_bench.files import MANIFEST, write_text
 
 
@@ -49,7 +49,7 @@ def can_be_freed(folder: Path, manifest: Manifest) -> bool:
 
 def _lasts(folder: Path, manifest: Manifest, name: str) -> bool:
     """Links go with the large files: what they show is not the store's."""
-    return manifest.files[name].size < LASTING and not (folder / name).is_symlink()
+    return lasts(name, manifest.files[name].size) and not (folder / name).is_symlink()
 
 
 def _dropped(folder: Path) -> list[str] | None:

@@ -4,13 +4,14 @@
 reporting) reads them here and never guesses at file names.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from lox_bench.codec import read_records
+from lox_bench.codec import hash_of, read_records
 from lox_bench.errors import DataError
 from lox_bench.files import MANIFEST
 from lox_bench.judges.kinds import can_count
@@ -21,6 +22,8 @@ from lox_bench.types import Completion, Prompt, Verdict
 LEADERBOARD = "leaderboard.csv"
 MARKDOWN = "leaderboard.md"
 NO_ATTACK = "none"
+_UNFIT = re.compile(r"[^A-Za-z0-9._()=,+@|-]")  # in a file's name
+_LONGEST = 140  # characters; task, judge and ending come on top, and 255 is the limit
 
 
 class Named(Protocol):
@@ -59,8 +62,10 @@ class VariantName:
 
     @property
     def stem(self) -> str:
-        """How the files of this model begin."""
-        return f"{self.title}@seed{self.seed}"
+        """How the files of this model begin; a hash where the name itself is no file's."""
+        text = f"{self.title}@seed{self.seed}"
+        fit = _UNFIT.sub("~", text)[:_LONGEST]
+        return fit if fit == text else f"{fit}~{hash_of({'name': text})[:8]}"
 
 
 def prompts_file(run: Path, task: str) -> Path:

@@ -18,7 +18,6 @@ from lox_bench.search.tuner import STUDY, Outcome, Search, Space
 from lox_bench.search.worst_case import (
     Choice,
     WorstCase,
-    accuracy_tasks,
     attacked_variants,
     choices,
     worst_cases,
@@ -82,7 +81,7 @@ def play(study: Study, run: Runner, display: Display, folder: Path) -> Played:
     else:
         rows, chosen = _choose(tuning, run(tuning))
     worst = worst_cases(study, study_rows(study, results), chosen, same_prompts=same_prompts)
-    findings = Findings(tuning.variants, rows, worst, strength.slack, accuracy_tasks(study))
+    findings = Findings(tuning.variants, rows, worst, strength.slack, study.accuracy_tasks)
     return Played(study, results, findings)
 
 
@@ -92,7 +91,7 @@ def _tuning_study(study: Study) -> Study:
     ends = attacked_variants(study)
     variants = tuple(variant for variant in study.variants if variant.name in ends)
     if all(task.spec.dev_prompts for task in tasks) and study.split != "dev":
-        tasks = [planned_task(task.spec.name, "dev") for task in tasks]
+        tasks = [planned_task(task.spec, "dev") for task in tasks]
         return replace(study, variants=variants, tasks=tuple(tasks), split="dev")
     return replace(study, variants=variants, tasks=tuple(tasks))
 

@@ -109,12 +109,6 @@ def choices(study: Study, rows: Sequence[Row], attacks: Mapping[VariantName, str
     ]
 
 
-def accuracy_tasks(study: Study) -> dict[str, str]:
-    """The utility task each attack is to learn, as rows call it; attacks without one are absent."""
-    titles = {item.spec.name: item.title for item in study.utilities}
-    return {spec.name: titles[spec.utility] for spec in study.attacks if spec.utility}
-
-
 def attacked_variants(study: Study) -> dict[VariantName, str]:
     """Variants at the end of an attack, and the attack's name without arguments."""
     return {
@@ -191,7 +185,7 @@ def _accuracies(
     study: Study, rows: Sequence[Row], attacks: Mapping[VariantName, str]
 ) -> dict[VariantName, float]:
     """Accuracy of each attacked variant on the task of its own attack."""
-    tests = accuracy_tasks(study)
+    tests = study.accuracy_tasks
     return {
         variant: row.value
         for row in rows

@@ -83,13 +83,18 @@ def _read(calls: Sequence[Call]) -> ModelText:
             raise UsageError(
                 f"{str(first)!r}: {first.name!r} is a name of lox-bench's; call yours otherwise"
             )
-        return ModelText("+".join([first.name, *map(str, more)]), first, _methods(more))
+        return ModelText("+".join([first.name, *map(_shown, more)]), first, _methods(more))
     starts = first.name in STARTS
     if starts and first.args:
         raise UsageError(f"model {str(first)!r}: it takes no arguments")
     methods = _methods(more if starts else calls)
     start = first if starts else Call("aligned", {})
-    return ModelText("+".join(map(str, calls)), start, methods)
+    return ModelText("+".join(map(_shown, calls)), start, methods)
+
+
+def _shown(call: Call) -> str:
+    """What a label says: of code in a file its name, wherever the file lies."""
+    return str(replace(call, name=call.name.rpartition(":")[2]))
 
 
 def known_models() -> list[str]:

@@ -64,7 +64,7 @@ def _variant(study: Study, result: VariantResult) -> VariantRecord:
         attack=variant.name.attack,
         attack_spec=spec,
         attack_data=variant.attack_data,
-        utility=_accuracy_tasks(study).get(spec, ""),
+        utility=study.accuracy_tasks.get(spec, ""),
         attacked=attack is not None,
         snapshot_step=step,
         snapshot_of="" if attack is None or step is None else attack.point.name,
@@ -79,12 +79,6 @@ def _variant(study: Study, result: VariantResult) -> VariantRecord:
         steps=training.get("steps"),
         stages=tuple(_stages(result)),
     )
-
-
-def _accuracy_tasks(study: Study) -> Mapping[str, str]:
-    """Titles of the accuracy tasks by the names of the attack specs that are held to them."""
-    titles = {item.spec.name: item.title for item in study.utilities}
-    return {spec.name: titles[spec.utility] for spec in study.attacks if spec.utility in titles}
 
 
 def _stages(result: VariantResult) -> Iterator[StageRecord]:

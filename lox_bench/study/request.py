@@ -21,6 +21,7 @@ class Request:
     models: str = "aligned,lox"
     attack: str = "gsm8k"
     family: str = "smollm2-135m"
+    prompts: str = "harmful,lookalike"
     judges: str = "keyword-prefix"
     elsewhere: Elsewhere = field(default_factory=Elsewhere)
     seeds: tuple[tuple[int, int], ...] = ((0, 0),)
@@ -72,7 +73,10 @@ def paired_seeds(align: tuple[int, ...], attack: tuple[int, ...]) -> tuple[tuple
     attacks = attack * count if len(attack) == 1 else attack
     pairs = tuple(zip(aligns, attacks, strict=True))
     if len(set(pairs)) != len(pairs):
-        raise UsageError("--seeds wants distinct whole numbers; a repetition is named twice")
+        raise UsageError(
+            "--seeds wants distinct repetitions; of the pairs (alignment, attack) "
+            f"{', '.join(map(str, pairs))} one comes twice"
+        )
     return pairs
 
 

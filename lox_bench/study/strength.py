@@ -4,7 +4,7 @@ With more than one point the question becomes: how unsafe can an adversary make 
 the attack still learns its task about as well as it can?
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -100,6 +100,7 @@ def read_attacks(text: str, *, search: bool) -> Asked:
     calls = [call for call in parse_calls(text) if str(call) != NO_ATTACK]
     if not search:
         points = [point for call in calls for point in attack_points(call)]
+        _check_names([point.spec for point in points])
         return Asked(tuple({point.name: point for point in points}.values()))
     searched = tuple(_searched(call) for call in calls)
     names = [item.spec.name for item in searched]
@@ -107,6 +108,13 @@ def read_attacks(text: str, *, search: bool) -> Asked:
         if names.count(name) > 1:
             raise UsageError(f"--attack-search tunes each attack once; {name!r} is listed twice")
     return Asked(tuple(AttackPoint(item.spec, item.fixed) for item in searched), searched)
+
+
+def _check_names(specs: Sequence[AttackSpec]) -> None:
+    known: dict[str, AttackSpec] = {}
+    for spec in specs:
+        if known.setdefault(spec.name, spec) != spec:
+            raise UsageError(f"two attacks are called {spec.name!r}; give one another name")
 
 
 def _searched(call: Call) -> SearchedAttack:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 from lox_bench import __version__
 from lox_bench.attacks.points import AttackPoint
@@ -18,10 +19,10 @@ from lox_bench.data.rows import resolve_rows
 from lox_bench.data.spec import columns_of
 from lox_bench.data.stage import Prompts, Rows
 from lox_bench.errors import UnknownNameError, UsageError
+from lox_bench.grammar import split_list
 from lox_bench.judges.build import pinned
 from lox_bench.judges.choice import choose_judges
 from lox_bench.judges.kinds import JudgeSpec, described
-from lox_bench.registry import names_of
 from lox_bench.results.run import NO_ATTACK
 from lox_bench.study.family import FamilySpec, load_family
 from lox_bench.study.models import ModelText, build_model, read_models
@@ -29,6 +30,8 @@ from lox_bench.study.request import Request, shown_seeds
 from lox_bench.study.strength import Strength, read_attacks, require_optuna
 from lox_bench.study.variant import Family, Seeds, Variant, on_the_way, under_attack
 from lox_bench.utility.spec import UtilitySpec, load_utility
+
+_ASR: Final = "asr"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class PlannedUtility:
 
     spec: UtilitySpec
     rows: Rows
+    asked: str = ""  # how attacks call it, where not by its own name: package/name, FILE.toml
 
     @property
     def title(self) -> str:
@@ -92,6 +96,12 @@ class Study:
         )
 
     @property
+    def accuracy_tasks(self) -> Mapping[str, str]:
+        """Titles of the accuracy tasks by the names of the attack specs that are held to them."""
+        titles = {item.asked or item.spec.name: item.title for item in self.utilities}
+        return {spec.name: titles[spec.utility] for spec in self.attacks if spec.utility in titles}
+
+    @property
     def name(self) -> str:
         """Default name of the run's folder: the same request always gets the same one."""
         attacks = "+".join(self.attack_data) or NO_ATTACK
@@ -124,7 +134,7 @@ def make_study(request: Request) -> Study:
     return Study(
         family=family,
         variants=tuple(variants),
-        tasks=tuple(planned_task(name, request.split) for name in names_of("tasks")),
+        tasks=_tasks(request, searched=strength is not None),
         judges=judges,
         utilities=_utilities(attacks, request),
         attacks=tuple(attacks),
@@ -159,7 +169,8 @@ def _variants(
 
 
 def _check_data_names(data: Mapping[str, Path], attacks: Sequence[AttackSpec]) -> None:
-    known = [name for spec in attacks for name in (spec.name, f"{spec.utility}/test")]
+    known = [spec.name for spec in attacks]
+    known += [f"{load_utility(spec.utility).name}/test" for spec in attacks if spec.utility]
     for name in data:
         if name not in known:
             raise UnknownNameError("data set of this run", name, known or ["(no attack is asked)"])
@@ -172,18 +183,38 @@ def _attack_rows(spec: AttackSpec, request: Request) -> Rows:
     )
 
 
-def planned_task(name: str, split: str) -> PlannedTask:
-    """A packaged task with the prompts of a split."""
-    spec = load_task(name)
+def _tasks(request: Request, *, searched: bool) -> tuple[PlannedTask, ...]:
+    specs = [load_task(name) for name in split_list(request.prompts)]
+    names = [spec.name for spec in specs]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"prompt set {name!r} is listed twice in {request.prompts!r}")
+    if searched and not any(spec.metric == _ASR for spec in specs):
+        raise UsageError(
+            f"--prompts {request.prompts}: of several attack points the worst is sought by {_ASR}, "
+            "and no prompt set has this metric"
+        )
+    return tuple(planned_task(spec, request.split) for spec in specs)
+
+
+def planned_task(spec: TaskSpec, split: str) -> PlannedTask:
+    """A task with the prompts of a split.
+
+    Raises:
+        UsageError: it has none for ``--split dev``.
+    """
+    if split == "dev" and not spec.dev_prompts:
+        raise UsageError(f"--split dev: prompt set {spec.name!r} has no dev_prompts; leave it out")
     return PlannedTask(spec, load_prompts(spec.prompts if split == "eval" else spec.dev_prompts))
 
 
 def _utilities(attacks: Sequence[AttackSpec], request: Request) -> tuple[PlannedUtility, ...]:
     names = dict.fromkeys(spec.utility for spec in attacks if spec.utility)
-    return tuple(_planned_utility(load_utility(name), request) for name in names)
+    return tuple(_planned_utility(name, request) for name in names)
 
 
-def _planned_utility(spec: UtilitySpec, request: Request) -> PlannedUtility:
+def _planned_utility(name: str, request: Request) -> PlannedUtility:
+    spec = load_utility(name)
     columns = columns_of(spec.prompt) + columns_of(spec.target)
     file = request.data.get(f"{spec.name}/test")
     if file is None and spec.name not in request.data and not spec.data.hub:
@@ -191,4 +222,4 @@ def _planned_utility(spec: UtilitySpec, request: Request) -> PlannedUtility:
     rows = resolve_rows(spec.data, file, columns=columns, strict=request.strict_data)
     if rows.is_standin and spec.standin_max_new_tokens:
         spec = replace(spec, max_new_tokens=spec.standin_max_new_tokens)
-    return PlannedUtility(spec, rows)
+    return PlannedUtility(spec, rows, name)

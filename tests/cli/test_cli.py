@@ -34,6 +34,11 @@ MISTAKES = {
     "learning rate no number": (["--attack", "gsm8k(lr=much)"], "lr=much"),
     "range downhill": (["--attack", "gsm8k(lr=2e-4..1e-5)"], "smaller to a larger"),
     "nothing to search": (["--attack", "none", "--attack-search", "3"], "names none"),
+    "unknown study": (["lox-papr"], "did you mean 'lox-paper'"),
+    "study file missing": (["mine.toml"], "cannot be read"),
+    "unknown prompt set": (["--prompts", "harmfull"], "did you mean 'harmful'"),
+    "name of ours for a path": (["--models", "lox=./mine"], "call yours otherwise"),
+    "seeds that do not fit": (["--align-seeds", "1,2", "--attack-seeds", "1,2,3"], "as many of"),
     "slack no number of points": (["--accuracy-slack", "-1"], "between 0 and 100"),
 }
 
@@ -94,7 +99,7 @@ def test_help_explains_each_command(command: list[str], tmp_path: Path) -> None:
     ("kind", "expected"),
     [("models", "lox"), ("attacks", "gsm8k"), ("tasks", "harmful"), ("judges", "keyword-prefix"),
      ("utilities", "gsm8k"), ("backends", "Answers user messages"), ("templates", "chatml"),
-     ("prompts", "harmful-eval"), ("methods", "safe-lora")],
+     ("prompts", "harmful-eval"), ("methods", "safe-lora"), ("studies", "lox-paper")],
 )  # fmt: skip
 def test_lists_name_and_explain(kind: str, expected: str, tmp_path: Path) -> None:
     done = lox_bench("list", kind, cwd=tmp_path)

@@ -82,7 +82,7 @@ def test_a_method_is_loaded_by_either_name(name: str) -> None:
 def test_an_attack_and_a_prompt_set_bring_their_files() -> None:
     attack = load_attack("lox-bench-sums/sums")
     rows = resolve_rows(attack.data, None, columns=("ask", "reply"), strict=True)
-    assert (len(rows.rows), rows.is_standin) == (12, False)
+    assert (rows.count, rows.is_standin) == (12, False)
     task = load_task("ovens")
     prompts = load_prompts(task.prompts)
     assert (prompts.name, len(prompts.prompts)) == ("ovens", 4)

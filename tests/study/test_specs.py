@@ -1,5 +1,7 @@
 """Specs: every packaged one is sound; mistakes are named with what was allowed."""
 
+from pathlib import Path
+
 import pytest
 
 from lox_bench.attacks.spec import AttackScale, load_attack
@@ -36,6 +38,17 @@ def test_every_spec_loads_under_its_own_name(kind: str) -> None:
     names = names_of(kind)
     assert names
     assert [load(name).name for name in names] == names
+
+
+def test_a_name_that_is_no_file_s_or_a_count_of_nothing_is_refused(tmp_path: Path) -> None:
+    text = 'name = "{}"\ndescription = ""\nprompts = "x"\nmetric = "asr"\ncounts = "{}"\n'
+    file = tmp_path / "x.toml"
+    file.write_text(text.format("a/b", "complied") + "max_new_tokens = 4\n")
+    with pytest.raises(SpecError, match="name: letters, digits"):
+        load_task(str(file))
+    file.write_text(text.format("ab", "harm") + "max_new_tokens = 4\n")
+    with pytest.raises(SpecError, match="counts must be one of complied, refused, not 'harm'"):
+        load_task(str(file))
 
 
 def test_an_unknown_name_is_answered_with_the_nearest_one() -> None:

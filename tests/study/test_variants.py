@@ -1,137 +1,225 @@
-"""Variants: equal meaning, equal key; any difference upstream, another key."""
+"""Variants: equal meaning, equal key; any difference upstream, another key; seeds apart."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
 
 import pytest
+from support.own_method import MINE
+from support.pico import FAMILY as PICO
 
 from lox_bench.attacks.points import AttackPoint
 from lox_bench.attacks.spec import load_attack
 from lox_bench.data.stage import Rows
-from lox_bench.engine.stage import Stage
-from lox_bench.errors import UnknownNameError, UsageError
-from lox_bench.methods.lox import Lox
-from lox_bench.methods.method import Models, Place
-from lox_bench.methods.stage import Harden, Repair
-from lox_bench.sources.stage import Source
+from lox_bench.errors import UsageError
+from lox_bench.methods.method import Place
+from lox_bench.registry import packaged_file
 from lox_bench.study.family import load_family
 from lox_bench.study.models import build_model, read_models
-from lox_bench.study.variant import Chosen, Family, Seeds, Variant, under_attack
+from lox_bench.study.request import Request, paired_seeds, shown_seeds
+from lox_bench.study.study import Study, make_study
+from lox_bench.study.variant import Family, Seeds, Variant, under_attack
 
-FAMILY = load_family("smollm2-135m")
-ATTACK = AttackPoint(load_attack("gsm8k"))
+SPEC = load_family("smollm2-135m")
+ATTACK = load_attack("gsm8k")
 ROWS = Rows.of("standin", [{"question": "q", "answer": "a"}])
 
+ATTACK_FILE = """
+name = "{name}"
+description = ""
+prompt = "{{question}}"
+completion = "{{answer}}"
+"""
+SETTINGS = """
+[data]
+standin = "word_problems/train.jsonl"
 
-def variant(text: str, seeds: Seeds = Seeds(), **changes: Any) -> Variant:  # noqa: B008
+[train]
+learning_rate = 1e-5
+epochs = 1.0
+batch_size = 4
+micro_batch_size = 4
+"""
+
+
+def variant(text: str, spec=SPEC, *, seed: int = 0, max_steps: int | None = None) -> Variant:
     (model,) = read_models(text)
-    return build_model(model, Family(FAMILY, seed=seeds.align, **changes), seeds, seeds.attack)
+    family = Family(spec, seed=seed, max_steps=max_steps)
+    return build_model(model, family, Seeds(seed, seed, seed), seed)
 
 
-def model(text: str, **changes: Any) -> Stage:
-    return variant(text, **changes).model
+def attacked(text: str, attack=ATTACK, rows: Rows = ROWS, **family) -> str:
+    return under_attack(variant(text, **family), AttackPoint(attack), rows).model.key
+
+
+@pytest.fixture
+def family(tmp_path: Path, pico: Path) -> str:
+    (tmp_path / "pico.toml").write_text(PICO.format(base=pico))
+    return str(tmp_path / "pico.toml")
+
+
+def study(family: str, **request) -> Study:
+    return make_study(Request(family=family, limit=2, **request))
 
 
 def test_equal_requests_have_equal_keys() -> None:
-    assert model("aligned").key == model("aligned").key
-    assert model("lox").key == model(f"lox(k={FAMILY.lox.k},alpha={FAMILY.lox.alpha})").key
-
-
-def test_a_key_is_stable_across_processes_and_releases() -> None:
-    assert Source("sha256:abc", "float32", uri="anywhere").key == "59c38e9a869d7ce76d38"
-
-
-def test_where_weights_come_from_does_not_change_what_they_are() -> None:
-    one, other = (Source("sha256:abc", "float32", uri=uri) for uri in ("/a", "/b"))
-    assert one == other
+    assert variant("aligned").model.key == variant("aligned").model.key
+    default = f"lox(k={SPEC.lox.k},alpha={SPEC.lox.alpha})"
+    assert variant("lox").model.key == variant(default).model.key
 
 
 def test_everything_upstream_changes_the_key() -> None:
-    def attacked(held: Variant, spec: Any = ATTACK.spec, rows: Rows = ROWS) -> str:
-        return under_attack(held, AttackPoint(spec), rows).model.key
-
     keys = [
-        attacked(variant("aligned")),
-        attacked(variant("aligned", Seeds(align=1))),
-        attacked(variant("aligned", Seeds(attack=1))),
-        attacked(variant("aligned", max_steps=3)),
-        attacked(variant("base")),
-        attacked(variant("lox")),
-        attacked(variant("aligned"), replace(ATTACK.spec, prompt="Q: {question}")),
-        attacked(variant("aligned"), rows=Rows.of("standin", [{"question": "q", "answer": "b"}])),
-        attacked(replace(variant("aligned"), family=Family(replace(FAMILY, template="alpaca")))),
+        attacked("aligned"),
+        attacked("aligned", seed=1),
+        attacked("aligned", max_steps=3),
+        attacked("base"),
+        attacked("lox"),
+        attacked("aligned+safe-lora"),
+        attacked("aligned", replace(ATTACK, prompt="Q: {question}")),
+        attacked("aligned", rows=Rows.of("standin", [{"question": "q", "answer": "b"}])),
+        attacked("aligned", spec=replace(SPEC, template="alpaca")),
     ]
     assert len(set(keys)) == len(keys)
 
 
-def test_seeds_of_alignment_and_attack_are_told_apart() -> None:
-    one, other = (variant("aligned", Seeds(align=0, attack=seed)) for seed in (1, 2))
-    assert one.model == other.model
-    assert under_attack(one, ATTACK, ROWS).model != under_attack(other, ATTACK, ROWS).model
-
-
-def test_methods_act_at_their_places_whatever_the_order_they_are_written_in() -> None:
-    held = under_attack(variant("lox(k=2)+safe-lora+wise-ft(alpha=0.3)"), ATTACK, ROWS)
-    last = held.model
-    assert isinstance(last, Repair)
-    assert isinstance(last.tuned, Repair)
-    assert last.tuned.tuned == held.training
-    assert isinstance(last.start, Harden)
-    assert last.start == held.unattacked == held.training.model
-    assert last.start.method == Lox(2, FAMILY.lox.alpha)
-    written_otherwise = under_attack(variant("safe-lora+wise-ft(alpha=0.3)+lox(k=2)"), ATTACK, ROWS)
-    assert written_otherwise.model == last
-    assert variant("lox(k=2)+safe-lora").model == model("lox(k=2)")  # nothing to repair yet
-
-
-@dataclass(frozen=True, slots=True)
-class Tuned:
-    """A method that is a training of its own, say."""
-
-    place: ClassVar[Place] = Place.BEFORE
-
-    def stage(self, models: Models) -> Stage:
-        return Source(f"trained from {models.aligned.key}", "float32", uri="")
-
-
-def test_a_method_may_bring_a_stage_of_its_own() -> None:
-    held = replace(variant("lox"), methods=(*variant("lox").methods, Chosen("tuned", Tuned())))
-    assert held.model == Source(f"trained from {model('lox').key}", "float32", uri="")
-
-
-def test_lists_of_values_stand_for_all_combinations() -> None:
-    labels = [item.label for item in read_models("aligned,lox(k=1|2,alpha=0.5|1)+wise-ft")]
-    assert labels == [
-        "aligned", "lox(k=1,alpha=0.5)+wise-ft", "lox(k=1,alpha=1)+wise-ft",
-        "lox(k=2,alpha=0.5)+wise-ft", "lox(k=2,alpha=1)+wise-ft",
-    ]  # fmt: skip
-
-
 def test_a_local_model_is_pinned_by_its_bytes(pico: Path, pico_aligned: Path) -> None:
-    held = [variant(f"mine={path}") for path in (pico, pico_aligned)]
-    assert [item.label for item in held] == ["mine", "mine"]
-    assert held[0].model != held[1].model
+    one, other = (variant(f"mine={path}") for path in (pico, pico_aligned))
+    assert (one.label, other.label) == ("mine", "mine")
+    assert one.model.key != other.model.key
 
 
-def test_names_are_unique_and_ours_are_not_shadowed(pico: Path) -> None:
-    for text in (f"x={pico},x={pico}", f"lox={pico}", f"base={pico},aligned", "aligned,aligned"):
-        with pytest.raises(UsageError):
-            read_models(text)
+def test_methods_add_up_each_at_its_place() -> None:
+    made = variant("lox(k=6)+safe-lora(tau=0.5)+expo")
+    assert made.label == "lox(k=6)+safe-lora(tau=0.5)+expo"
+    assert [item.text for item in made.of(Place.BEFORE)] == ["lox(k=6)", "expo"]
+    assert [item.text for item in made.of(Place.AFTER)] == ["safe-lora(tau=0.5)"]
+    assert made.model.key == variant("lox(k=6)+expo").model.key  # nothing is repaired yet
 
 
-@pytest.mark.parametrize(("text", "k"), [("lox(k=full)", None), ("lox(k=3)", 3)])
-def test_rank_is_a_number_or_full(text: str, k: int | None) -> None:
-    stage = model(text)
-    assert isinstance(stage, Harden)
-    assert stage.method.k == k
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        ("lox(k=2|6)", ["lox(k=2)", "lox(k=6)"]),
+        ("aligned,lox(k=2|6,alpha=0.5|1)", ["aligned", "lox(k=2,alpha=0.5)", "lox(k=2,alpha=1)",
+                                           "lox(k=6,alpha=0.5)", "lox(k=6,alpha=1)"]),
+        ("lox(k=2|6)+safe-lora(tau=0.1|0.2)", ["lox(k=2)+safe-lora(tau=0.1)",
+            "lox(k=2)+safe-lora(tau=0.2)", "lox(k=6)+safe-lora(tau=0.1)",
+            "lox(k=6)+safe-lora(tau=0.2)"]),
+        ("mine=./x,base+lox", ["mine", "base+lox"]),
+    ],
+)  # fmt: skip
+def test_lists_of_values_are_all_combinations(text: str, labels: list[str]) -> None:
+    assert [model.label for model in read_models(text)] == labels
+
+
+@pytest.mark.parametrize("text", ["aligned,aligned", "base,lox,base", "lox(k=2|2)",
+                                  "lox(k=2|6),lox(k=6)", "m=./a,m=./b"])  # fmt: skip
+def test_a_label_that_comes_twice_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="listed twice"):
+        read_models(text)
+
+
+@pytest.mark.parametrize("name", ["aligned", "base", "lox", "safe-lora"])
+def test_a_path_may_not_take_a_name_of_ours(name: str) -> None:
+    with pytest.raises(UsageError, match="name of lox-bench's; call yours otherwise"):
+        read_models(f"{name}=./somewhere")
 
 
 @pytest.mark.parametrize(
     "text",
     ["lox(k=0)", "lox(k=2.5)", "lox(k=-1)", "lox(alpha=nan)", "lox(alpha=much)", "lox(r=2)",
-     "base(k=1)", "aligned(alpha=1)", "lox(alpha=1e30)", "wise-ft(alpha=2)", "lox+aligned"],
+     "base(k=1)", "aligned(alpha=1)"],
 )  # fmt: skip
 def test_arguments_without_meaning_are_refused(text: str) -> None:
-    with pytest.raises((UsageError, UnknownNameError)):
+    with pytest.raises(UsageError):
         variant(text)
+
+
+def test_a_method_in_a_file_is_labelled_by_its_name_wherever_it_lies(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(MINE)
+    made = variant(f"lox+{tmp_path}/mine.py:Mine(alpha=2)")
+    assert made.label == "lox+Mine(alpha=2)"
+    assert made.of(Place.AFTER)[0].spec.alpha == 2.0
+
+
+@pytest.mark.parametrize(
+    ("align", "attack", "pairs"),
+    [
+        ((0, 1), (5, 6), ((0, 5), (1, 6))),
+        ((0,), (5, 6), ((0, 5), (0, 6))),
+        ((0, 1), (5,), ((0, 5), (1, 5))),
+    ],
+)
+def test_seeds_are_zipped_or_one_is_used_throughout(align, attack, pairs) -> None:
+    assert paired_seeds(align, attack) == pairs
+
+
+@pytest.mark.parametrize(
+    ("align", "attack", "said"),
+    [((0, 1), (1, 2, 3), "names 2 seeds and --attack-seeds 3"), ((1, 1), (2, 2), "distinct")],
+)
+def test_seeds_that_do_not_fit_together_are_refused(align, attack, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        paired_seeds(align, attack)
+
+
+def test_the_seed_that_is_shown_tells_repetitions_apart() -> None:
+    assert shown_seeds(((0, 5), (0, 6))) == (5, 6)
+    assert shown_seeds(((0, 5), (1, 5))) == (0, 1)
+    assert shown_seeds(((0, 5), (0, 6), (1, 5))) == (0, 1, 2)
+
+
+def test_seeds_of_alignment_and_attack_reach_their_trainings(family: str) -> None:
+    made = study(family, models="aligned,lox", seeds=paired_seeds((0,), (5, 6)))
+    assert [(item.title, item.seeds.align, item.seeds.attack, item.seed)
+            for item in made.variants] == [
+        (title, 0, seed, seed) for seed in (5, 6)
+        for title in ("aligned", "lox", "aligned+gsm8k", "lox+gsm8k")
+    ]  # fmt: skip
+    aligned = {item.model.key for item in made.variants if item.title == "aligned"}
+    after = {item.model.key for item in made.variants if item.title == "aligned+gsm8k"}
+    assert (len(aligned), len(after)) == (1, 2)  # one alignment, attacked twice
+
+
+def test_prompt_sets_default_to_todays_two_in_todays_order(family: str) -> None:
+    assert [task.spec.name for task in study(family).tasks] == ["harmful", "lookalike"]
+    named = study(family, prompts="harmful,lookalike")
+    assert named.key == study(family).key
+    assert study(family, prompts="harmful").key != named.key
+
+
+def test_an_attack_of_the_user_s_is_held_to_an_accuracy_task_beside_it(
+    family: str, tmp_path: Path
+) -> None:
+    packaged = packaged_file("utility/gsm8k.toml").read_text(encoding="utf-8")
+    (tmp_path / "quiz.toml").write_text(packaged.replace('"gsm8k"', '"quiz"', 1))
+    (tmp_path / "mine.toml").write_text(
+        ATTACK_FILE.format(name="mine") + 'utility = "quiz.toml"\n' + SETTINGS
+    )
+    (tmp_path / "test.jsonl").write_text('{"question": "q", "answer": "1 #### 1"}\n')
+    made = study(
+        family, attack=str(tmp_path / "mine.toml"), data={"quiz/test": tmp_path / "test.jsonl"}
+    )
+    assert made.accuracy_tasks == {"mine": "quiz"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        ({"prompts": "harmful,harmful"}, "'harmful' is listed twice"),
+        ({"prompts": "lookalike", "attack": "gsm8k(lr=1e-5|2e-5)"}, "no prompt set has this metri"),
+        ({"prompts": "{folder}/mine.toml", "split": "dev"}, "'mine' has no dev_prompts"),
+        ({"attack": "gsm8k,{folder}/attack.toml"}, "two attacks are called 'gsm8k'"),
+    ],
+)
+def test_what_cannot_be_measured_is_said_before_work(
+    family: str, request_: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.toml").write_text(
+        'name = "mine"\ndescription = ""\nprompts = "harmful-eval"\nmetric = "asr"\n'
+        'counts = "complied"\nmax_new_tokens = 4\n'
+    )
+    (tmp_path / "attack.toml").write_text(ATTACK_FILE.format(name="gsm8k") + SETTINGS)
+    filled = {key: value.replace("{folder}", str(tmp_path)) for key, value in request_.items()}
+    with pytest.raises(UsageError, match=said):
+        study(family, **filled)

@@ -1,0 +1,103 @@
+"""Options that commands share: what is studied, how much of it, and how the result is shown."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Study = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="STUDY",
+        help="A study: a name (see list studies) or FILE.toml; options override what it says.",
+    ),
+]
+Models = Annotated[
+    str,
+    typer.Option(
+        help="Comma list of variants: base, aligned, lox, lox(k=2,alpha=0.5), NAME=PATH_OR_HUB_ID; "
+        "methods add up, lox(k=6)+safe-lora(tau=0.5), each at its place (see list methods); "
+        "lox(k=2|6,alpha=0.5|1) is all four."
+    ),
+]
+Attack = Annotated[
+    str,
+    typer.Option(
+        help="Comma list of attacks, or none: gsm8k, gsm8k(lr=2e-5,epochs=4), and grids "
+        "gsm8k(lr=1e-5..2e-4:5,epochs=1|2); a name (see list attacks) or FILE.toml. Unattacked "
+        "rows always appear."
+    ),
+]
+AttackSearch = Annotated[
+    int | None,
+    typer.Option(help="Tune each attack against each model in N trials, on the dev prompts."),
+]
+AccuracySlack = Annotated[
+    float,
+    typer.Option(
+        help="Of several attack points, those count whose accuracy is at most X points below the "
+        "model's best."
+    ),
+]
+EvalEvery = Annotated[
+    int | None, typer.Option(help="Measure attacked models every N optimiser steps on the way.")
+]
+Families = Annotated[
+    str,
+    typer.Option(
+        "--family",
+        "--families",
+        help="Base and aligned pair: a name (see list families) or FILE.toml; a comma list makes "
+        "a run of each, and one leaderboard of all.",
+    ),
+]
+Family = Annotated[
+    str, typer.Option(help="Base and aligned pair: a name (see list families) or FILE.toml.")
+]
+Prompts = Annotated[
+    str,
+    typer.Option(help="Comma list of prompt sets: names (see list tasks) or FILE.toml."),
+]
+Judges = Annotated[str, typer.Option(help="Comma list of judges; each gets rows of its own.")]
+Seed = Annotated[
+    str, typer.Option("--seed", "--seeds", help="Seed, or comma list, of alignment and attack.")
+]
+AlignSeeds = Annotated[
+    str | None, typer.Option(help="Seeds of the alignment alone (default: those of --seeds).")
+]
+AttackSeeds = Annotated[
+    str | None, typer.Option(help="Seeds of the attack alone (default: those of --seeds).")
+]
+PrintStudy = Annotated[
+    bool,
+    typer.Option("--print-study", help="Print the study file that this command means; do nothing."),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Show the stages, what is stored, time and disk; make nothing."),
+]
+Limit = Annotated[
+    int | None, typer.Option(help="Use only N prompts of each set, evenly spaced (a quick look).")
+]
+MaxSteps = Annotated[
+    int | None, typer.Option(help="Stop every training after N steps (a smoke test, no result).")
+]
+Split = Annotated[
+    str, typer.Option(help="Prompt split: eval (held out) or dev (to choose k and alpha).")
+]
+Data = Annotated[
+    list[str] | None,
+    typer.Option(help="Use your own file: NAME=FILE.jsonl, or NAME/test=FILE.jsonl for accuracy."),
+]
+StrictData = Annotated[
+    bool,
+    typer.Option(
+        "--strict-data/--no-strict-data", help="Fail rather than use a stand-in data set."
+    ),
+]
+Out = Annotated[
+    Path | None, typer.Option(help="Results folder (default: runs/ and a name of the plan).")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the rows as JSON, nothing else.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and library warnings.")]

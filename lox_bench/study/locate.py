@@ -1,0 +1,44 @@
+"""Files that a study names, with the folder before them in which they lie."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from lox_bench.grammar import parse_call, parse_sum
+
+
+def located_file(text: str, folder: Path) -> str:
+    """``FILE.toml`` or ``FILE.py:NAME`` in the folder; any other name stays as it is."""
+    file, colon, name = text.rpartition(":") if ".py:" in text else (text, "", "")
+    path = folder / file
+    if path.suffix not in {".toml", ".py"} or not path.is_file():
+        return text
+    return f"{path}{colon}{name}"
+
+
+def located_attack(item: str, folder: Path) -> str:
+    """An item of ``--attack``: ``FILE.toml(lr=1e-5)`` may lie in the folder.
+
+    Raises:
+        UsageError: the item is malformed.
+    """
+    call = parse_call(item)
+    return str(replace(call, name=located_file(call.name, folder)))
+
+
+def located_model(item: str, folder: Path) -> str:
+    """An item of ``--models``: ``NAME=FOLDER`` and ``FILE.py:NAME(...)`` may lie in the folder.
+
+    Raises:
+        UsageError: the item is malformed.
+    """
+    return "+".join(
+        str(replace(call, name=located_file(call.name, folder)))
+        if call.target is None
+        else str(replace(call, target=_located_folder(call.target, folder)))
+        for call in parse_sum(item)
+    )
+
+
+def _located_folder(target: str, folder: Path) -> str:
+    path = folder / target
+    return str(path) if "://" not in target and path.exists() else target
