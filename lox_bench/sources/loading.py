@@ -33,13 +33,16 @@ def empty_model(path: Path) -> Any:
 
 
 def load_tokenizer(path: Path) -> Any:
-    """Load a tokenizer.
+    """Load a tokenizer; saved again, it does not tell whether we were offline when we did.
 
     Raises:
         SourceError: the folder holds none that transformers can read.
     """
     with _readable(path, "tokenizer"):
-        return AutoTokenizer.from_pretrained(path)
+        tokenizer = AutoTokenizer.from_pretrained(path)
+    for circumstance in ("is_local", "local_files_only"):  # transformers would write them down
+        tokenizer.init_kwargs.pop(circumstance, None)
+    return tokenizer
 
 
 @contextmanager
