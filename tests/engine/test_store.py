@@ -302,8 +302,9 @@ def test_a_read_only_store_serves_what_it_has(store: Store) -> None:
     make(store, Toy("user", (Weights("w"),)), keep=KeepWeights.ALL)
     make(store, Toy("damaged"))
     flip(store.path_of(Toy("damaged")) / "small")
-    for folder in [store.root, *store.root.parents][:4]:
-        folder.chmod(0o755)
+    for folder in [store.root, *store.root.parents]:  # another user has to get there
+        if any(part.startswith("pytest-") for part in folder.parts):
+            folder.chmod(0o755)
     for path in store.root.rglob("*"):
         path.chmod(0o555 if path.is_dir() else 0o444)
     command = [sys.executable, "-B", "-c", READER, str(TESTS), str(store.root)]
