@@ -14,7 +14,8 @@ import pytest
 from support.pico import FAMILY, NoProgress, save_pico
 
 from lox_bench.diagnostics.measures import Settings
-from lox_bench.diagnostics.stage import Anywhere, Diagnose, Geometry, Perturb, Towards
+from lox_bench.diagnostics.stage import Diagnose, Geometry, Perturb
+from lox_bench.diagnostics.ways import Anywhere, Towards
 from lox_bench.engine.graph import Graph
 from lox_bench.engine.local import KeepWeights, LocalExecutor
 from lox_bench.engine.stage import Stage
