@@ -150,13 +150,15 @@ def referred_to(items: Iterable[Held], keys: Collection[str], along: Collection[
 
     A run's record names answers and the judges, not each verdict: verdicts go with their answers.
     """
-    upstream = {item.key: set(texts_in(item.manifest.stage)) for item in items if item.manifest}
+    items = list(items)
+    known = {item.key for item in items}  # of all texts in a description, these are the keys
+    upstream = {i.key: known.intersection(texts_in(i.manifest.stage)) for i in items if i.manifest}
     riders = {item.key for item in items if item.kind in along}
-    found = set(keys)
-    found |= {key for key in riders & set(upstream) if upstream[key] & found}
+    found = known.intersection(keys)
+    found |= {key for key in riders if upstream.get(key, set()) & found}
     waiting = list(found)
     while waiting:
-        fresh = (upstream.get(waiting.pop(), set()) & set(upstream)) - found
+        fresh = upstream.get(waiting.pop(), set()) - found
         found |= fresh
         waiting += fresh
     return found

@@ -121,7 +121,12 @@ def test_upstream_of_what_is_referred_to_counts_as_referred_to(store: Store) -> 
     assert referred_to(items, {ANSWERS.key}, along=()) == chain
     assert referred_to(items, {MERGED.key}, along=()) == chain - {ANSWERS.key}
     assert referred_to(items, {MERGED.key}, along={"toy"}) == chain
-    assert referred_to(items, {"nothing"}, along={"toy"}) == {"nothing"}
+    assert referred_to(items, {"nothing"}, along={"toy"}) == set()
+
+
+def test_words_that_a_record_shares_with_a_stage_are_no_references(store: Store) -> None:
+    words = {"answers", "other", "merged", "toy", "weights"}  # names and kinds, but no keys
+    assert referred_to(inventory(store), words, along={"toy"}) == set()
 
 
 def test_what_somebody_is_at_stays(store: Store) -> None:
