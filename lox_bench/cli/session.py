@@ -25,7 +25,7 @@ from lox_bench.judges.verdicts import Bench
 from lox_bench.report.published import published_table
 from lox_bench.results.row import Row
 from lox_bench.results.run import open_run
-from lox_bench.study.forecast import forecast
+from lox_bench.search.forecast import forecast
 from lox_bench.study.study import Study
 
 if TYPE_CHECKING:

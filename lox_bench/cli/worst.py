@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from lox_bench.results.validity import NO
+from lox_bench.search.forecast import Forecast
 from lox_bench.search.worst_case import WorstCase
-from lox_bench.study.forecast import Forecast
 
 _MINUTE, _HOUR, _GIGABYTE = 60, 3600, 1e9
 

@@ -27,6 +27,9 @@ class Planned:
     basis: int
 
 
+Estimate = tuple[float | None, float | None, int]  # seconds, bytes, number of earlier ones
+
+
 @dataclass(frozen=True, slots=True)
 class History:
     """Seconds and bytes a unit of effort took, by kind and scale, over the store's artifacts."""
@@ -43,7 +46,7 @@ class History:
                 paces[manifest.kind, manifest.scale].append(_pace(manifest))
         return cls(paces)
 
-    def estimate(self, stage: Stage) -> tuple[float | None, float | None, int]:
+    def estimate(self, stage: Stage) -> Estimate:
         """Seconds, bytes, and the number of artifacts they rest on."""
         effort = stage.effort
         held = self.paces.get((stage.kind, effort.scale), ())

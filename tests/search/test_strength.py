@@ -17,10 +17,10 @@ from lox_bench.engine.store import Store
 from lox_bench.errors import UsageError
 from lox_bench.report.output import RunFolder
 from lox_bench.results.run import open_run
+from lox_bench.search.forecast import forecast
 from lox_bench.search.play import Played, found_variants, play
 from lox_bench.search.worst_case import Choice
 from lox_bench.stats.worst import Measured
-from lox_bench.study.forecast import forecast
 from lox_bench.study.measure import measure
 from lox_bench.study.request import Request
 from lox_bench.study.study import Study, make_study
@@ -246,3 +246,16 @@ def test_a_killed_search_continues_to_the_very_same_run(family: Path, tmp_path: 
     held = read_manifest(store.root / "attack" / variant.model_key)
     assert held is not None
     assert held.facts["steps"] == 3
+
+
+def test_the_trials_of_a_search_are_foreseen(family: Path, tmp_path: Path) -> None:
+    pytest.importorskip("optuna", reason="pip install 'lox-bench[search]'")
+    store = Store(tmp_path / "store")
+    searched = plan_of(family, "gsm8k", attack_search=3)
+    ahead = forecast(searched, store)
+    assert (ahead.trainings, ahead.stored, ahead.at_most, ahead.seconds) == (4, 0, True, None)
+    run(without_accuracy(plan_of(family, "gsm8k")), store, tmp_path / "out")
+    ahead = forecast(searched, store)
+    assert (ahead.trainings, ahead.stored, ahead.basis) == (4, 1, 1)
+    assert ahead.seconds is not None
+    assert ahead.seconds > 0

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from lox_bench.cli.worst import forecast_line
+from lox_bench.search.forecast import Forecast
 from lox_bench.stats.intervals import wilson
 from lox_bench.stats.worst import Measured, admissible, joint_confidence, worst_point
-from lox_bench.study.forecast import Forecast
 
 POINTS = [
     Measured("weak", 4, 40, 0.50),
