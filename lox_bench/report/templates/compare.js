@@ -52,7 +52,7 @@ function pair(answer) {
   const is = (test) => (other) => other.index !== variant.index && test(other.model);
   const aligned = same.find(is((model) => model === "aligned"));
   if (aligned) return [aligned.index, variant.index];
-  const other = same.find(is((model) => model.startsWith("lox"))) ?? same.find(is(() => true));
+  const other = same.find(is((model) => model !== "base")) ?? same.find(is(() => true));
   return [variant.index, (other ?? others.find(is(() => true)) ?? variant).index];
 }
 
