@@ -3,7 +3,7 @@
 import hashlib
 import json
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -12,8 +12,10 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import tomli_w
 
-from lox_bench.errors import DataError, SpecError
+from lox_bench.errors import DataError, LoxBenchError, SpecError
 from lox_bench.files import write_json, write_text
+from lox_bench.names import Name
+from lox_bench.strict_json import parse_json
 
 T = TypeVar("T")
 KEY_LENGTH = 20  # hexadecimal digits kept of a SHA-256
@@ -79,11 +81,12 @@ def read_json(path: Path) -> Any:
         DataError: it cannot be read, or is no JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is no JSON ({error})") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 ({error.reason} at byte {error.start})") from error
+    return parse_json(text, where=str(path))
 
 
 def _record(cls: type, plain: Any, where: str) -> Any:
@@ -132,6 +135,8 @@ def _scalar(hint: Any, value: Any, where: str) -> Any:
         if value not in list(hint):
             raise _wrong(value, f"one of {', '.join(hint)}", where)
         return hint(value)
+    if hint is Name and isinstance(value, str):
+        return _named(value, lambda problem: DataError(f"{where}: {problem}"))
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (hint is not bool and isinstance(value, bool)):
@@ -222,6 +227,13 @@ def parse(cls: type[T], raw: Mapping[str, Any], *, where: str) -> T:
     return cls(**{key: _value(hints[key], raw[key], f"{where}: {key}") for key in raw})
 
 
+def _named(text: str, failure: Callable[[str], LoxBenchError]) -> Name:
+    try:
+        return Name(text)
+    except ValueError as error:
+        raise failure(str(error)) from error
+
+
 def is_frozen(cls: type) -> bool:
     """Whether a class is a dataclass whose fields cannot be assigned to."""
     params = getattr(cls, "__dataclass_params__", None)
@@ -248,6 +260,8 @@ def _one(hint: Any, value: Any, where: str) -> Any:
         if value not in list(hint):
             raise SpecError(where, f"one of {', '.join(hint)} was wanted, not {value!r}")
         return hint(value)
+    if hint is Name and isinstance(value, str):
+        return _named(value, lambda problem: SpecError(where, problem))
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (hint is not bool and isinstance(value, bool)):

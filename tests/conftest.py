@@ -1,6 +1,7 @@
 """A pico Llama with a real tokenizer, made on the spot: no test downloads a model."""
 
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,22 @@ from transformers import PreTrainedTokenizerFast
 
 from lox_bench.cli.main import entry
 from lox_bench.registry import packaged_file
+
+TRIED = pytest.StashKey[Counter[int]]()  # inputs by kind of fault
+
+
+@pytest.hookimpl(tryfirst=True)  # before the slow ones are left out
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    marks = [mark for item in items for mark in item.iter_markers("fault")]
+    config.stash[TRIED] = Counter()
+    for mark in marks:
+        config.stash[TRIED][mark.args[0]] += mark.kwargs.get("inputs", 1)
+
+
+@pytest.fixture(scope="session")
+def faults_tried(pytestconfig: pytest.Config) -> Counter[int]:
+    """How many inputs of each kind of docs/faults.md the collected tests try."""
+    return pytestconfig.stash[TRIED]
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,10 @@ import lox_bench
 
 ROOT = Path(lox_bench.__file__).parent
 HOUSE = (
-    "errors", "types", "grammar", "devices", "provenance", "files", "codec", "assets", "pyfile",
-    "registry", "engine", "stats", "sources", "data", "weights", "backends", "training",
-    "alignment", "attacks", "methods", "judges", "utility", "results", "compare", "gate", "study",
-    "search", "report", "diagnostics", "testing", "cli",
+    "errors", "names", "paths", "types", "grammar", "devices", "provenance", "files",
+    "strict_json", "codec", "assets", "pyfile", "registry", "engine", "stats", "sources", "data",
+    "weights", "backends", "training", "alignment", "attacks", "methods", "judges", "utility",
+    "results", "compare", "gate", "study", "search", "report", "diagnostics", "testing", "cli",
 )  # fmt: skip
 
 

@@ -1,0 +1,26 @@
+"""Paths that were read in a file: data, which must stay below the folder they belong to."""
+
+from pathlib import Path, PurePosixPath
+
+from lox_bench.errors import DataError
+
+
+def inside(root: Path, text: str, *, where: str) -> Path:
+    """The file that ``text`` names below ``root``; links are followed only within ``root``.
+
+    Args:
+        root: the folder to stay in.
+        text: a relative path with ``/``, as it stands in the file.
+        where: what a message calls the place of ``text``: ``model.safetensors.index.json``.
+
+    Raises:
+        DataError: it is absolute, climbs (``..``), names nothing, or a link leads out of ``root``.
+    """
+    parts = PurePosixPath(text)
+    unfit = not text.strip() or "\0" in text or "\\" in text or parts.is_absolute()
+    if unfit or ".." in parts.parts or parts == PurePosixPath():
+        raise DataError(f"{where}: the name of a file beside it was wanted, not {text!a}")
+    path = root / parts
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise DataError(f"{where}: {text!a} is a link that leads out of {root}")
+    return path
