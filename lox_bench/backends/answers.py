@@ -34,6 +34,7 @@ class Answers(Stage):
     """A model's answers to (some of) a prompt set, by one back end under one decoding."""
 
     kind: ClassVar[str] = "answers"
+    version: ClassVar[int] = 2  # 1 followed the generation config saved with the model
 
     model: Stage
     prompts: Prompts

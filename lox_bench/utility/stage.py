@@ -22,6 +22,7 @@ class Utility(Stage):
     """A model on (some of) a utility task's rows."""
 
     kind: ClassVar[str] = "utility"
+    version: ClassVar[int] = 2  # 1 followed the generation config saved with the model
 
     model: Stage
     task: UtilitySpec

@@ -21,10 +21,16 @@ from torch import Tensor
 
 from lox_bench.errors import SourceError
 from lox_bench.files import MANIFEST
+from lox_bench.sources.identity import content_files
+from lox_bench.sources.layout import (
+    INDEX,
+    SINGLE,
+    SUFFIX,
+    read_model_config,
+    weight_files,
+    weight_map,
+)
 
-SINGLE = "model.safetensors"
-INDEX = "model.safetensors.index.json"
-CONFIG = "config.json"
 REPORT = "lox.json"  # what a hardened folder says of itself; never carried into another
 
 DTYPES: Final[Mapping[str, torch.dtype]] = {
@@ -42,8 +48,6 @@ DTYPES: Final[Mapping[str, torch.dtype]] = {
     "BOOL": torch.bool,
 }
 HEADER_BYTES = 8  # little-endian length of the JSON that follows
-
-_CARRIED = ("*.json", "*.jinja", "*.model", "*.txt")  # config, tokenizer, templates, index
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,7 @@ class Checkpoint:
     @property
     def config(self) -> dict[str, Any]:
         """The model's configuration as plain data."""
-        return read_config(self.path)
+        return read_model_config(self.path)
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
@@ -100,24 +104,28 @@ def open_checkpoint(path: Path) -> Checkpoint:
     Raises:
         SourceError: there are none, or a file is damaged or missing.
     """
-    if (path / INDEX).is_file():
-        files = _indexed_files(path / INDEX)
-    elif (path / SINGLE).is_file():
-        files = [SINGLE]
-    else:
+    files = weight_files(path)
+    found = [held for file in files for held in stored_tensors(path, file)]
+    tensors = {held.name: held for held in found}
+    if len(tensors) < len(found):
+        twice = next(held for held in found if tensors[held.name] != held)
         raise SourceError(
-            f"{path} holds no {SINGLE} or {INDEX}; convert .bin weights with "
-            "`model.save_pretrained(..., safe_serialization=True)` first"
+            f"{path}: {twice.name!r} lies both in {twice.file} and in {tensors[twice.name].file}"
         )
-    tensors = {held.name: held for file in files for held in stored_tensors(path, file)}
+    if files != [SINGLE]:
+        _require_indexed(path, tensors)
     return Checkpoint(path=path, tensors=tensors)
 
 
-def _indexed_files(index: Path) -> list[str]:
-    try:
-        return sorted(set(json.loads(index.read_text())["weight_map"].values()))
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise SourceError(f"{index} is no index of shards ({type(error).__name__})") from error
+def _require_indexed(path: Path, tensors: Mapping[str, Stored]) -> None:
+    """Refuse shards that hold something else than their index says."""
+    for name, file in weight_map(path).items():
+        if name not in tensors or tensors[name].file != file:
+            raise SourceError(f"{path / INDEX}: {file} does not hold {name!r}, as it says there")
+    extra = sorted(set(tensors).difference(weight_map(path)))
+    if extra:
+        where = tensors[extra[0]].file
+        raise SourceError(f"{path / INDEX} does not name {extra[0]!r}, which lies in {where}")
 
 
 def stored_tensors(folder: Path, file: str) -> list[Stored]:
@@ -171,35 +179,18 @@ def _read(file: FileIO, stored: Stored) -> Tensor:
     return buffer.view(stored.dtype).view(stored.shape)
 
 
-def read_config(path: Path) -> dict[str, Any]:
-    """``config.json`` of a model folder.
-
-    Raises:
-        SourceError: there is none, or it is no JSON object.
-    """
-    file = path / CONFIG
-    if not file.is_file():
-        raise SourceError(f"{path} has no config.json; a model folder in hub layout was wanted")
-    try:
-        config = json.loads(file.read_text())
-    except ValueError as error:
-        raise SourceError(f"{file} is no JSON ({error})") from error
-    if not isinstance(config, dict):
-        raise SourceError(f"{file} holds no JSON object")
-    return config
-
-
 def other_files(checkpoint: Checkpoint) -> list[Path]:
-    """Config, tokenizer and templates of a folder, but no manifest of ours."""
+    """Config, tokenizer, templates and index of a folder; no weights, no manifest of ours."""
     return [
         file
-        for pattern in _CARRIED
-        for file in sorted(checkpoint.path.glob(pattern))
-        if file.name not in {MANIFEST, REPORT}
+        for file in content_files(checkpoint.path)
+        if file.suffix != SUFFIX and file.name not in {MANIFEST, REPORT}
     ]
 
 
 def copy_other_files(checkpoint: Checkpoint, out: Path) -> None:
     """Carry config, tokenizer and templates along."""
     for file in other_files(checkpoint):
-        shutil.copy2(file, out / file.name)
+        target = out / file.relative_to(checkpoint.path)
+        target.parent.mkdir(exist_ok=True)
+        shutil.copy2(file, target)

@@ -13,8 +13,9 @@ from typing import Protocol
 from torch import Tensor
 
 from lox_bench.errors import MismatchError, SourceError
+from lox_bench.sources.layout import read_model_config
 from lox_bench.weights.change import Change, Dense
-from lox_bench.weights.checkpoint import Checkpoint, open_checkpoint, read_config, tensor_reader
+from lox_bench.weights.checkpoint import Checkpoint, open_checkpoint, tensor_reader
 
 _SHOWN = 3  # tensor names in an error message
 HEADS = ("lm_head.weight", "embed_out.weight")
@@ -140,7 +141,7 @@ def refuse_quantized(checkpoint: Checkpoint) -> None:
 
 
 def _architecture(path: Path) -> str:
-    names = read_config(path).get("architectures") or ["model of unnamed architecture"]
+    names = read_model_config(path).get("architectures") or ["model of unnamed architecture"]
     return str(names[0])
 
 

@@ -34,7 +34,7 @@ def chatty(pico: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "judge"
     folder.mkdir()
     for file in pico.iterdir():
-        (folder / file.name).symlink_to(file)
+        shutil.copy(file, folder / file.name)
     (folder / "chat_template.jinja").write_text(str(CHATML.text))
     return folder
 

@@ -11,7 +11,6 @@ from support.pico import save_pico
 from transformers import AutoModelForCausalLM
 
 from lox_bench.errors import LoxBenchError, MismatchError, NonFiniteError, SourceError
-from lox_bench.sources.loading import load_model
 from lox_bench.weights.lox import extrapolate
 from lox_bench.weights.report import facts
 from lox_bench.weights.select import Settings
@@ -165,12 +164,3 @@ def test_a_truncated_file_is_refused(
     (cut / "model.safetensors").write_bytes(whole[:1000])
     with pytest.raises(SourceError, match="no readable safetensors"):
         harden(pico, cut, tmp_path / "out", silent)
-
-
-@pytest.mark.parametrize(
-    "config", ["{}", "not json", '{"model_type": "alien", "architectures": ["Alien"]}']
-)
-def test_a_folder_without_a_readable_model_is_one_clear_error(tmp_path: Path, config: str) -> None:
-    (tmp_path / "config.json").write_text(config)
-    with pytest.raises(SourceError, match="cannot be read"):
-        load_model(tmp_path, torch.float32)
