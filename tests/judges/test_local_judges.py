@@ -1,5 +1,6 @@
 """Judges whose model runs in this process: causal and sequence-classification, on pico models."""
 
+import shutil
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
