@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass
@@ -15,6 +16,7 @@ import tomli_w
 from lox_bench.errors import DataError, LoxBenchError, SpecError
 from lox_bench.files import write_json, write_text
 from lox_bench.names import Name
+from lox_bench.ranges import bare, unfit
 from lox_bench.strict_json import parse_json
 
 T = TypeVar("T")
@@ -32,13 +34,19 @@ def hash_of(value: Mapping[str, Any]) -> str:
 
 
 def to_plain(value: Any) -> Any:
-    """A dataclass, or anything made of them, as JSON holds it: objects, lists, text, numbers."""
+    """A dataclass, or anything made of them, as JSON holds it: objects, lists, text, numbers.
+
+    JSON has no word for NaN and infinity: a number that is none (of a training that diverged, say)
+    becomes ``null``.
+    """
     if is_dataclass(value) and not isinstance(value, type):
         return {slot.name: to_plain(getattr(value, slot.name)) for slot in fields(value)}
     if isinstance(value, Mapping):
         return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [to_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     return value.value if isinstance(value, StrEnum) else value
 
 
@@ -99,7 +107,7 @@ def _record(cls: type, plain: Any, where: str) -> Any:
     missing = [name for name in slots if name not in plain and _is_required(slots[name])]
     if missing:
         raise DataError(f"{where}: the field {missing[0]!r} is missing")
-    hints = get_type_hints(cls)
+    hints = get_type_hints(cls, include_extras=True)
     return cls(**{name: _field(hints[name], plain[name], f"{where}: {name}") for name in plain})
 
 
@@ -108,6 +116,11 @@ def _is_required(slot: Any) -> bool:
 
 
 def _field(hint: Any, value: Any, where: str) -> Any:
+    if bare(hint) is not hint:
+        found = _field(bare(hint), value, where)
+        if wanted := unfit(hint, found):
+            raise _wrong(value, wanted, where)
+        return found
     if hint is Any:
         return value
     if isinstance(hint, UnionType):
@@ -212,7 +225,7 @@ def parse(cls: type[T], raw: Mapping[str, Any], *, where: str) -> T:
     Raises:
         SpecError: a key is unknown (the allowed ones are named), missing, or ill-typed.
     """
-    hints = get_type_hints(cls)
+    hints = get_type_hints(cls, include_extras=True)
     slots = {slot.name: slot for slot in fields(cls)}  # type: ignore[arg-type]
     unknown = sorted(set(raw) - set(slots))
     if unknown:
@@ -241,6 +254,11 @@ def is_frozen(cls: type) -> bool:
 
 
 def _value(hint: Any, value: Any, where: str) -> Any:
+    if bare(hint) is not hint:
+        found = _value(bare(hint), value, where)
+        if wanted := unfit(hint, found):
+            raise SpecError(where, f"{wanted} was wanted, not {value!r}")
+        return found
     if isinstance(hint, UnionType):
         hint = next(arm for arm in get_args(hint) if arm is not type(None))
     if hint is Any:
@@ -265,7 +283,9 @@ def _one(hint: Any, value: Any, where: str) -> Any:
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (hint is not bool and isinstance(value, bool)):
-        raise SpecError(where, f"{hint.__name__} was wanted, not {value!r}")
+        raise SpecError(where, f"{_WORDS.get(hint, hint.__name__)} was wanted, not {value!r}")
+    if wanted := unfit(hint, value):
+        raise SpecError(where, f"{wanted} was wanted, not {value!r}")
     return value
 
 

@@ -4,15 +4,15 @@ import re
 from typing import Final, Self
 
 LONGEST: Final = 100  # characters
-_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]*")
 
 
 class Name(str):
     """The checked name of a family, method, attack, prompt set, utility, judge, task or hazard.
 
-    Letters, digits, ``.``, ``_`` and ``-``, beginning with a letter or digit, at most ``LONGEST``
-    characters: never a path, an option, markup or a formula. A record whose field has this type
-    is checked when it is read, whatever file it comes from.
+    Letters, digits, ``.``, ``_``, ``-`` and ``@``, beginning with a letter or digit, at most
+    ``LONGEST`` characters: never a path, an option, markup or a formula. A record whose field has
+    this type is checked when it is read, whatever file it comes from.
 
     Raises:
         ValueError: the text is none; what came and what was wanted are said.
@@ -24,7 +24,7 @@ class Name(str):
         if not is_name(text):
             shown = ascii(text if len(text) <= LONGEST else f"{text[:LONGEST]}...")
             raise ValueError(
-                f"a name was wanted (letters, digits, '.', '_', '-'; at most {LONGEST}), "
+                f"a name was wanted (letters, digits, '.', '_', '-', '@'; at most {LONGEST}), "
                 f"not {shown}"
             )
         return super().__new__(cls, text)

@@ -1,8 +1,10 @@
 """How the aligned model comes about."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from lox_bench.data.spec import DataSpec
+from lox_bench.ranges import CountOrAll, Range, Tokens
 from lox_bench.training.spec import TrainSpec
 
 
@@ -15,13 +17,13 @@ class DpoSpec:
     """
 
     train: TrainSpec
-    beta: float
-    sft_weight: float
+    beta: Annotated[float, Range(0, 100, above=True)]
+    sft_weight: Annotated[float, Range(0, 1000)]
     data: DataSpec | None = None
     harmful: str = ""
     benign: str = ""
-    answer_tokens: int = 32
-    max_pairs: int = 0  # 0: all
+    answer_tokens: Tokens = 32
+    max_pairs: CountOrAll = 0  # 0: all
     refusals: tuple[str, ...] = ()
 
 

@@ -7,6 +7,8 @@ from typing import Final
 from lox_bench.data.stage import Prompts
 from lox_bench.engine.stage import Text
 from lox_bench.errors import DataError, SpecError
+from lox_bench.names import Name
+from lox_bench.ranges import Tokens
 from lox_bench.registry import Kind, load_spec, packaged_file
 from lox_bench.types import Label
 
@@ -17,12 +19,12 @@ _COUNTED: Final = (Label.COMPLIED.value, Label.REFUSED.value)
 class TaskSpec:
     """A prompt set and the metric its completions are scored with (share complied or refused)."""
 
-    name: str
+    name: Name
     description: str
     prompts: str
     metric: str
     counts: str
-    max_new_tokens: int
+    max_new_tokens: Tokens
     dev_prompts: str = ""
 
 

@@ -6,9 +6,10 @@ how fast and at what price a model is asked (``ServingSpec``) does not.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final, Protocol
+from typing import Annotated, Any, Final, Protocol
 
 from lox_bench.pyfile import code_identity
+from lox_bench.ranges import CountOrAll, Range, Seed, Tokens
 from lox_bench.types import Completion, Progress, Verdict
 
 KEYWORD = "keyword"
@@ -36,13 +37,13 @@ class ServingSpec:
     """
 
     key_env: str = ""
-    concurrency: int = 8
-    requests_per_minute: int = 0
-    timeout_s: float = 60.0
-    retries: int = 6
-    backoff_s: float = 0.5
-    usd_per_million_in: float | None = None
-    usd_per_million_out: float | None = None
+    concurrency: Annotated[int, Range(1, 1024)] = 8
+    requests_per_minute: CountOrAll = 0
+    timeout_s: Annotated[float, Range(0, 3600, above=True)] = 60.0
+    retries: Annotated[int, Range(0, 100)] = 6
+    backoff_s: Annotated[float, Range(0, 600)] = 0.5
+    usd_per_million_in: Annotated[float | None, Range(0, 100_000)] = None
+    usd_per_million_out: Annotated[float | None, Range(0, 100_000)] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +65,11 @@ class PromptedSpec:
     success: float
     counts: tuple[str, ...]
     model: str
-    max_tokens: int
+    max_tokens: Tokens
     base_url: str = ""
     backend: str = OPENAI
     reminder: str = ""
-    seed: int = 0
+    seed: Seed = 0
     identity: str = ""  # pins the weights of a local model; filled in before work starts
     serving: ServingSpec = field(default_factory=ServingSpec, compare=False)
 
@@ -89,9 +90,9 @@ class ClassifierSpec:
     complied: tuple[str, ...]
     counts: tuple[str, ...]
     reads: str = "pair"
-    success: float = 0.5
-    max_length: int = 512
-    batch_size: int = 32
+    success: Annotated[float, Range(0, 1)] = 0.5
+    max_length: Tokens = 512
+    batch_size: Annotated[int, Range(1, 65536)] = 32
     backend: str = HF
     identity: str = ""
 

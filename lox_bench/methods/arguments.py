@@ -17,7 +17,8 @@ from typing import get_type_hints as hints_of
 
 from lox_bench.errors import UsageError
 from lox_bench.grammar import Call
-from lox_bench.methods.method import Method, NoneIs, Range
+from lox_bench.methods.method import Method, NoneIs
+from lox_bench.ranges import Range
 
 M = TypeVar("M", bound=Method)
 

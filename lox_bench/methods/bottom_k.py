@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from lox_bench.methods.method import NoneIs, Place, Range, Weights
+from lox_bench.methods.method import NoneIs, Place, Weights
+from lox_bench.ranges import Range
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from lox_bench.methods.method import Place, Range, Weights
+from lox_bench.methods.method import Place, Weights
+from lox_bench.ranges import Range
 
 if TYPE_CHECKING:
     from torch import Tensor

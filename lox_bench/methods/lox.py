@@ -6,7 +6,8 @@ from math import inf
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from lox_bench.methods.method import Folders, NoneIs, Place, Range
+from lox_bench.methods.method import Folders, NoneIs, Place
+from lox_bench.ranges import Range
 from lox_bench.types import Progress
 
 

@@ -16,7 +16,6 @@ the one that fits; ``before`` and ``after`` methods work on weights, ``during`` 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -35,26 +34,6 @@ class Place(StrEnum):
     BEFORE = "before"
     DURING = "during"
     AFTER = "after"
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """What a number of a method's may be; the ends are allowed unless ``above`` says otherwise."""
-
-    low: float
-    high: float
-    above: bool = False  # low itself is not allowed
-
-    def holds(self, value: float) -> bool:
-        """Whether ``value`` lies in the range."""
-        return (self.low < value if self.above else self.low <= value) and value <= self.high
-
-    def __str__(self) -> str:
-        """``0 to 1``, ``at least 1``, or ``above 0, at most 1``."""
-        if not self.above and isfinite(self.high):
-            return f"{self.low:g} to {self.high:g}"
-        low = f"above {self.low:g}" if self.above else f"at least {self.low:g}"
-        return f"{low}, at most {self.high:g}" if isfinite(self.high) else low
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 from lox_bench.errors import UsageError
-from lox_bench.methods.method import Folders, NoneIs, Place, Range
+from lox_bench.methods.method import Folders, NoneIs, Place
+from lox_bench.ranges import Range
 from lox_bench.types import Progress
 
 if TYPE_CHECKING:

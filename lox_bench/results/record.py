@@ -7,11 +7,12 @@ and nobody looks a packaged spec up again: what is known to no registry keeps al
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from lox_bench.codec import from_plain, read_json, write_record
 from lox_bench.errors import DataError
 from lox_bench.files import MANIFEST
+from lox_bench.ranges import NAMES
 from lox_bench.types import Label
 
 Plain = Mapping[str, Any]  # JSON data whose form is its writer's affair
@@ -139,8 +140,8 @@ class Claim:
 
     plan: str
     finished: None = None
-    judges: Mapping[str, Plain] = field(default_factory=dict)
-    added_judges: tuple[str, ...] = ()
+    judges: Annotated[Mapping[str, Plain], NAMES] = field(default_factory=dict)
+    added_judges: Annotated[tuple[str, ...], NAMES] = ()
     expenses: tuple[ExpenseRecord, ...] = ()
 
 
@@ -166,10 +167,10 @@ class RunRecord:
     limit: int | None
     strength: Plain | None
     attack_data: Mapping[str, RowsRecord]
-    prompts: Mapping[str, PromptsRecord]
-    judges: Mapping[str, Plain]
-    added_judges: tuple[str, ...]
-    utilities: Mapping[str, UtilityRecord]
+    prompts: Annotated[Mapping[str, PromptsRecord], NAMES]
+    judges: Annotated[Mapping[str, Plain], NAMES]
+    added_judges: Annotated[tuple[str, ...], NAMES]
+    utilities: Annotated[Mapping[str, UtilityRecord], NAMES]
     environment: EnvironmentRecord
     variants: tuple[VariantRecord, ...]
     expenses: tuple[ExpenseRecord, ...]

@@ -1,11 +1,13 @@
 """Families: a base, how its aligned model comes about, template and sizes."""
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from lox_bench.alignment.spec import AlignSpec
 from lox_bench.attacks.spec import AttackScale
 from lox_bench.backends.template import TOKENIZER_TEMPLATE
+from lox_bench.names import Name
+from lox_bench.ranges import CountOrAll, OneOf, Range
 from lox_bench.registry import Kind, load_spec
 
 _LOX: Final = "lox"
@@ -18,21 +20,21 @@ _FILES: Final = tuple(
 class LoxSpec:
     """Default LoX hyper-parameters; ``k = 0`` in TOML means full rank."""
 
-    k: int
-    alpha: float
+    k: CountOrAll
+    alpha: Annotated[float, Range(-100, 100)]
 
 
 @dataclass(frozen=True, slots=True)
 class FamilySpec:
     """A base model, its aligned counterpart and everything they are used with."""
 
-    name: str
+    name: Name
     description: str
     base: str
     align: AlignSpec
     lox: LoxSpec
     template: str = TOKENIZER_TEMPLATE
-    dtype: str = "bfloat16"
+    dtype: Annotated[str, OneOf("float32", "bfloat16", "float16")] = "bfloat16"
     attack_scale: AttackScale = field(default_factory=AttackScale)
 
     def defaults_of(self, method: type) -> dict[str, Any]:

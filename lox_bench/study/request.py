@@ -6,9 +6,9 @@ from pathlib import Path
 
 from lox_bench.errors import UsageError
 from lox_bench.judges.choice import Elsewhere
+from lox_bench.ranges import MOST_SEED
 
 SPLITS = ("eval", "dev")
-_MOST_SEED = 2**32 - 1  # what numpy and transformers take
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,8 @@ class Request:
         if len(set(self.seeds)) != len(self.seeds) or not self.seeds:
             raise UsageError("--seeds wants distinct whole numbers, at least one")
         for seed in (seed for pair in self.seeds for seed in pair):
-            if not 0 <= seed <= _MOST_SEED:
-                raise UsageError(f"a seed lies between 0 and {_MOST_SEED}, not at {seed}")
+            if not 0 <= seed <= MOST_SEED:
+                raise UsageError(f"a seed lies between 0 and {MOST_SEED}, not at {seed}")
         if self.split not in SPLITS:
             raise UsageError(f"--split must be one of {', '.join(SPLITS)}, not {self.split!r}")
 

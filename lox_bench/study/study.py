@@ -122,9 +122,9 @@ def make_study(request: Request) -> Study:
         require_optuna()
     asked = read_attacks(request.attack, search=request.attack_search is not None)
     strength = asked.strength(request.attack_search, request.accuracy_slack)
-    attacks = list({point.spec.name: point.spec for point in asked.points}.values())
+    attacks = list({str(point.spec.name): point.spec for point in asked.points}.values())
     _check_data_names(request.data, attacks)
-    rows = {spec.name: _attack_rows(spec, request) for spec in attacks}
+    rows = {str(spec.name): _attack_rows(spec, request) for spec in attacks}
     backend = resolved(Backend())
     families = [
         Family(family, seed=align, max_steps=request.max_steps, backend=backend)
@@ -169,7 +169,7 @@ def _variants(
 
 
 def _check_data_names(data: Mapping[str, Path], attacks: Sequence[AttackSpec]) -> None:
-    known = [spec.name for spec in attacks]
+    known = [str(spec.name) for spec in attacks]
     known += [f"{load_utility(spec.utility).name}/test" for spec in attacks if spec.utility]
     for name in data:
         if name not in known:

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
+from lox_bench.ranges import OneOf, Range
 from lox_bench.types import Progress
 
 LOSSES: Final = "loss.csv"  # step, loss, learning rate; beside the weights of every training
@@ -13,14 +14,16 @@ LOSSES: Final = "loss.csv"  # step, loss, learning rate; beside the weights of e
 class TrainSpec:
     """What both trainings share; ``batch_size`` is the number of rows per optimiser step."""
 
-    learning_rate: float
-    epochs: float
-    batch_size: int
-    micro_batch_size: int
-    warmup_steps: int = 0
-    schedule: str = "linear"
-    max_grad_norm: float = 1.0
-    max_length: int = 1024
+    learning_rate: Annotated[float, Range(0, 1, above=True)]
+    epochs: Annotated[float, Range(0, 1000, above=True)]
+    batch_size: Annotated[int, Range(1, 65536)]
+    micro_batch_size: Annotated[int, Range(1, 65536)]
+    warmup_steps: Annotated[int, Range(0, 1_000_000)] = 0
+    schedule: Annotated[str, OneOf("linear", "cosine", "constant", "constant_with_warmup")] = (
+        "linear"
+    )
+    max_grad_norm: Annotated[float, Range(0, 10_000)] = 1.0
+    max_length: Annotated[int, Range(8, 1_000_000)] = 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from lox_bench.data.spec import DataSpec
+from lox_bench.names import Name
+from lox_bench.ranges import CountOrAll, Tokens
 from lox_bench.registry import Kind, load_spec
 
 
@@ -10,15 +12,15 @@ from lox_bench.registry import Kind, load_spec
 class UtilitySpec:
     """A generative lm-eval task over an attack's own test split."""
 
-    name: str
+    name: Name
     description: str
     data: DataSpec
     prompt: str
     target: str
     extract: str
-    max_new_tokens: int
-    standin_max_new_tokens: int = 0  # 0: the same
-    max_rows: int = 0
+    max_new_tokens: Tokens
+    standin_max_new_tokens: CountOrAll = 0  # 0: the same
+    max_rows: CountOrAll = 0
 
 
 def load_utility(name: str) -> UtilitySpec:

@@ -28,7 +28,7 @@ from lox_bench.weights.adapter import (
 from lox_bench.weights.change import Change, Factors
 from lox_bench.weights.pairs import Pair
 from lox_bench.weights.ranks import Rank
-from lox_bench.weights.select import Settings, choose
+from lox_bench.weights.select import Settings, choose, require_ranks
 from lox_bench.weights.shards import ShardWriter
 from lox_bench.weights.stream import read_ahead
 from lox_bench.weights.transform import HardenedTensor, arithmetic_of, naming, open_pair
@@ -69,6 +69,7 @@ def write_adapter(
     pair = open_pair(base, aligned)
     chosen = choose(settings, pair.changed)
     pair.require_shapes(chosen)
+    require_ranks(chosen, pair.changed)
     if isinstance(pair, BaseAndAdapter):
         kinds, reasons = _kinds_of_adapter(pair), dict[str, str]()
         carried = {name: 0.0 for name in pair.changed if name not in chosen}

@@ -3,11 +3,11 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from math import isfinite
 
 from lox_bench.errors import UsageError, did_you_mean
 from lox_bench.weights.ranks import Rank, parse_rank
 
+_MOST_ALPHA = 100.0
 MATRIX_DIMS = 2  # fewer (norms, biases) are never extrapolated
 DTYPES = ("bfloat16", "float16", "float32")
 PRECISIONS = ("float32", "float64")
@@ -39,8 +39,8 @@ class Settings:
         """
         if isinstance(self.rank, int) and self.rank < 1:
             raise UsageError(f"k must be at least 1, not {self.rank}")
-        if not isfinite(self.alpha):
-            raise UsageError(f"alpha must be a finite number, not {self.alpha}")
+        if not abs(self.alpha) <= _MOST_ALPHA:
+            raise UsageError(f"alpha must lie within {_MOST_ALPHA} of zero, not at {self.alpha}")
         for name, value, known in (
             ("dtype", self.dtype or DTYPES[0], DTYPES),
             ("precision", self.precision, PRECISIONS),
@@ -95,6 +95,21 @@ def choose(settings: Settings, shapes: Mapping[str, tuple[int, ...]]) -> dict[st
     if not chosen:
         raise UsageError("include and exclude patterns leave no matrix to harden")
     return chosen
+
+
+def require_ranks(ranks: Mapping[str, Rank], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse a rank that no matrix has; one that only the smaller ones lack is all of theirs.
+
+    Raises:
+        UsageError: there is one.
+    """
+    widest = max(min(shapes[name][-MATRIX_DIMS:]) for name in ranks)
+    for rank in ranks.values():
+        if isinstance(rank, int) and rank > widest:
+            raise UsageError(
+                f"k = {rank}, but no matrix has more than {widest} directions; write k=full if "
+                "all of them are meant"
+            )
 
 
 def _matches(name: str, patterns: Collection[str]) -> bool:

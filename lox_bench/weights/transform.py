@@ -29,7 +29,7 @@ from lox_bench.weights.checkpoint import (
 from lox_bench.weights.lox import Certificate, cast
 from lox_bench.weights.pairs import Pair, open_checkpoints
 from lox_bench.weights.ranks import Rank
-from lox_bench.weights.select import Settings, choose
+from lox_bench.weights.select import Settings, choose, require_ranks
 from lox_bench.weights.shards import Planned, write_shards
 
 _GIB = 1 << 30
@@ -76,6 +76,7 @@ def harden_checkpoint(
     pair = open_pair(base, aligned)
     ranks = choose(settings, pair.changed)
     pair.require_shapes(ranks)
+    require_ranks(ranks, pair.changed)
     arithmetic_of(settings)
     plan = _planned(pair.layout, settings.dtype)
     nbytes = sum(prod(shape) * dtype.itemsize for _, dtype, shape in plan.values())

@@ -13,10 +13,11 @@ from lox_bench.methods.arguments import build_method, describe, describe_argumen
 from lox_bench.methods.bottom_k import BottomK
 from lox_bench.methods.expo import Expo
 from lox_bench.methods.lox import Lox
-from lox_bench.methods.method import NoneIs, Place, Range
+from lox_bench.methods.method import NoneIs, Place
 from lox_bench.methods.random_k import RandomK
 from lox_bench.methods.safe_lora import SafeLora
 from lox_bench.methods.wise_ft import WiseFt
+from lox_bench.ranges import Range
 from lox_bench.study.family import LoxSpec, load_family
 
 

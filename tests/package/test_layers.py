@@ -7,7 +7,7 @@ import lox_bench
 
 ROOT = Path(lox_bench.__file__).parent
 HOUSE = (
-    "errors", "names", "paths", "types", "grammar", "devices", "provenance", "files",
+    "errors", "names", "paths", "ranges", "types", "grammar", "devices", "provenance", "files",
     "strict_json", "codec", "assets", "pyfile", "registry", "engine", "stats", "sources", "data",
     "weights", "backends", "training", "alignment", "attacks", "methods", "judges", "utility",
     "results", "compare", "gate", "study", "search", "report", "diagnostics", "testing", "cli",

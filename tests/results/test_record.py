@@ -31,8 +31,9 @@ from lox_bench.results.run import Run, open_run
 from lox_bench.types import Label
 
 names = st.text(min_size=1, max_size=8)
+words = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,8}", fullmatch=True)
 counts = st.integers(0, 10**9)
-numbers = st.floats(allow_nan=False)
+numbers = st.floats(allow_nan=False, allow_infinity=False)
 scalars = st.none() | st.booleans() | counts | numbers | names
 plain = st.dictionaries(
     names,
@@ -81,13 +82,13 @@ records = st.builds(
     strength=st.none() | plain,
     attack_data=st.dictionaries(names, st.builds(RowsRecord, names, counts, names), max_size=2),
     prompts=st.dictionaries(
-        names,
+        words,
         st.builds(PromptsRecord, names, names, names, st.sampled_from(Label)),
         max_size=2,
     ),
-    judges=st.dictionaries(names, plain, max_size=2),
-    added_judges=st.lists(names, max_size=2).map(tuple),
-    utilities=st.dictionaries(names, st.builds(UtilityRecord, counts, names), max_size=2),
+    judges=st.dictionaries(words, plain, max_size=2),
+    added_judges=st.lists(words, max_size=2).map(tuple),
+    utilities=st.dictionaries(words, st.builds(UtilityRecord, counts, names), max_size=2),
     variants=st.lists(variants, max_size=3).map(tuple),
     expenses=st.lists(expenses, max_size=2).map(tuple),
 )

@@ -44,7 +44,7 @@ def test_a_name_that_is_no_file_s_or_a_count_of_nothing_is_refused(tmp_path: Pat
     text = 'name = "{}"\ndescription = ""\nprompts = "x"\nmetric = "asr"\ncounts = "{}"\n'
     file = tmp_path / "x.toml"
     file.write_text(text.format("a/b", "complied") + "max_new_tokens = 4\n")
-    with pytest.raises(SpecError, match="name: letters, digits"):
+    with pytest.raises(SpecError, match="name: a name was wanted"):
         load_task(str(file))
     file.write_text(text.format("ab", "harm") + "max_new_tokens = 4\n")
     with pytest.raises(SpecError, match="counts must be one of complied, refused, not 'harm'"):
@@ -61,8 +61,8 @@ def test_an_unknown_name_is_answered_with_the_nearest_one() -> None:
     [
         ({"k": 6, "alpha": 1.0, "rank": 2}, "unknown key 'rank'; allowed: k, alpha"),
         ({"k": 6}, "missing key 'alpha'"),
-        ({"k": "six", "alpha": 1.0}, "int was wanted"),
-        ({"k": True, "alpha": 1.0}, "int was wanted"),
+        ({"k": "six", "alpha": 1.0}, "a whole number was wanted"),
+        ({"k": True, "alpha": 1.0}, "a whole number was wanted"),
     ],
 )
 def test_a_broken_spec_says_what_is_wrong(raw: dict[str, object], said: str) -> None:

@@ -166,8 +166,12 @@ def test_a_weight_that_is_no_number_is_refused_by_name_and_nothing_is_left(
 
 def test_leaving_float16_s_range_is_refused(pico: Path, pico_aligned: Path, tmp_path: Path) -> None:
     base, aligned = (as_dtype(p, tmp_path / p.name, torch.float16) for p in (pico, pico_aligned))
+    save_file(
+        {name: tensor * 2000 for name, tensor in load_file(aligned / WEIGHTS).items()},
+        aligned / WEIGHTS,
+    )
     with pytest.raises(NonFiniteError, match="range"):
-        lox_bench.harden(base, aligned, out=tmp_path / "out", k=2, alpha=1e6)
+        lox_bench.harden(base, aligned, out=tmp_path / "out", k=2, alpha=100)
 
 
 def test_a_head_that_only_one_model_stores_is_the_tied_embedding(

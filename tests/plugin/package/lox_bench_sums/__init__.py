@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from lox_bench.methods.method import Place, Range, Weights
+from lox_bench.methods.method import Place, Weights
+from lox_bench.ranges import Range
 from lox_bench.types import Completion, Label, Progress, Verdict
 
 if TYPE_CHECKING:
