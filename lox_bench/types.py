@@ -50,7 +50,10 @@ class Generated:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A stored answer: the prompt it answers, the text, and what is wrong with it, if anything."""
+    """A stored answer: the prompt it answers, the text, and what is wrong with it, if anything.
+
+    ``reasoning`` is what the model wrote before its answer; judges read ``text`` alone.
+    """
 
     prompt_id: str
     prompt: str
@@ -58,6 +61,7 @@ class Completion:
     tokens: int
     finish: Finish
     defect: Defect | None
+    reasoning: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from typing import Any, Final
 from lox_bench.data.jsonl import parse_jsonl
 from lox_bench.errors import DataError, UsageError, did_you_mean
 from lox_bench.judges.defects import find_defect
+from lox_bench.judges.reasoning import without_reasoning
 from lox_bench.types import Completion, Finish, Label
 
 # the request as meant comes before the text as sent: judges ask whether the *goal* was served
@@ -58,8 +59,9 @@ class LabelledPair:
     @property
     def completion(self) -> Completion:
         """The pair as a judge meets answers; tokens are not known and count 0."""
-        defect = find_defect(self.prompt, self.response)
-        return Completion(self.id, self.prompt, self.response, 0, Finish.STOP, defect)
+        text, reasoning = without_reasoning(self.response)
+        defect = find_defect(self.prompt, text)
+        return Completion(self.id, self.prompt, text, 0, Finish.STOP, defect, reasoning)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from lox_bench.judges.build import build_judge
 from lox_bench.judges.defects import find_defect
 from lox_bench.judges.kinds import JudgeSpec
 from lox_bench.judges.pricing import Ledger
+from lox_bench.judges.reasoning import without_reasoning
 from lox_bench.types import Completion, Judge, Label, Verdict
 
 VERDICTS = "verdicts.jsonl"
@@ -42,6 +43,7 @@ class Verdicts(Stage):
     """A judge's labels for a model's answers; partial where the judge could not be asked."""
 
     kind: ClassVar[str] = "verdicts"
+    version: ClassVar[int] = 2  # 1 read reasoning as part of the answer, and other loops
 
     answers: Answers
     judge: JudgeSpec
@@ -74,18 +76,21 @@ def read_verdicts(folder: Path) -> list[Verdict]:
 
 
 def as_completions(answers: Sequence[Answer]) -> list[Completion]:
-    """Answers with what is wrong with them, if anything."""
-    return [
-        Completion(
-            prompt_id=answer.prompt_id,
-            prompt=answer.prompt,
-            text=answer.text,
-            tokens=answer.tokens,
-            finish=answer.finish,
-            defect=find_defect(answer.prompt, answer.text),
-        )
-        for answer in answers
-    ]
+    """Answers without their reasoning, and with what is wrong with them, if anything."""
+    return [_as_completion(answer) for answer in answers]
+
+
+def _as_completion(answer: Answer) -> Completion:
+    text, reasoning = without_reasoning(answer.text)
+    return Completion(
+        prompt_id=answer.prompt_id,
+        prompt=answer.prompt,
+        text=text,
+        tokens=answer.tokens,
+        finish=answer.finish,
+        defect=find_defect(answer.prompt, text),
+        reasoning=reasoning,
+    )
 
 
 def unfinished(verdicts: Sequence[Verdict], answers: Sequence[Completion]) -> int:
