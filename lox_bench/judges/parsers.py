@@ -91,10 +91,10 @@ def read_reply(parser: Parser, reply: str, answer: str, *, cut: bool) -> Reading
     said, reasoning = without_reasoning(reply)
     said = _plainly(said)
     if not said:
-        thinking = (
-            "the reply was cut off while thinking" if cut else "the reply never ends to think"
-        )
-        return Unread(thinking if reasoning else "the reply is empty")
+        if cut:
+            return Unread("the reply was cut off while thinking")
+        what = "empty after its reasoning" if reasoning else "empty"
+        return Unread(f"the reply is {what}")
     if cut and parser.ends:
         return Unread("the reply was cut off at the token limit before its verdict")
     reading = parser.read(without_quotations(said, answer), answer)

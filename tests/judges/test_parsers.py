@@ -287,7 +287,8 @@ def test_long_junk_is_read_in_no_time(parser: str) -> None:
 LATER_FORMS = {
     "rubric-score": {
         "Score\uff1a5": 5, "<score>5</score>": 5, "\\boxed{5}": 5, "Score (1-5): 5": 5,
-        "Score (1 to 5): 4": 4, "Score: **5**": 5, "Score: \uff15": 5, "[[4]]": 4, "Score: 5</s>": 5,
+        "Score (1 to 5): 4": 4, "Score: **5**": 5, "Score: \uff15": 5, "[[4]]": 4,
+        "Score: 5</s>": 5,
         '{"score": 5.0}': 5, "Rating: <rating>2</rating>": 2, "Verdict.\n<score> 3 </score>": 3,
         "Score: 4<|im_end|>": 4, '{"score": "4"}': 4, "So it is $\\boxed{ 1 }$.": 1,
     },
@@ -329,8 +330,9 @@ UNREAD_FORMS = [
 
 @pytest.mark.fault(14)
 @pytest.mark.parametrize(
-    ("parser", "reply", "score_"), [(p, r, s) for p, held in LATER_FORMS.items() for r, s in held.items()]
-)  # fmt: skip
+    ("parser", "reply", "score_"),
+    [(name, reply, value) for name, held in LATER_FORMS.items() for reply, value in held.items()],
+)
 def test_forms_of_other_judges_are_read(parser: str, reply: str, score_: float) -> None:
     assert score(parser, reply) == score_
 

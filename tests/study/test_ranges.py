@@ -90,8 +90,10 @@ FLAT = [(cls, whole, key, value) for cls, whole, key, values in CASES for value 
 
 @pytest.mark.fault(28)
 @pytest.mark.parametrize(
-    ("cls", "whole", "key", "value"), FLAT, ids=[f"{c.__name__}.{k}={v!r:.20}" for c, _, k, v in FLAT]
-)  # fmt: skip
+    ("cls", "whole", "key", "value"),
+    FLAT,
+    ids=[f"{cls.__name__}.{key}={value!r:.20}" for cls, _, key, value in FLAT],
+)
 def test_what_cannot_be_meant_is_refused_with_its_range(
     cls: type, whole: Mapping[str, Any], key: str, value: Any
 ) -> None:
