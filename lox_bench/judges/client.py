@@ -18,17 +18,21 @@ from openai.types.chat import ChatCompletion
 
 from lox_bench.errors import UsageError
 from lox_bench.judges.assembly import Chat
+from lox_bench.judges.dialect import Dialect
 from lox_bench.judges.kinds import PromptedSpec
 from lox_bench.judges.pace import Breaker, Pace
 from lox_bench.judges.pricing import Account, Ledger, cost, tokens_of
 from lox_bench.judges.replies import Deliver, Failure, Reply
 from lox_bench.judges.request_cache import request_key
+from lox_bench.judges.transport import http_client
 from lox_bench.judges.troubles import MalformedReplyError, Trouble, diagnose
 
 _LONGEST_WAIT_S = 300.0  # a server that asks for more is not waited for
 _LONGEST_BACKOFF_S = 30.0
 _RETRIES_UNHEARD = 2  # of an endpoint that never answered: its address is probably wrong
 _ADDRESS = re.compile(r"https?://[^\s@?#/]+(?:/[^\s@?#]*)?")  # it is written into manifests
+_CUT = {"length", "content_filter"}
+_OVERHEAD = 20_000  # tokens that a server may add: a system prompt, reasoning
 _NO_KEY = "none"  # the library wants some text
 _ANONYMOUS: Any = {"OpenAI-Organization": openai.omit, "OpenAI-Project": openai.omit}
 
@@ -53,7 +57,8 @@ class ServedModel:
         self._account: Account = ledger.open(spec)
         self._pace = Pace(spec.serving.requests_per_minute)
         self._breaker = Breaker()
-        self._heard = False
+        self._heard = self._answered = False
+        self._dialect = Dialect()
 
     def answer(self, chats: Sequence[Chat], deliver: Deliver) -> None:
         """Ask everything, ``concurrency`` requests at a time.
@@ -80,6 +85,7 @@ class ServedModel:
             api_key=self._key or _NO_KEY,
             base_url=self._spec.base_url,
             timeout=self._spec.serving.timeout_s,
+            http_client=http_client(),
             max_retries=0,  # they are made here, where the breaker and the other workers see them
             default_headers=_ANONYMOUS,
         )
@@ -115,10 +121,12 @@ class ServedModel:
             except Exception as error:  # noqa: BLE001 - diagnose raises what is not the network's
                 trouble = diagnose(error, self._key)
             else:
-                self._heard = True
+                self._heard = self._answered = True
                 self._breaker.success()
                 return reply
             self._heard = self._heard or trouble.heard
+            if trouble.unfit and self._dialect.learn(trouble.reason):
+                continue
             if not self._may_retry(trouble, attempt):
                 return self._give_up(trouble)
             await self._rest(trouble, chat, attempt)
@@ -131,7 +139,8 @@ class ServedModel:
         return trouble.retry and attempt < most and (trouble.wait_s or 0.0) <= _LONGEST_WAIT_S
 
     def _give_up(self, trouble: Trouble) -> Failure:
-        if trouble.retry or trouble.fatal:  # a refused request says nothing of the next one
+        # a refused request says nothing of the next one; nothing but refusals says it of all
+        if trouble.retry or trouble.fatal or (trouble.forbidden and not self._answered):
             self._breaker.failure(trouble.reason, fatal=trouble.fatal)
         return Failure(trouble.reason)
 
@@ -147,18 +156,21 @@ class ServedModel:
 
     async def _ask(self, client: openai.AsyncOpenAI, chat: Chat) -> Reply:
         # not chat.completions.create: its walk over the typed body costs a fifth of the throughput
-        answer = await client.post(
-            "/chat/completions",
-            cast_to=ChatCompletion,
-            body={
-                "model": self._spec.model,
-                "messages": [{"role": role, "content": text} for role, text in chat.turns],
-                "temperature": 0,
-                "seed": chat.seed,
-                "max_tokens": chat.max_tokens,
-            },
-            options={"headers": {"Idempotency-Key": request_key(self._spec, chat)}},
-        )
+        standard = {
+            "model": self._spec.model,
+            "messages": [{"role": role, "content": text} for role, text in chat.turns],
+            "temperature": 0,
+            "seed": chat.seed,
+            "max_tokens": chat.max_tokens,
+        }
+        # one deadline for the whole reply: a server that drips bytes keeps every read in time
+        async with asyncio.timeout(self._spec.serving.timeout_s):
+            answer = await client.post(
+                "/chat/completions",
+                cast_to=ChatCompletion,
+                body=self._dialect.body(standard),
+                options={"headers": {"Idempotency-Key": request_key(self._spec, chat)}},
+            )
         reply = _reply(answer, chat)
         account = self._account
         account.asked += 1
@@ -176,25 +188,42 @@ def _reply(answer: Any, chat: Chat) -> Reply:
     Raises:
         MalformedReplyError: it is none (the library does not check what it is given).
     """
+    if error := getattr(answer, "error", None):
+        raise MalformedReplyError(f"an error in place of a reply: {error}")
     try:
         choice = answer.choices[0]
-        text = choice.message.content or choice.message.refusal or ""
+        text = _words(choice.message.content) or choice.message.refusal or ""
     except (AttributeError, LookupError, TypeError) as error:
-        raise MalformedReplyError from error
+        raise MalformedReplyError("no chat completion") from error
     if not isinstance(text, str):
-        raise MalformedReplyError
+        raise MalformedReplyError("no text in it")
     return Reply(
         text=text,
-        cut=choice.finish_reason == "length",
-        tokens_in=_count(answer.usage, "prompt_tokens", chat.size),
-        tokens_out=_count(answer.usage, "completion_tokens", len(text.encode("utf-8", "replace"))),
+        cut=choice.finish_reason in _CUT,
+        tokens_in=_count(answer.usage, "prompt_tokens", chat.size, most=chat.size + _OVERHEAD),
+        tokens_out=_count(
+            answer.usage,
+            "completion_tokens",
+            len(text.encode("utf-8", "replace")),
+            most=chat.max_tokens + _OVERHEAD,
+        ),
         model=str(answer.model or ""),
     )
 
 
-def _count(usage: object, name: str, size: int) -> int:
+def _words(content: object) -> object:
+    """The text of a message, which some servers send as a list of parts."""
+    if not isinstance(content, list):
+        return content
+    parts = [part.get("text", "") if isinstance(part, dict) else part for part in content]
+    return "".join(part for part in parts if isinstance(part, str))
+
+
+def _count(usage: object, name: str, size: int, *, most: int) -> int:
+    """Tokens as the server counts them, or as the text lets expect if its count cannot be true."""
     counted = getattr(usage, name, None)
-    return counted if isinstance(counted, int) else tokens_of(size)
+    possible = isinstance(counted, int) and not isinstance(counted, bool) and 0 <= counted <= most
+    return int(counted) if possible else tokens_of(size)  # type: ignore[arg-type]
 
 
 def _key(spec: PromptedSpec) -> str:

@@ -18,7 +18,7 @@ SOUND = {
     "table of zeros": "| x | y |\n|---|---|\n" + "| 0 | 0 |\n" * 12,
     "csv": "day,sold\n" + "\n".join(f"{day},0" for day in range(12)),
     "json": '{"rows": [' + ", ".join('{"on": false}' for _ in range(2)) + "]}",
-    "hex dump": "00000000: 4d5a 9000 0300 0000 0400 0000 ffff 0000 b800\n00000010: 0e1f ba0e 00b4 09cd",
+    "hex dump": "00000000: 4d5a 9000 0300 0000 0400 0000 ffff 0000\n00000010: 0e1f ba0e 00b4 09cd",
     "dots": "Chapter 1 ............ 3\nChapter 2 ............ 9\nChapter 3 ............ 15",
     "list": "\n".join(f"{i}. Add {i} cups of {food}." for i, food in enumerate(
         ["flour", "water", "salt", "yeast", "sugar", "oil"], 1)),

@@ -42,6 +42,10 @@ class Loopback:
     finish: str = "stop"
     echo_key: bool = False
     raw: str = ""  # sent in place of a completion
+    reply: Callable[[dict[str, object]], "tuple[int, dict[str, str], bytes] | None"] = (
+        lambda _body: None
+    )  # status, headers and body for a request, in place of all else
+    drip_s: float = 0.0  # between the bytes of an answer
     requests: int = 0
     port: int = 0
     busy: int = 0
@@ -92,6 +96,9 @@ class Loopback:
         self.headers.append(headers)
         self.times.append(asyncio.get_running_loop().time())
         text = "\n".join(turn["content"] for turn in body["messages"])  # type: ignore[union-attr,index]
+        scripted = self.reply(body)
+        if scripted is not None:
+            return await self._send_raw(writer, *scripted)
         fault = self.fault(number, text)
         if fault:
             return await self._fail(writer, fault, headers)
@@ -132,6 +139,20 @@ class Loopback:
         said = f"failed on purpose ({headers.get('authorization', '')})" if self.echo_key else "no"
         error = {"error": {"message": said, "code": "fault"}}
         return await self._send(writer, int(fault), json.dumps(error))
+
+    async def _send_raw(
+        self, writer: asyncio.StreamWriter, status: int, headers: dict[str, str], data: bytes
+    ) -> bool:
+        lines = [f"HTTP/1.1 {status} X", f"content-length: {len(data)}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+        step = 1 if self.drip_s else len(data) or 1
+        for start in range(0, len(data), step):
+            writer.write(data[start : start + step])
+            await writer.drain()
+            if self.drip_s:
+                await asyncio.sleep(self.drip_s)
+        return True
 
     async def _send(
         self, writer: asyncio.StreamWriter, status: int, text: str, kind: str = "application/json"
