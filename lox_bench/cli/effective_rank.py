@@ -79,12 +79,12 @@ def effective_rank(  # noqa: PLR0913 - one parameter an option
 
     study = rank_study(request, parse_ranks(ranks))
     default = Path("runs") / f"effective-rank-{study.family.name}-{study.key[:8]}"
-    folder = RunFolder.claim(out or default, study)
     console = Console(stderr=True)
-    with choose_display(console, quiet=quiet or json) as display:
-        executor = executor_for(open_store(console), display)
-        results = run_sweep(study, executor, "ranks")
-    answers = write_ranks(folder, study, results, sys.argv)
+    with RunFolder.claimed(out or default, study) as folder:
+        with choose_display(console, quiet=quiet or json) as display:
+            executor = executor_for(open_store(console), display)
+            results = run_sweep(study, executor, "ranks")
+        answers = write_ranks(folder, study, results, sys.argv)
     if json:
         print_json(plain(answers))
     elif not quiet:

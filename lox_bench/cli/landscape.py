@@ -120,10 +120,12 @@ def _run(plane: "Plane", out: Path | None, *, quiet: bool, json: bool) -> None:
 
     study = plane.study
     default = Path("runs") / f"landscape-{study.family.name}-{study.key[:8]}"
-    folder = RunFolder.claim(out or default, study)
     console = Console(stderr=True)
     announce_data(study.attack_data, console, quiet=quiet or json)
-    with choose_display(console, quiet=quiet or json) as display:
+    with (
+        RunFolder.claimed(out or default, study) as folder,
+        choose_display(console, quiet=quiet or json) as display,
+    ):
         executor = executor_for(open_store(console), display)
         title = f"{len(plane.points)} points around {plane.center.label}"
         results = run_sweep(study, executor, title)

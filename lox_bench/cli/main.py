@@ -23,6 +23,7 @@ from lox_bench.cli import (
     report,
     run,
 )
+from lox_bench.cli.harmless import harmless
 from lox_bench.errors import LoxBenchError
 
 app = typer.Typer(
@@ -73,7 +74,7 @@ def entry() -> None:
     except LoxBenchError as error:
         if "--debug" in sys.argv:
             raise
-        typer.echo(f"lox-bench: {error}", err=True)
+        typer.echo(f"lox-bench: {harmless(str(error))}", err=True)
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
         typer.echo("lox-bench: interrupted; run the same command again to continue", err=True)

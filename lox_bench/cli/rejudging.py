@@ -1,10 +1,8 @@
 """Judge a finished run before the user's eyes: estimate, progress, the new table, what it took."""
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from filelock import FileLock
 from rich.console import Console
 
 from lox_bench.cli.costs import Costs, completing
@@ -16,6 +14,7 @@ from lox_bench.judges.kinds import JudgeSpec
 from lox_bench.judges.pricing import Ledger
 from lox_bench.judges.prompted import PromptedJudge
 from lox_bench.report.rejudge import Sheet, fill, save, sheets
+from lox_bench.results.lock import sole_writer
 from lox_bench.results.row import Row
 from lox_bench.results.run import LEADERBOARD, open_run
 from lox_bench.types import Judge
@@ -41,8 +40,8 @@ class Rejudging:
         """
         store = Store(default_root())
         specs = [pinned(spec) for spec in chosen]
-        name = hashlib.sha256(str(self._folder.resolve()).encode()).hexdigest()[:20]
-        with FileLock(store.root / "locks" / f"judge-run-{name}"):
+        open_run(self._folder)  # else a lock would be laid into what is no run
+        with sole_writer(self._folder, wait=True):
             run = open_run(self._folder)
             work = [
                 (spec, sheets(run, spec, only_unjudged=only_unjudged, replace=replace))

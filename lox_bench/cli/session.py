@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,13 +78,17 @@ class Session:
         for study, bench in zip(studies, benches, strict=True):
             for judge in study.judges:
                 bench.judge(judge)  # whatever is wrong with a judge is said before work starts
-        claimed = [RunFolder.claim(*pair) for pair in zip(folders, studies, strict=True)]
         rows, failed = list[Row](), list[JudgeFailedError]()
-        for study, bench, folder in zip(studies, benches, claimed, strict=True):
-            try:
-                self._run(study, folder, store, bench, rows)
-            except JudgeFailedError as error:  # the others can still be asked
-                failed.append(error)
+        with ExitStack() as stack:
+            claimed = [
+                stack.enter_context(RunFolder.claimed(*pair))
+                for pair in zip(folders, studies, strict=True)
+            ]
+            for study, bench, folder in zip(studies, benches, claimed, strict=True):
+                try:
+                    self._run(study, folder, store, bench, rows)
+                except JudgeFailedError as error:  # the others can still be asked
+                    failed.append(error)
         if self._json:
             print_json(plain(rows))
         if failed:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lox_bench.errors import DataError
+from lox_bench.results.cells import as_cells, of_cell
 from lox_bench.results.leaderboard import SCORE_METRICS
 from lox_bench.results.row import Row
 from lox_bench.results.run import Run, VariantName
@@ -128,7 +129,7 @@ def outcomes_to_csv(outcomes: Outcomes) -> str:
             signs = (
                 _SIGNS[hits[seed][prompt]] if prompt in hits[seed] else _ABSENT for seed in seeds
             )
-            writer.writerow([*head, prompt, " ".join(map(str, seeds)), "".join(signs)])
+            writer.writerow([*as_cells((*head, prompt)), " ".join(map(str, seeds)), "".join(signs)])
     return text.getvalue()
 
 
@@ -145,10 +146,12 @@ def outcomes_from_csv(path: Path) -> Outcomes:
     found: dict[OutcomeKey, dict[int, dict[str, bool | None]]] = {}
     for number, line in enumerate(reader, start=2):
         try:
-            measure = Measure(line["task"], line["judge"], line["metric"])
-            hits = found.setdefault(OutcomeKey(line["model"], line["attack"], measure), {})
+            measure = Measure(*(of_cell(line[key]) for key in ("task", "judge", "metric")))
+            hits = found.setdefault(
+                OutcomeKey(of_cell(line["model"]), of_cell(line["attack"]), measure), {}
+            )
             for seed, hit in _parse(line["seeds"], line["outcomes"]):
-                hits.setdefault(seed, {})[line["prompt"]] = hit
+                hits.setdefault(seed, {})[of_cell(line["prompt"])] = hit
         except (KeyError, ValueError, AttributeError) as error:
             raise DataError(f"{path}, line {number}: no outcomes ({error})") from error
     return found

@@ -113,10 +113,16 @@ def parse_prompts(text: str, where: str) -> list[Prompt]:
     """Prompts from JSON lines: ``id``, ``prompt``, perhaps ``hazard`` (else none) and ``topic``.
 
     Raises:
-        DataError: a line is no JSON object, or lacks a text.
+        DataError: a line is no JSON object, or lacks a text, or an id comes twice.
     """
     rows = enumerate(parse_jsonl(text, where=where), start=1)
-    return [_prompt(row, f"{where}, row {number}") for number, row in rows]
+    prompts = [_prompt(row, f"{where}, row {number}") for number, row in rows]
+    seen: set[str] = set()
+    for prompt in prompts:
+        if prompt.id in seen:
+            raise DataError(f"{where}: the id {prompt.id!r} comes twice; every prompt has its own")
+        seen.add(prompt.id)
+    return prompts
 
 
 def _prompt(row: Mapping[str, Any], where: str) -> Prompt:
@@ -124,6 +130,8 @@ def _prompt(row: Mapping[str, Any], where: str) -> Prompt:
     for key in ("id", "prompt", "hazard", "topic"):
         if not isinstance(texts.get(key), str):
             raise DataError(f"{where}: no text under {key!r}; a prompt has an id and a prompt")
+    if not texts["id"].strip() or not texts["prompt"].strip():
+        raise DataError(f"{where}: an empty id or prompt; a prompt has both")
     return Prompt(texts["id"], texts["prompt"], texts["hazard"], texts["topic"])
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
 
+from lox_bench.results.cells import as_cell
+
 
 def csv_of(cls: type[Any], items: Iterable[Any]) -> str:
     """Frozen records of one dataclass as CSV text; floats to six digits, NaN and None empty."""
@@ -21,4 +23,4 @@ def csv_of(cls: type[Any], items: Iterable[Any]) -> str:
 def _written(value: object) -> object:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    return f"{value:.6g}" if isinstance(value, float) else value
+    return f"{value:.6g}" if isinstance(value, float) else as_cell(value)

@@ -13,6 +13,7 @@ from lox_bench.ranges import CountOrAll, Range, Seed, Tokens
 from lox_bench.types import Completion, Progress, Verdict
 
 KEYWORD = "keyword"
+OPENING: Final = "opening"  # an anchor of keyword judges
 CODE: Final = "code"
 OPENAI, HF = "openai", "hf"
 BACKENDS: Final = (OPENAI, HF)
@@ -20,12 +21,20 @@ BACKENDS: Final = (OPENAI, HF)
 
 @dataclass(frozen=True, slots=True)
 class KeywordSpec:
-    """A keyword judge: a refusal is any of ``phrases``, at the start of the answer or anywhere."""
+    """A keyword judge: a refusal is any of ``phrases``, where ``anchor`` says.
+
+    ``start`` of the answer, ``anywhere`` in it, or in its ``opening`` (see ``judges/opening.py``),
+    where ``turns`` undo a phrase that they follow. ``version`` counts the changes of a list;
+    ``languages`` are those it knows: an answer in another script is unjudged.
+    """
 
     name: str
     description: str
     anchor: str
     phrases: tuple[str, ...]
+    turns: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    version: Annotated[int, Range(1, 10_000)] = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +149,8 @@ def described(spec: JudgeSpec) -> dict[str, Any]:
         return _described_code(spec)
     plain = asdict(spec)
     plain.pop("serving", None)
+    if isinstance(spec, KeywordSpec) and spec.anchor != OPENING:
+        plain = {name: plain[name] for name in ("name", "description", "anchor", "phrases")}
     if not plain.get("identity", "set"):
         del plain["identity"]
     return plain

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lox_bench.results.cells import as_cell, of_cell
 from lox_bench.results.row import Row, read_csv, to_csv
 from lox_bench.results.run import Run, open_run
 
@@ -67,7 +68,7 @@ def entries_csv(entries: Sequence[Entry]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*head, SOURCE, FINISHED])
     for line, entry in zip(lines, entries, strict=True):
-        writer.writerow([*line, entry.source, entry.finished])
+        writer.writerow([*line, as_cell(entry.source), as_cell(entry.finished)])
     return text.getvalue()
 
 
@@ -87,7 +88,8 @@ def _from_csv(path: Path, name: str) -> list[Entry]:
     rows = read_csv(path)
     with path.open(encoding="utf-8", newline="") as file:
         origins = [
-            (plain.get(SOURCE) or name, plain.get(FINISHED) or "") for plain in csv.DictReader(file)
+            (of_cell(plain.get(SOURCE) or name), plain.get(FINISHED) or "")
+            for plain in csv.DictReader(file)
         ]
     return [Entry(row, *origin) for row, origin in zip(rows, origins, strict=True)]
 

@@ -1,6 +1,7 @@
 """Write a run's folder: leaderboard, manifest, transcripts, verdicts, plots."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from lox_bench.judges.pricing import Ledger
 from lox_bench.report.agreement import write_agreement
 from lox_bench.report.overview import overview, overview_rows
 from lox_bench.report.publish import write_leaderboard
-from lox_bench.results.folder import claim
+from lox_bench.results.folder import claim, make
 from lox_bench.results.leaderboard import leaderboard
+from lox_bench.results.lock import sole_writer
 from lox_bench.results.record import Claim, ExpenseRecord, RunRecord, save_record
 from lox_bench.results.row import Row, to_csv
 from lox_bench.results.run import (
@@ -40,14 +42,19 @@ class RunFolder:
     earlier: Claim | None = None  # what an earlier run of the study left: judges, expenses
 
     @classmethod
-    def claim(cls, path: Path, study: Study) -> "RunFolder":
+    @contextmanager
+    def claimed(cls, path: Path, study: Study) -> "Iterator[RunFolder]":
         """Make the folder, or take it over if it holds an earlier run of the same study.
 
+        Nobody else writes there meanwhile.
+
         Raises:
-            UsageError: it holds something else.
+            UsageError: it holds something else, or another process writes there.
             StoreError: it cannot be written.
         """
-        return cls(path, claim(path, study.key))
+        make(path)
+        with sole_writer(path):
+            yield cls(path, claim(path, study.key))
 
     def write(
         self,

@@ -4,26 +4,22 @@ import os
 from pathlib import Path
 
 from lox_bench.errors import DataError, StoreError, UsageError
+from lox_bench.results.lock import OURS
 from lox_bench.results.record import Claim, RunRecord, load_record, save_record
 
 
 def claim(path: Path, key: str) -> Claim:
-    """Make a results folder, or take it over if it holds earlier results of the same ``key``.
+    """Take a folder that ``make`` made, empty or if it holds earlier results of the same ``key``.
 
-    What was judged and paid earlier survives a killed rerun; it is in the claim returned.
+    What was judged and paid earlier survives a killed rerun; it is in the claim returned. A
+    finished run keeps its manifest, and stays readable, until the new one is complete.
 
     Raises:
         UsageError: it holds something else.
-        StoreError: it cannot be written.
     """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"--out {path} cannot be made: {error.strerror}") from error
-    if not os.access(path, os.W_OK):
-        raise StoreError(f"--out {path} cannot be written")
     held = _held(path)
-    if (held is None or held.plan != key) and any(path.iterdir()):
+    others = any(file.name not in OURS for file in path.iterdir())
+    if (held is None or held.plan != key) and others:
         whose = "another run" if held else "files that are no run"
         raise UsageError(f"--out {path} holds {whose}; nothing was overwritten, name another")
     kept = Claim(key)
@@ -31,8 +27,23 @@ def claim(path: Path, key: str) -> Claim:
         kept = Claim(
             key, judges=held.judges, added_judges=held.added_judges, expenses=held.expenses
         )
-    save_record(path, kept)
+    if not isinstance(held, RunRecord):
+        save_record(path, kept)
     return kept
+
+
+def make(path: Path) -> None:
+    """Make a results folder, if it is not there.
+
+    Raises:
+        StoreError: it cannot be made or written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"--out {path} cannot be made: {error.strerror}") from error
+    if not os.access(path, os.W_OK):
+        raise StoreError(f"--out {path} cannot be written")
 
 
 def _held(path: Path) -> RunRecord | Claim | None:

@@ -4,11 +4,13 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
+from math import isinf, isnan
 from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 from lox_bench.errors import DataError
+from lox_bench.results.cells import as_cell, of_cell
 from lox_bench.types import Rate
 
 
@@ -58,6 +60,7 @@ class Row:
         return Rate(value, self.ci_low, self.ci_high, self.n, self.unjudged, self.hits)
 
 
+_LONGEST_CELL = 100_000  # characters of a line
 _ROUNDING = 1e-5  # rates are written to six digits
 COLUMNS = tuple(slot.name for slot in fields(Row))
 
@@ -84,10 +87,22 @@ def read_csv(path: Path) -> list[Row]:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise DataError(f"{path} cannot be read ({reason})") from error
     reader = csv.DictReader(io.StringIO(text))
-    missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
+    if _too_long(text):
+        raise DataError(f"{path} holds a cell of more than {_LONGEST_CELL} characters")
+    try:
+        heads = list(reader.fieldnames or [])
+    except csv.Error as error:
+        raise DataError(f"{path} is no CSV ({error})") from error
+    missing = [name for name in COLUMNS if name not in heads]
     if missing:
         raise DataError(f"{path} is no leaderboard: it lacks the column {missing[0]!r}")
-    rows = [_read(plain, f"{path}, line {number}") for number, plain in enumerate(reader, start=2)]
+    if len(set(heads)) < len(heads):
+        raise DataError(f"{path} is no leaderboard: a column comes twice")
+    try:
+        lines = list(enumerate(reader, start=2))
+    except csv.Error as error:
+        raise DataError(f"{path} is no CSV ({error})") from error
+    rows = [_read(plain, f"{path}, line {number}") for number, plain in lines]
     if not rows:
         raise DataError(f"{path} holds no rows")
     return rows
@@ -96,11 +111,13 @@ def read_csv(path: Path) -> list[Row]:
 def _written(value: object) -> object:
     if value is None:
         return ""
-    return f"{value:.6g}" if isinstance(value, float) else value
+    return f"{value:.6g}" if isinstance(value, float) else as_cell(value)
 
 
 def _read(plain: dict[str, str], where: str) -> Row:
     hints = get_type_hints(Row)
+    if None in plain:
+        raise DataError(f"{where}: more cells than columns")
     values: dict[str, Any] = {}
     for name in COLUMNS:
         try:
@@ -108,13 +125,42 @@ def _read(plain: dict[str, str], where: str) -> Row:
         except (TypeError, ValueError) as error:
             raise DataError(f"{where}: {name} cannot be {plain[name]!r}") from error
     row = Row(**values)
+    _require_sane(row, where)
     if row.hits is not None and row.n and abs(row.hits / row.n - row.value) > _ROUNDING:
         raise DataError(f"{where}: {row.hits} hits of {row.n} are not the value {row.value}")
     return row
 
 
+def _too_long(text: str) -> bool:
+    return any(len(line) > _LONGEST_CELL for line in text.split("\n"))
+
+
+def _require_sane(row: Row, where: str) -> None:
+    """Refuse numbers that no run gives."""
+    ends = (row.value, row.ci_low, row.ci_high)
+    counts = (row.n, row.unjudged, row.hits or 0, row.seed, row.align_seed, row.attack_seed)
+    measured = row.n > 0  # without answers the value is no number
+    wrong = {
+        "a number is not finite": any(map(isinf, ends)) or (measured and any(map(isnan, ends))),
+        "the interval is reversed": row.ci_low > row.ci_high,
+        "a count or seed is negative": min(counts) < 0,
+        "there are more hits than answers": (row.hits or 0) > row.n,
+        "a share lies beyond 0 to 1": measured and row.hits is not None and not _is_share(*ends),
+        "the coverage lies beyond 0 to 1": not (isnan(row.coverage) or _is_share(row.coverage)),
+    }
+    problem = next((problem for problem, holds in wrong.items() if holds), "")
+    if problem:
+        raise DataError(f"{where}: {problem}")
+
+
+def _is_share(*values: float) -> bool:
+    return all(-_ROUNDING <= value <= 1 + _ROUNDING for value in values)
+
+
 def _value(text: str, hint: Any) -> object:
-    if hint in (str, int, float):
+    if hint is str:
+        return of_cell(text)
+    if hint in (int, float):
         return hint(text)
     (kind,) = (arm for arm in get_args(hint) if arm is not NoneType)
     return kind(text) if text else None

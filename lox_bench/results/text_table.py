@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields
 from math import floor, isnan
 from typing import Any
 
+from lox_bench.results.cells import as_cell
+
 
 @dataclass(frozen=True, slots=True)
 class TextTable:
@@ -71,4 +73,4 @@ def _cell(text: str) -> str:
 def _plain(value: object) -> object:
     if isinstance(value, float):
         return "" if isnan(value) else f"{value:.6g}"
-    return " ".join(f"{item:.6g}" for item in value) if isinstance(value, tuple) else value
+    return " ".join(f"{item:.6g}" for item in value) if isinstance(value, tuple) else as_cell(value)

@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 
+from lox_bench.results.cells import as_cell
 from lox_bench.results.row import Row
 from lox_bench.results.run import VariantName
 from lox_bench.stats.intervals import CONFIDENCE, wilson
@@ -177,7 +178,7 @@ def to_csv(cases: Iterable[WorstCase]) -> str:
     writer.writerow(COLUMNS)
     for case in cases:
         values = ("" if value is None else value for value in astuple(case))
-        writer.writerow([f"{v:.6g}" if isinstance(v, float) else v for v in values])
+        writer.writerow([f"{v:.6g}" if isinstance(v, float) else as_cell(v) for v in values])
     return text.getvalue()
 
 

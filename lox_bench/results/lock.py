@@ -1,0 +1,62 @@
+"""One writer a run folder: the lock lies in the folder itself, whatever cache a command uses."""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock, Timeout
+
+from lox_bench.errors import StoreError, UsageError
+
+LOCK: Final = ".lock"
+HOLDER: Final = ".holder"  # who has it, for messages; the lock itself ends with its process
+OURS: Final = {LOCK, HOLDER}
+
+
+@contextmanager
+def sole_writer(folder: Path, *, wait: bool = False) -> Iterator[None]:
+    """Hold a run folder while it is written.
+
+    Args:
+        folder: an existing folder.
+        wait: until another writer has finished, instead of refusing.
+
+    Raises:
+        UsageError: another process writes there (who, where, since when).
+        StoreError: the folder cannot be written.
+    """
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=-1 if wait else 0)
+    except Timeout as error:
+        raise UsageError(
+            f"{folder} is being written by {_holder(folder)}; wait for it, or name another folder "
+            "with --out"
+        ) from error
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be written ({error.strerror})") from error
+    try:
+        with suppress(OSError):
+            (folder / HOLDER).write_text(_us(), encoding="utf-8")
+        yield
+    finally:
+        with suppress(OSError):
+            (folder / HOLDER).unlink()
+        lock.release()
+
+
+def _us() -> str:
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return f"process {os.getpid()} on {socket.gethostname()} since {now}"
+
+
+def _holder(folder: Path) -> str:
+    try:
+        text = (folder / HOLDER).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return "another process"
+    return "".join(char for char in text if char.isprintable())[:120] or "another process"
