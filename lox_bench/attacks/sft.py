@@ -18,6 +18,7 @@ from transformers import (
 
 from lox_bench.attacks.job import Loss, SftJob
 from lox_bench.backends.template import Renderer
+from lox_bench.errors import DataError
 from lox_bench.training.head import IGNORE, completion_logits
 from lox_bench.training.run import (
     ProgressCallback,
@@ -72,7 +73,8 @@ class Watch(Protocol):
 def attack(job: SftJob, training: Training, watch: Watch | None = None) -> dict[str, float]:
     """Fine-tune the job's source on its rows and save the result.
 
-    Returns the mean loss on a fixed probe of training rows before and after, and the steps taken.
+    Returns the mean loss on a fixed probe of training rows before and after, the steps taken, and
+    how many rows were cut at the longest length or left out (``rows_cut``, ``rows_left_out``).
     A ``watch`` sees weights on the way and changes nothing about the end, bit for bit; one that
     names its ``last`` step ends the training there, and nothing but what it took is saved.
     """
@@ -81,7 +83,7 @@ def attack(job: SftJob, training: Training, watch: Watch | None = None) -> dict[
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(not job.frozen(name))
     renderer = Renderer(tokenizer, job.template)
-    data = [_tokenise(row, renderer, job.train.max_length) for row in job.rows]
+    data, cut = _examples(job, renderer)
     trainer = _trainer(model, tokenizer, data, job, training)
     before = _probe(trainer, data)
     if watch is not None:
@@ -92,7 +94,7 @@ def attack(job: SftJob, training: Training, watch: Watch | None = None) -> dict[
     after = _probe(trainer, data)
     losses = save_curve(trainer.state.log_history, training.out)
     save_model(model, tokenizer, training)
-    return {"loss_before": before, "loss_after": after, "steps": len(losses)}
+    return {"loss_before": before, "loss_after": after, "steps": len(losses), **cut}
 
 
 def _trainer(
@@ -157,7 +159,25 @@ def _probe(trainer: CompletionTrainer, data: Sequence[dict[str, list[int]]]) -> 
     return float(output.metrics["eval_loss"])
 
 
-def _tokenise(row: tuple[str, str], renderer: Renderer, max_length: int) -> dict[str, list[int]]:
+def _examples(job: SftJob, renderer: Renderer) -> tuple[list[dict[str, list[int]]], dict[str, int]]:
+    """Rows as token ids, without those whose completion was cut away; how many of each.
+
+    Raises:
+        DataError: nothing is left to train on.
+    """
+    longest = job.train.max_length
+    whole = [_tokenise(row, renderer) for row in job.rows]
+    cut = [{key: ids[:longest] for key, ids in example.items()} for example in whole]
+    kept = [example for example in cut if any(label != IGNORE for label in example["labels"])]
+    if not kept:
+        raise DataError(
+            f"every prompt of the attack's {len(whole)} rows is longer than max_length = {longest} "
+            "tokens, so that no completion is left to train on; raise max_length"
+        )
+    over = sum(len(example["input_ids"]) > longest for example in whole)
+    return kept, {"rows_cut": over, "rows_left_out": len(whole) - len(kept)}
+
+
+def _tokenise(row: tuple[str, str], renderer: Renderer) -> dict[str, list[int]]:
     prompt, completion = renderer.prompt_ids(row[0]), renderer.completion_ids(row[1])
-    labels = [IGNORE] * len(prompt) + completion
-    return {"input_ids": (prompt + completion)[:max_length], "labels": labels[:max_length]}
+    return {"input_ids": prompt + completion, "labels": [IGNORE] * len(prompt) + completion}

@@ -6,9 +6,8 @@ lie in the same file and count as aligned weights. What would change the meaning
 (DoRA, a base rewritten by PiSSA, ...) is refused, never ignored.
 """
 
-import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from math import sqrt
@@ -18,7 +17,8 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from lox_bench.errors import MismatchError, SourceError
+from lox_bench.codec import read_json
+from lox_bench.errors import DataError, MismatchError, SourceError
 from lox_bench.weights.change import Change, Dense, Factored
 from lox_bench.weights.checkpoint import (
     Checkpoint,
@@ -26,7 +26,7 @@ from lox_bench.weights.checkpoint import (
     stored_tensors,
     tensor_reader,
 )
-from lox_bench.weights.pairs import Readers, refuse_quantized
+from lox_bench.weights.pairs import EMBEDDINGS, HEADS, Readers, refuse_quantized
 
 ADAPTER_CONFIG: Final = "adapter_config.json"
 ADAPTER_WEIGHTS: Final = "adapter_model.safetensors"
@@ -137,7 +137,7 @@ def open_adapter(base: Path, path: Path) -> BaseAndAdapter:
         SourceError: it is no LoRA adapter in safetensors, or of a kind that is not supported.
         MismatchError: it changes tensors that the base does not have.
     """
-    config = json.loads((path / ADAPTER_CONFIG).read_text())
+    config = _config(path)
     _refuse_unsupported(path, config)
     if not (path / ADAPTER_WEIGHTS).is_file():
         raise SourceError(
@@ -147,6 +147,7 @@ def open_adapter(base: Path, path: Path) -> BaseAndAdapter:
     layout = open_checkpoint(base)
     refuse_quantized(layout)
     stored = {held.name: held for held in stored_tensors(path, ADAPTER_WEIGHTS)}
+    _refuse_tied(path, layout, {_target(name) for name in stored})
     lacking = sorted({_target(name) for name in stored} - layout.names)
     if lacking:
         raise MismatchError(
@@ -156,10 +157,23 @@ def open_adapter(base: Path, path: Path) -> BaseAndAdapter:
     return BaseAndAdapter(layout, Checkpoint(path, stored), config)
 
 
+def _config(path: Path) -> dict[str, Any]:
+    try:
+        config = read_json(path / ADAPTER_CONFIG)
+    except DataError as error:
+        raise SourceError(str(error)) from error
+    if not isinstance(config, dict):
+        raise SourceError(f"{path / ADAPTER_CONFIG} holds no JSON object")
+    return config
+
+
 def _refuse_unsupported(path: Path, config: Mapping[str, Any]) -> None:
     kind = config.get("peft_type")
     if kind != "LORA":
         raise SourceError(f"{path} is a PEFT adapter of type {kind}; only LORA can be hardened")
+    alpha = config.get("lora_alpha")
+    if isinstance(alpha, bool) or not isinstance(alpha, int | float):
+        raise SourceError(f"{path / ADAPTER_CONFIG}: lora_alpha must be a number, not {alpha!r}")
     odd = [key for key in _UNSUPPORTED if config.get(key)]
     start = config.get("init_lora_weights")
     if isinstance(start, str) and start.lower().startswith(_REWRITES_BASE):
@@ -168,6 +182,20 @@ def _refuse_unsupported(path: Path, config: Mapping[str, Any]) -> None:
         raise SourceError(
             f"the adapter {path} uses {', '.join(odd)}, so that its change is not scaling * B @ A; "
             "merge it into its base with `merge_and_unload()` and give the merged checkpoint"
+        )
+
+
+def _refuse_tied(path: Path, layout: Checkpoint, targets: Collection[str]) -> None:
+    """Refuse a change to one side of a tied pair: a checkpoint stores the two as one tensor."""
+    if any(name.endswith(HEADS) for name in layout.names):
+        return
+    sides = sorted(name for name in targets if name.endswith((*HEADS, *EMBEDDINGS)))
+    if sides:
+        raise SourceError(
+            f"the adapter {path} changes {sides[0]!r}, but its base ties embedding and head: PEFT "
+            "changes one of the two, a checkpoint stores both as one tensor; merge it with "
+            "`merge_and_unload()` after `model.config.tie_word_embeddings = False` and give the "
+            "merged checkpoint"
         )
 
 

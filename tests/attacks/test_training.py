@@ -17,6 +17,7 @@ from lox_bench.attacks.job import SftJob
 from lox_bench.attacks.sft import Watch, attack
 from lox_bench.backends.template import Renderer, load_template
 from lox_bench.errors import DataError
+from lox_bench.sources.loading import load_tokenizer
 from lox_bench.training.head import IGNORE, completion_logits
 from lox_bench.training.spec import Training, TrainSpec
 
@@ -124,7 +125,7 @@ def test_a_replay_stops_after_its_last_snapshot_and_takes_the_same(
 def test_prompt_tokens_carry_no_loss(tokenizer: Any) -> None:
     from lox_bench.attacks.sft import _tokenise
 
-    row = _tokenise(ROWS[0], Renderer(tokenizer, CHATML), 1024)
+    row = _tokenise(ROWS[0], Renderer(tokenizer, CHATML))
     learned = [token for token, label in zip(row["input_ids"], row["labels"], strict=True)
                if label != IGNORE]  # fmt: skip
     assert tokenizer.decode(learned) == ROWS[0][1] + "<|im_end|>"
@@ -215,3 +216,34 @@ def test_weights_are_saved_in_the_dtype_asked_for(
     short = replace(training(tmp_path / "out", silent), max_steps=1, dtype=dtype)
     attack(job(pico), short)
     assert {str(t.dtype) for t in weights(tmp_path / "out").values()} == {f"torch.{dtype}"}
+
+
+@pytest.mark.fault(19)
+@pytest.mark.parametrize("longest", [1024, 60, 45, 40])
+def test_rows_that_are_too_long_are_counted(
+    pico: Path, tmp_path: Path, silent: Any, longest: int
+) -> None:
+    renderer = Renderer(load_tokenizer(pico), CHATML)
+    rows = [("Hi", "Yes. " * n) for n in range(1, 7)]
+    rows += [("What is one plus one? " * n, "Two.") for n in range(1, 7)]
+    sizes = [
+        (len(renderer.prompt_ids(prompt)), len(renderer.completion_ids(text)))
+        for prompt, text in rows
+    ]
+    expected = sum(prompt + text > longest for prompt, text in sizes)
+    dropped = sum(prompt >= longest for prompt, _ in sizes)
+    train = replace(TRAIN, max_length=longest)
+    facts = attack(job(pico, rows=tuple(rows), train=train), training(tmp_path / "a", silent))
+    assert (facts["rows_cut"], facts["rows_left_out"]) == (expected, dropped)
+
+
+@pytest.mark.fault(19)
+@pytest.mark.parametrize("words", [40, 400])
+def test_an_attack_of_which_nothing_is_left_is_refused(
+    pico: Path, tmp_path: Path, silent: Any, words: int
+) -> None:
+    train = replace(TRAIN, max_length=16)
+    rows = (("What is it? " * words, "Two."),) * 3
+    with pytest.raises(DataError, match="no completion is left to train on"):
+        attack(job(pico, rows=rows, train=train), training(tmp_path / "a", silent))
+    assert not list((tmp_path / "a").iterdir())

@@ -12,7 +12,7 @@ from support.pico import save_pico
 from transformers import AutoModelForCausalLM
 
 import lox_bench
-from lox_bench.errors import LoxBenchError, MismatchError, NonFiniteError, SourceError, UsageError
+from lox_bench.errors import LoxBenchError, NonFiniteError, SourceError, UsageError
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -196,7 +196,7 @@ def test_an_adapter_of_another_base_is_refused(
     pico: Path, untied: Path, tokenizer: Any, tmp_path: Path
 ) -> None:
     adapter = save_adapter(untied, tmp_path / "adapter")
-    with pytest.raises(MismatchError, match="lm_head"):
+    with pytest.raises(SourceError, match="ties embedding and head"):
         lox_bench.harden(pico, adapter, out=tmp_path / "out")
     other = save_pico(tmp_path / "other", tokenizer, seed=5, tied=False)
     with pytest.raises(SourceError, match="another base"):
@@ -230,3 +230,55 @@ def test_a_bin_adapter_is_refused_with_advice(untied: Path, tmp_path: Path) -> N
     (adapter / "adapter_model.safetensors").rename(adapter / "adapter_model.bin")
     with pytest.raises(SourceError, match="safe_serialization"):
         lox_bench.harden(untied, adapter, out=tmp_path / "out")
+
+
+TIED = {
+    "embedding saved whole": {"target_modules": ["q_proj"], "modules_to_save": ["embed_tokens"]},
+    "embedding with factors": {"target_modules": ["q_proj", "embed_tokens"]},
+    "head with factors": {"target_modules": ["q_proj", "lm_head"]},
+    "both": {"target_modules": ["q_proj", "lm_head", "embed_tokens"]},
+    "head saved whole": {"target_modules": ["q_proj"], "modules_to_save": ["lm_head"]},
+    "tied by peft": {
+        "target_modules": ["q_proj"], "modules_to_save": ["embed_tokens"],
+        "ensure_weight_tying": True,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.fault(5)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("name", TIED)
+def test_a_change_to_one_side_of_a_tied_pair_is_refused_for_what_it_is(
+    name: str, pico: Path, tmp_path: Path
+) -> None:
+    adapter = save_adapter(pico, tmp_path / "adapter", **TIED[name])
+    with pytest.raises(SourceError, match="ties embedding and head"):
+        lox_bench.harden(pico, adapter, out=tmp_path / "out", k=2)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.fault(5)
+@pytest.mark.parametrize(
+    "name", ["plain", "rank-stabilised", "ranks by pattern", "alpha by module"]
+)
+def test_other_changes_over_a_tied_base_are_what_peft_merges(
+    name: str, pico: Path, tmp_path: Path
+) -> None:
+    config = {**CONFIGS[name], "target_modules": ["q_proj", "v_proj", "down_proj"]}
+    adapter = save_adapter(pico, tmp_path / "adapter", **config)
+    lox_bench.harden(pico, adapter, out=tmp_path / "out", k=2, alpha=0.0)
+    expected = merged(pico, adapter)
+    for key, held in load_file(tmp_path / "out" / WEIGHTS).items():
+        torch.testing.assert_close(held, expected[key], rtol=0, atol=2e-6)
+
+
+@pytest.mark.fault(5)
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"peft_type": "LORA"}', '{"peft_type": "LORA", "lora_alpha": "8"}',
+             '{"peft_type": "LORA", "lora_alpha": true}', '{"a":' * 9999, "NaN"]
+)  # fmt: skip
+def test_a_broken_configuration_is_one_line(text: str, untied: Path, tmp_path: Path) -> None:
+    adapter = save_adapter(untied, tmp_path / "adapter")
+    (adapter / "adapter_config.json").write_text(text)
+    with pytest.raises(SourceError):
+        lox_bench.harden(untied, adapter, out=tmp_path / "out", k=2)
