@@ -157,7 +157,9 @@ def _is_share(*values: float) -> bool:
     return all(-_ROUNDING <= value <= 1 + _ROUNDING for value in values)
 
 
-def _value(text: str, hint: Any) -> object:
+def _value(text: str | None, hint: Any) -> object:
+    if text is None:
+        raise ValueError("a cell is missing")
     if hint is str:
         return of_cell(text)
     if hint in (int, float):
