@@ -61,7 +61,11 @@ def parse_source(uri: str) -> AnySource:
         if match is None:
             raise UsageError(f"{uri!r} is not hf://org/name or hf://org/name@revision")
         return HubSource(repo=match["repo"], revision=match["revision"] or "main")
-    path = Path(uri).expanduser()
-    if not path.exists() and _HUB_ID.fullmatch(uri) and not uri.startswith((".", "~", "/")):
+    try:
+        path = Path(uri).expanduser()
+        here = path.exists()
+    except (ValueError, RuntimeError, OSError) as error:  # NUL, a home of nobody, too long
+        raise UsageError(f"{uri!a:.200} is no path ({error})") from error
+    if not here and _HUB_ID.fullmatch(uri) and not uri.startswith((".", "~", "/")):
         return parse_source(f"hf://{uri}")
     return PathSource(path=path)
