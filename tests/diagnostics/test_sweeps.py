@@ -81,8 +81,8 @@ def test_a_landscape_keeps_answers_and_no_weights_and_does_nothing_twice(
     assert list((store.root / "tmp").iterdir()) == []
     outcome = executor.run(Graph.of(plane.geometries))
     grams = [gram_of(outcome.facts(geometry)) for geometry in plane.geometries]
-    folder = RunFolder.claim(tmp_path / "out", plane.study)
-    points, _ = write_landscape(folder, plane, results, grams, ["test"])
+    with RunFolder.claimed(tmp_path / "out", plane.study) as folder:
+        points, _ = write_landscape(folder, plane, results, grams, ["test"])
     run_folder = open_run(tmp_path / "out")
     assert len(run_folder.names) == len(points) == 6
     with (tmp_path / "out" / "landscape.csv").open() as file:
@@ -135,8 +135,8 @@ def test_full_rank_answers_as_the_aligned_model_and_is_an_ordinary_run(
     assert [result.variant for result in results] == list(study.variants)
     assert held["truncated(r=99)"].completions == held["aligned"].completions
     assert not list(store.root.glob("harden/*/*.safetensors"))
-    folder = RunFolder.claim(tmp_path / "out", study)
-    (answer,) = write_ranks(folder, study, results, ["test"])
+    with RunFolder.claimed(tmp_path / "out", study) as folder:
+        (answer,) = write_ranks(folder, study, results, ["test"])
     assert answer.rank in {1, 99}
     assert {row.model for row in open_run(tmp_path / "out").rows} == set(held)
     assert (tmp_path / "out" / f"effective_rank-{JUDGE}.png").stat().st_size > 20_000

@@ -82,9 +82,9 @@ def run(
     study: Study, store: Store, out: Path, stages: Stages | None = None, *, plots: bool = False
 ) -> Played:
     """What the command does; most tests save the seconds that plots take."""
-    folder = RunFolder.claim(out, study)
-    played = played_by(study, store, stages or Stages(), folder.path)
-    folder.write(played.study, played.results, ["test"], played.findings, plots=plots)
+    with RunFolder.claimed(out, study) as folder:
+        played = played_by(study, store, stages or Stages(), folder.path)
+        folder.write(played.study, played.results, ["test"], played.findings, plots=plots)
     return played
 
 

@@ -85,7 +85,8 @@ def synthetic_run(
     study = make_study(request)
     results = [_result(study, variant, work, say or answer) for variant in study.variants]
     command = ["lox-bench", "run", "--models", models, "--judges", JUDGES]
-    RunFolder.claim(out, study).write(study, results, command)
+    with RunFolder.claimed(out, study) as folder:
+        folder.write(study, results, command)
     return open_run(out)
 
 
