@@ -14,7 +14,7 @@ MISTAKES = {
     "misspelt model": (["--models", "aligned,lx"], "did you mean 'lox'"),
     "unknown attack": (["--attack", "gsm8"], "did you mean 'gsm8k'"),
     "unknown family": (["--family", "smollm"], "did you mean 'smollm2-135m'"),
-    "unknown judge": (["--judges", "keyword"], "did you mean"),
+    "unknown judge": (["--judges", "keywrd"], "did you mean"),
     "model twice": (["--models", "lox,lox"], "listed twice"),
     "open parenthesis": (["--models", "lox(k=2"], "not closed"),
     "rank zero": (["--models", "lox(k=0)"], "at least 1"),
