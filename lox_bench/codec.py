@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -66,15 +66,6 @@ def from_plain(cls: type[T], plain: Any, *, where: str) -> T:
     """
     record: T = _record(cls, plain, where)
     return record
-
-
-def texts_in(plain: Any) -> Iterator[str]:
-    """Every text among the values of JSON data, however deep."""
-    if isinstance(plain, str):
-        yield plain
-    elif isinstance(plain, Mapping | list | tuple):
-        for item in plain.values() if isinstance(plain, Mapping) else plain:
-            yield from texts_in(item)
 
 
 def write_record(path: Path, record: Any) -> None:

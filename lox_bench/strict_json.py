@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from lox_bench.errors import DataError
@@ -58,3 +59,12 @@ def _finite(text: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{text[:_SHOWN]} is too large a number")
     return value
+
+
+def texts_in(plain: Any) -> Iterator[str]:
+    """Every text among the values of JSON data, however deep."""
+    if isinstance(plain, str):
+        yield plain
+    elif isinstance(plain, Mapping | list | tuple):
+        for item in plain.values() if isinstance(plain, Mapping) else plain:
+            yield from texts_in(item)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from lox_bench.codec import texts_in
 from lox_bench.engine.artifact import Manifest, read_manifest
 from lox_bench.engine.freed import is_freed
 from lox_bench.engine.state import look
 from lox_bench.engine.store import GONE, PARTIAL, REQUESTS, TMP, Store, artifacts_in, remove
+from lox_bench.strict_json import texts_in
 from lox_bench.types import Progress
 
 _MEGA = 1 << 20

@@ -44,8 +44,9 @@ def sole_writer(folder: Path, *, wait: bool = False) -> Iterator[None]:
             (folder / HOLDER).write_text(_us(), encoding="utf-8")
         yield
     finally:
-        with suppress(OSError):
-            (folder / HOLDER).unlink()
+        for name in (HOLDER, LOCK):  # whoever waits for it notices that it is gone, and makes one
+            with suppress(OSError):
+                (folder / name).unlink()
         lock.release()
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from lox_bench.codec import read_json, texts_in
+from lox_bench.codec import read_json
 from lox_bench.errors import UsageError
 from lox_bench.files import MANIFEST
+from lox_bench.strict_json import texts_in
 
 
 def texts_in_records(runs: Sequence[Path], *, besides: Path) -> set[str]:

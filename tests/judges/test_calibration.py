@@ -275,7 +275,7 @@ def test_the_command_calibrates_a_file_of_the_users(tmp_path: Path) -> None:
 
 
 MISTAKES = {
-    "unknown judge": ({"judges": "keyword"}, "no judge is called 'keyword'"),
+    "unknown judge": ({"judges": "keywrd"}, "no judge is called 'keywrd'"),
     "unknown labels": ({"labels": "nowhere.csv"}, "neither a file nor a set"),
     "unknown kind": ({"skip_kinds": "lop"}, "have no kind 'lop'"),
     "odd suffix": ({"out": Path("x.xlsx")}, ".csv, .json or .md"),
