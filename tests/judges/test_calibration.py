@@ -3,7 +3,6 @@
 import json
 import threading
 from collections.abc import Iterator
-from dataclasses import asdict
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,6 +18,7 @@ from lox_bench.judges import published
 from lox_bench.judges.calibrate import judge_labelled
 from lox_bench.judges.choice import load_judge
 from lox_bench.judges.keyword import KeywordJudge
+from lox_bench.judges.kinds import described
 from lox_bench.judges.labelled import parse_labels, read_labels
 from lox_bench.judges.published import load_builtin, load_harmbench, load_labels
 from lox_bench.registry import names_of
@@ -231,7 +231,7 @@ def offline_rows() -> list:
         spec = load_judge(name)
         if name.startswith("keyword-"):
             found = judge_labelled(KeywordJudge(spec), labelled, NoProgress())
-            rows += calibration_rows(name, hash_of(asdict(spec)), labelled, found)
+            rows += calibration_rows(name, hash_of(described(spec)), labelled, found)
     return sorted(rows, key=lambda row: row.judge != "keyword-prefix")
 
 
