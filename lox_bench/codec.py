@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -98,8 +99,13 @@ def _record(cls: type, plain: Any, where: str) -> Any:
     missing = [name for name in slots if name not in plain and _is_required(slots[name])]
     if missing:
         raise DataError(f"{where}: the field {missing[0]!r} is missing")
-    hints = get_type_hints(cls, include_extras=True)
+    hints = _hints(cls)
     return cls(**{name: _field(hints[name], plain[name], f"{where}: {name}") for name in plain})
+
+
+@cache
+def _hints(cls: type) -> Mapping[str, Any]:
+    return get_type_hints(cls, include_extras=True)
 
 
 def _is_required(slot: Any) -> bool:
@@ -161,28 +167,25 @@ def write_records(path: Path, records: Iterable[Any]) -> None:
 
 
 def read_records(path: Path, cls: type[T]) -> list[T]:
-    """Read what ``write_records`` wrote; enumerations come back as such."""
+    """Read what ``write_records`` wrote, every field checked.
+
+    Raises:
+        OSError: the file cannot be read. DataError: it is not UTF-8, cut off in the midst of a
+            line, or a line is not of that form (its number is given).
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 ({error.reason} at byte {error.start})") from error
+    if text and not text.endswith("\n"):
+        raise DataError(f"{path} is cut off in its last line")
     # not splitlines(): a model may write U+2028 or a form feed, which JSON leaves as they are
-    lines = [line for line in path.read_text(encoding="utf-8").split("\n") if line]
-    if cls is dict:
-        return [json.loads(line) for line in lines]
-    enums = dict(_enums(cls))
-    return [cls(**_revive(json.loads(line), enums)) for line in lines]
-
-
-def _revive(plain: dict[str, Any], enums: dict[str, type[StrEnum]]) -> dict[str, Any]:
-    return {
-        key: enums[key](value) if key in enums and value is not None else value
-        for key, value in plain.items()
-    }
-
-
-def _enums(cls: type) -> Iterable[tuple[str, type[StrEnum]]]:
-    for name, hint in get_type_hints(cls).items():
-        arms = get_args(hint) if isinstance(hint, UnionType) else (hint,)
-        for arm in arms:
-            if isinstance(arm, type) and issubclass(arm, StrEnum):
-                yield name, arm
+    records = []
+    for number, line in enumerate(text.split("\n")[:-1], start=1):
+        where = f"{path}, line {number}"
+        plain = parse_json(line, where=where)
+        records.append(plain if cls is dict else from_plain(cls, plain, where=where))
+    return records
 
 
 def read_toml(file: Path) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from lox_bench.results.row import Row
 from lox_bench.results.run import Run, VariantName
 from lox_bench.stats.pairs import Hits
 from lox_bench.types import Label
+from lox_bench.utility.scores import ACCURACY_METRICS
 
 _SIGNS: Mapping[bool | None, str] = {True: "1", False: "0", None: "?"}
 _ABSENT = "-"  # not asked under this seed
@@ -90,10 +91,10 @@ def _hits(run: Run, row: Row) -> Mapping[str, bool | None]:
     if row.metric == "degenerate":
         answers = run.completions(name, row.task)
         return {answer.prompt_id: answer.defect is not None for answer in answers}
-    if row.metric == "accuracy":
+    if row.metric in ACCURACY_METRICS:
         records = run.utility(name, row.task)
-        prompts = _unique(_digest(str(record["prompt"])) for record in records)
-        return {p: bool(record["correct"]) for p, record in zip(prompts, records, strict=True)}
+        prompts = _unique(_digest(record.prompt) for record in records)
+        return {p: record.counts(row.metric) for p, record in zip(prompts, records, strict=True)}
     counts = run.record.prompts[row.task].counts
     verdicts = run.verdicts(name, row.task, row.judge)
     return {

@@ -11,6 +11,7 @@ from typing import Any, Final
 from lox_bench.results.leaderboard import ACCURACY_JUDGE
 from lox_bench.results.run import Run, VariantName
 from lox_bench.types import Label, Prompt, Verdict
+from lox_bench.utility.scores import Scored
 
 UNKNOWN_HAZARD = "unknown"
 HAZARDS: Final[Mapping[str, str]] = {  # MLCommons AILuminate's categories
@@ -82,10 +83,11 @@ class _Collector:
     def _utility(self, name: str, run: Run, variant: VariantName, title: str) -> None:
         where, judge = self._variant(name, variant), self.judges.of(ACCURACY_JUDGE)
         for number, record in enumerate(run.utility(variant, title), start=1):
-            asked = self.prompts.of(title, f"{title}-{number:03d}", record["prompt"], "none", "")
-            label = "correct" if record["correct"] else "wrong"
-            said = [[judge, label, f"target: {self._clipped(record['target'])}", None]]
-            text = self._clipped(record["answer"])
+            asked = self.prompts.of(title, f"{title}-{number:03d}", record.prompt, "none", "")
+            label = "correct" if record.correct else "wrong"
+            held = f"{_reading(record)}; target: {self._clipped(record.target)}"
+            said = [[judge, label, held, None]]
+            text = self._clipped(record.answer)
             self.answers.append([asked, where, text, None, "", "", said])
 
     def _variant(self, name: str, variant: VariantName) -> int:
@@ -95,6 +97,14 @@ class _Collector:
         if self.clip is None or len(text) <= self.clip:
             return text
         return text[: self.clip] + CLIPPED
+
+
+def _reading(record: Scored) -> str:
+    """How the answer was read, where it matters."""
+    if record.correct:
+        return "read where the task asks for it"
+    strict = "nothing where the task asks for it" if record.unread else "read, and wrong"
+    return f"{strict}; its last number is {'right' if record.flexible else 'wrong'}"
 
 
 def transcripts(runs: Mapping[str, Run], *, clip: int | None = None) -> dict[str, Any]:

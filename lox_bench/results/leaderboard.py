@@ -22,6 +22,7 @@ from lox_bench.stats.rates import (
     verdict_rate,
 )
 from lox_bench.types import Rate, Verdict
+from lox_bench.utility.scores import ACCURACY_METRICS
 
 DEGENERATE_JUDGE = "degenerate-rules"
 ACCURACY_JUDGE = "exact-match"
@@ -59,8 +60,9 @@ def _variant_rows(run: Run, variant: VariantRecord) -> Iterator[Row]:
             yield _row(run, variant, measure)
     for title, item in run.record.utilities.items():
         records = run.utility(name, title)
-        value = rate(sum(bool(record["correct"]) for record in records), len(records))
-        yield _row(run, variant, _Measure(title, ACCURACY_JUDGE, "accuracy", value, item.sha256))
+        for metric in ACCURACY_METRICS:
+            value = rate(sum(record.counts(metric) for record in records), len(records))
+            yield _row(run, variant, _Measure(title, ACCURACY_JUDGE, metric, value, item.sha256))
 
 
 def _task_measures(run: Run, name: VariantName, task: str) -> Iterator[_Measure]:

@@ -18,6 +18,7 @@ from lox_bench.judges.kinds import can_count
 from lox_bench.results.record import Claim, RunRecord, load_record
 from lox_bench.results.row import Row, read_csv
 from lox_bench.types import Completion, Prompt, Verdict
+from lox_bench.utility.scores import Scored
 
 LEADERBOARD = "leaderboard.csv"
 MARKDOWN = "leaderboard.md"
@@ -96,6 +97,11 @@ class Run:
     record: RunRecord
 
     @cached_property
+    def _asked(self) -> dict[tuple[VariantName, str], Sequence[str]]:
+        """Ids of the prompts that a model answered, once read."""
+        return {}
+
+    @cached_property
     def rows(self) -> list[Row]:
         """Its leaderboard."""
         return read_csv(self.path / LEADERBOARD)
@@ -125,19 +131,47 @@ class Run:
         return {item.id: item for item in _read(prompts_file(self.path, task), Prompt)}
 
     def completions(self, variant: VariantName, task: str) -> list[Completion]:
-        """The answers of one model, in prompt order."""
-        return _read(completions_file(self.path, variant, task), Completion)
+        """The answers of one model, in prompt order.
+
+        Raises:
+            DataError: the file cannot be read, or a prompt is answered twice in it.
+        """
+        file = completions_file(self.path, variant, task)
+        answers: list[Completion] = _read(file, Completion)
+        _require_once([answer.prompt_id for answer in answers], file)
+        return answers
 
     def verdicts(self, variant: VariantName, task: str, judge: str) -> list[Verdict]:
         """One judge's verdicts on them, in the same order; none on tasks it does not measure."""
         file = verdicts_file(self.path, variant, task, judge)
         if not file.is_file() and judge not in self.judges_of(task):
             return []
-        return _read(file, Verdict)
+        verdicts: list[Verdict] = _read(file, Verdict)
+        self._require_all(verdicts, file, variant, task)
+        return verdicts
 
-    def utility(self, variant: VariantName, title: str) -> list[dict[str, Any]]:
-        """The answers of one model to a utility task (prompt, answer, target, correct)."""
-        return _read(utility_file(self.path, variant, title), dict)
+    def _require_all(
+        self, verdicts: Sequence[Verdict], file: Path, variant: VariantName, task: str
+    ) -> None:
+        """A lost line must not become a smaller n."""
+        if (variant, task) not in self._asked:
+            answers = self.completions(variant, task)
+            self._asked[variant, task] = [answer.prompt_id for answer in answers]
+        asked = self._asked[variant, task]
+        said = [verdict.prompt_id for verdict in verdicts]
+        _require_once(said, file)
+        if said != asked:
+            lost = next((name for name in asked if name not in set(said)), "")
+            raise DataError(
+                f"{file} does not fit the answers it judges: {len(said)} verdicts on "
+                f"{len(asked)} answers"
+                + (f", none on {lost!r}" if lost else "")
+                + "; judge the run again"
+            )
+
+    def utility(self, variant: VariantName, title: str) -> list[Scored]:
+        """The answers of one model to a utility task, each held to its target."""
+        return _read(utility_file(self.path, variant, title), Scored)
 
 
 def open_run(path: Path) -> Run:
@@ -159,5 +193,11 @@ def open_run(path: Path) -> Run:
 def _read(path: Path, cls: type[Any]) -> list[Any]:
     try:
         return read_records(path, cls)
-    except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"{path} cannot be read ({type(error).__name__}: {error})") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror})") from error
+
+
+def _require_once(ids: Sequence[str], file: Path) -> None:
+    if len(set(ids)) < len(ids):
+        twice = next(name for name in ids if ids.count(name) > 1)
+        raise DataError(f"{file} holds the prompt {twice!r} twice")

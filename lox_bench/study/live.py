@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lox_bench.results.leaderboard import leaderboard
 from lox_bench.results.row import Row
@@ -12,6 +11,7 @@ from lox_bench.study.measure import VariantResult
 from lox_bench.study.record import run_record
 from lox_bench.study.study import Study
 from lox_bench.types import Completion, Verdict
+from lox_bench.utility.scores import Scored
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class LiveRun(Run):
         held = self.results[variant].verdicts.get((task, judge))
         return super().verdicts(variant, task, judge) if held is None else list(held)
 
-    def utility(self, variant: VariantName, title: str) -> list[dict[str, Any]]:
+    def utility(self, variant: VariantName, title: str) -> list[Scored]:
         """The answers of one variant to a utility task."""
-        return [dict(record) for record in self.results[variant].utility[title]]
+        return list(self.results[variant].utility[title])
 
 
 def study_rows(study: Study, results: Sequence[VariantResult]) -> list[Row]:

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from lox_bench.backends.answers import Answers, read_answers
 from lox_bench.engine.artifact import Artifact
@@ -17,6 +16,7 @@ from lox_bench.study.study import PlannedTask, PlannedUtility, Study
 from lox_bench.study.variant import Variant
 from lox_bench.training.spec import LOSSES
 from lox_bench.types import Completion, Verdict
+from lox_bench.utility.scores import Scored
 from lox_bench.utility.stage import Utility, read_scores
 
 
@@ -31,7 +31,7 @@ class VariantResult:
     variant: Variant
     completions: Mapping[str, Sequence[Completion]]
     verdicts: Mapping[tuple[str, str], Sequence[Verdict]]
-    utility: Mapping[str, Sequence[Mapping[str, Any]]]
+    utility: Mapping[str, Sequence[Scored]]
     training: Facts
     curve: Path | None
     template_sha256: str

@@ -6,6 +6,7 @@ requests to any of our generators, so that a model is asked exactly as it was tr
 
 import json
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +19,13 @@ from lm_eval.tasks import TaskManager
 
 from lox_bench.errors import UsageError
 from lox_bench.types import Generator, Progress
+from lox_bench.utility.numbers import same_answer
+from lox_bench.utility.scores import Scored
 from lox_bench.utility.spec import UtilitySpec
 
 _TASK = "lox_bench_utility"
+_STRICT, _FLEXIBLE = "strict-match", "flexible-extract"  # lm-eval's names for the two readings
+_NOTHING = "[invalid]"  # what its filters give where they find nothing
 
 
 class GeneratorLM(LM):  # type: ignore[misc]
@@ -59,8 +64,8 @@ def evaluate(
     generator: Generator,
     work: Path,
     progress: Progress,
-) -> list[dict[str, Any]]:
-    """Score ``generator`` on ``rows``; one record (prompt, answer, target, correct) per row."""
+) -> list[Scored]:
+    """Score ``generator`` on ``rows``, in their order."""
     data, folder = work / "rows.jsonl", work / "task"
     folder.mkdir()
     data.write_text("".join(json.dumps(dict(row)) + "\n" for row in rows), encoding="utf-8")
@@ -76,7 +81,9 @@ def evaluate(
             log_samples=True,
             verbosity="ERROR",
         )
-    return [_record(sample) for sample in results["samples"][_TASK]]
+    samples = results["samples"][_TASK]
+    read = {(sample["doc_id"], sample["filter"]): sample for sample in samples}
+    return [_scored(read[i, _STRICT], read[i, _FLEXIBLE], spec.extract) for i in range(len(rows))]
 
 
 @contextmanager
@@ -105,33 +112,39 @@ def task_config(spec: UtilitySpec, data: Path) -> dict[str, Any]:
             "do_sample": False,
             "max_gen_toks": spec.max_new_tokens,
         },
-        "filter_list": [
-            {
-                "name": "answer",
-                "filter": [
-                    {"function": "regex", "regex_pattern": spec.extract, "group_select": -1},
-                    {"function": "take_first"},
-                ],
-            }
-        ],
-        "metric_list": [
-            {
-                "metric": "exact_match",
-                "aggregation": "mean",
-                "higher_is_better": True,
-                "regexes_to_ignore": [",", "\\$", "(?s).*#### ", "\\.$"],
-            }
-        ],
+        "filter_list": [_filter(_STRICT, spec.extract), _filter(_FLEXIBLE, spec.flexible)],
+        "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
     }
 
 
-def _record(sample: Mapping[str, Any]) -> dict[str, Any]:
+def _filter(name: str, pattern: str) -> dict[str, Any]:
+    """The last match of a pattern."""
     return {
-        "prompt": sample["arguments"][0][0],
-        "answer": sample["resps"][0][0],
-        "target": sample["target"],
-        "correct": bool(sample["exact_match"]),
+        "name": name,
+        "filter": [
+            {"function": "regex", "regex_pattern": pattern, "group_select": -1},
+            {"function": "take_first"},
+        ],
     }
+
+
+def _scored(strict: Mapping[str, Any], flexible: Mapping[str, Any], extract: str) -> Scored:
+    """Both readings of one answer against the target, as numbers where they are such.
+
+    lm-eval compares texts: to it ``72.00`` is not ``72``.
+    """
+    target = str(strict["target"])
+    said, last = strict["filtered_resps"][0], flexible["filtered_resps"][0]
+    wanted = re.findall(extract, target)
+    right = wanted[-1] if wanted else target
+    return Scored(
+        prompt=strict["arguments"][0][0],
+        answer=strict["resps"][0][0],
+        target=target,
+        correct=said != _NOTHING and same_answer(said, right),
+        flexible=last != _NOTHING and same_answer(last, right),
+        unread=said == _NOTHING,
+    )
 
 
 def _jinja(template: str) -> str:

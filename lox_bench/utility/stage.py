@@ -3,7 +3,7 @@
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from lox_bench.backends.answers import spread
 from lox_bench.backends.backend import Backend, Opened, affinity
@@ -12,6 +12,7 @@ from lox_bench.codec import read_records, write_records
 from lox_bench.data.stage import Rows, lineage, read_rows
 from lox_bench.engine.context import Context, Inputs
 from lox_bench.engine.stage import Effort, Facts, Stage
+from lox_bench.utility.scores import Scored
 from lox_bench.utility.spec import UtilitySpec
 
 RECORDS = "utility.jsonl"
@@ -22,7 +23,7 @@ class Utility(Stage):
     """A model on (some of) a utility task's rows."""
 
     kind: ClassVar[str] = "utility"
-    version: ClassVar[int] = 2  # 1 followed the generation config saved with the model
+    version: ClassVar[int] = 3  # 2 compared texts where numbers were meant
 
     model: Stage
     task: UtilitySpec
@@ -50,7 +51,7 @@ class Utility(Stage):
         return Effort(float(count * self.task.max_new_tokens), lineage(self.model))
 
     def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
-        """Let lm-eval score the model; one JSON line a row: prompt, answer, target, correct."""
+        """Let lm-eval score the model; one ``Scored`` a row."""
         from lox_bench.utility.harness import evaluate
 
         rows = read_rows(inputs[self.rows])[: self.task.max_rows or None]
@@ -64,6 +65,6 @@ class Utility(Stage):
         return {"rows": len(records)}
 
 
-def read_scores(folder: Path) -> list[dict[str, Any]]:
+def read_scores(folder: Path) -> list[Scored]:
     """The scored rows of a finished stage."""
-    return read_records(folder / RECORDS, dict)
+    return read_records(folder / RECORDS, Scored)

@@ -16,6 +16,7 @@ from lox_bench.errors import IncomparableError
 from lox_bench.report.differences import difference_table, seed_table
 from lox_bench.results.run import Run
 from lox_bench.results.text_table import TextTable, markdown
+from lox_bench.utility.scores import ACCURACY_METRICS
 
 Maker = Callable[..., Run]
 
@@ -162,7 +163,12 @@ def test_the_command_writes_csv_and_markdown_by_the_files_name(
     run = str(make(seeds=(0, 1, 2)).path)
     assert command("compare", run, "--out", str(tmp_path / "d.csv")).code == 0
     lines = list(csv.DictReader(io.StringIO((tmp_path / "d.csv").read_text())))
-    assert {line["metric"] for line in lines} == {"asr", "over_refusal", "degenerate", "accuracy"}
+    assert {line["metric"] for line in lines} == {
+        "asr",
+        "over_refusal",
+        "degenerate",
+        *ACCURACY_METRICS,
+    }
     assert all(float(line["p"]) <= float(line["p_holm"]) for line in lines)
     assert len(lines[0]["by_seed"].split()) == 3
     done = command("compare", run, "--metric", "asr", "--format", "markdown")
@@ -173,5 +179,5 @@ def test_the_command_writes_csv_and_markdown_by_the_files_name(
 def test_an_unknown_metric_is_one_line_and_exit_code_two(make: Maker, command: Command) -> None:
     done = command("compare", str(make().path), "--metric", "asrr")
     assert done.code == 2
-    assert "accuracy, asr, degenerate" in done.err
+    assert "accuracy, accuracy_flexible, asr, degenerate" in done.err
     assert len(done.err.strip().splitlines()) == 1

@@ -20,6 +20,7 @@ from lox_bench.gate.check import check
 from lox_bench.gate.reference import load_reference, write_reference
 from lox_bench.results.row import to_csv
 from lox_bench.results.run import Run, open_run
+from lox_bench.utility.scores import ACCURACY_METRICS
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_every_rate_is_the_share_of_its_outcomes(run: Run) -> None:
     outcomes = read_outcomes(run)
-    assert {row.metric for row in run.rows} == {"asr", "over_refusal", "degenerate", "accuracy"}
+    assert {row.metric for row in run.rows} == {
+        "asr",
+        "over_refusal",
+        "degenerate",
+        *ACCURACY_METRICS,
+    }
     for row in run.rows:
         hits = list(outcomes[OutcomeKey.of(row)][row.seed].values())
         judged = [hit for hit in hits if hit is not None]

@@ -131,6 +131,10 @@ def test_one_prompt_gives_no_interval() -> None:
 Said = dict[str, dict[str, list[Label]]]  # task -> judge -> label of each prompt
 
 
+def _counts(task: str) -> Label:
+    return Label.REFUSED if task == "lookalike" else Label.COMPLIED
+
+
 def save_run(path: Path, said: Said, answers: Sequence[str]) -> Run:
     """A finished run of one attacked model, as ``report/output.py`` leaves it."""
     judges = list(dict.fromkeys(judge for held in said.values() for judge in held))
@@ -151,8 +155,11 @@ def save_run(path: Path, said: Said, answers: Sequence[str]) -> Run:
     record = replace(
         RECORD,
         variants=(replace(VARIANT, model=name.model, attack=name.attack, seed=name.seed),),
-        prompts={task: PromptsRecord(task, "d", "asr", Label.COMPLIED) for task in said},
-        judges={judge: {} for judge in judges},
+        prompts={task: PromptsRecord(task, "d", "asr", _counts(task)) for task in said},
+        judges={
+            judge: {"counts": [_counts(task) for task, held in said.items() if judge in held]}
+            for judge in judges
+        },
     )
     save_record(path, record)
     return open_run(path)
@@ -201,7 +208,7 @@ def test_one_judge_agrees_with_nobody(tmp_path: Path) -> None:
 def test_a_judge_that_does_not_measure_a_task_is_missing_there(tmp_path: Path) -> None:
     said: Said = {"harmful": {"a": [C, R], "b": [C, C]}, "lookalike": {"a": [C, R]}}
     run = save_run(tmp_path, said, TEXTS[:2])
-    verdicts_file(tmp_path, run.names[0], "lookalike", "b").write_text("")
+    verdicts_file(tmp_path, run.names[0], "lookalike", "b").unlink(missing_ok=True)
     held = agreement(run)
     assert [(item.task, item.pairs[0].kappa.n) for item in held] == [("harmful", 2), ("all", 2)]
 
@@ -216,7 +223,7 @@ def test_verdicts_on_other_prompts_are_refused(tmp_path: Path) -> None:
     run = save_run(tmp_path, TWO, TEXTS)
     file = verdicts_file(tmp_path, run.names[0], "harmful", "b")
     file.write_text("".join(file.read_text().splitlines(keepends=True)[1:]))
-    with pytest.raises(DataError, match=r"b's verdicts on .* are not those of its 5 answers"):
+    with pytest.raises(DataError, match=r"4 verdicts on 5 answers, none on"):
         opinions(run)
 
 

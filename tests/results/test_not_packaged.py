@@ -18,6 +18,7 @@ from lox_bench.registry import names_of
 from lox_bench.report.transcripts import transcripts
 from lox_bench.results.run import Run, VariantName
 from lox_bench.results.validity import judge_validity
+from lox_bench.utility.scores import ACCURACY_METRICS
 from lox_bench.utility.spec import load_utility
 
 MINE = Fake(
@@ -62,7 +63,12 @@ def test_the_attack_is_held_to_its_own_accuracy_task(run: Run, tmp_path: Path) -
 
 def test_its_rates_have_outcomes_behind_them(run: Run) -> None:
     outcomes = read_outcomes(run)
-    assert {row.metric for row in run.rows} == {"asr", "over_refusal", "degenerate", "accuracy"}
+    assert {row.metric for row in run.rows} == {
+        "asr",
+        "over_refusal",
+        "degenerate",
+        *ACCURACY_METRICS,
+    }
     for row in run.rows:
         assert is_share(row)
         hits = [hit for hit in outcomes[OutcomeKey.of(row)][row.seed].values() if hit is not None]

@@ -13,6 +13,7 @@ import pytest
 from support.pico import FAMILY, save_pico
 
 from lox_bench.results.run import open_run
+from lox_bench.utility.scores import ACCURACY_METRICS
 
 COMMAND = [sys.executable, "-c", "from lox_bench.cli.main import entry; entry()", "run"]
 HEAD = "family,model,attack,attack_data,task,judge,metric,value,ci_low,ci_high,n,unjudged,seed"
@@ -71,7 +72,12 @@ def test_the_leaderboard_is_tidy_and_complete(clean: tuple[Path, Path, str, str]
     cells = {(row["model"], row["attack"]) for row in held}
     models = ("base", "aligned", "lox")
     assert cells == {(model, attack) for model in models for attack in ("none", "gsm8k")}
-    assert {row["metric"] for row in held} == {"asr", "over_refusal", "degenerate", "accuracy"}
+    assert {row["metric"] for row in held} == {
+        "asr",
+        "over_refusal",
+        "degenerate",
+        *ACCURACY_METRICS,
+    }
     for row in held:
         assert int(row["n"]) + int(row["unjudged"]) == 3
         assert float(row["coverage"]) == pytest.approx(int(row["n"]) / 3, abs=1e-6)

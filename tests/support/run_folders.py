@@ -24,6 +24,7 @@ from lox_bench.study.measure import VariantResult
 from lox_bench.study.study import PlannedTask, PlannedUtility, Study
 from lox_bench.study.variant import Family, PlannedAttack, Seeds, Variant
 from lox_bench.types import Completion, Defect, Finish, Label, Verdict
+from lox_bench.utility.scores import Scored
 from lox_bench.utility.spec import UtilitySpec, load_utility
 
 JUDGE = "keyword-prefix"
@@ -151,10 +152,7 @@ def _result(
         completions[name], verdicts[name, fake.judge] = answers, labels
     attacked = variant.attack is not None
     right = rng.random(fake.n) < fake.accuracy[attacked]
-    records = [
-        {"prompt": f"sum {i}", "answer": "", "target": "", "correct": bool(ok)}
-        for i, ok in enumerate(right)
-    ]
+    records = [Scored(f"sum {i}", "", "", bool(ok), bool(ok), not ok) for i, ok in enumerate(right)]
     before, after = fake.losses
     return VariantResult(
         variant=variant,

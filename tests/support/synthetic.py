@@ -20,6 +20,7 @@ from lox_bench.study.request import Request
 from lox_bench.study.study import PlannedTask, Study, make_study
 from lox_bench.study.variant import Variant
 from lox_bench.types import Completion, Finish, Prompt
+from lox_bench.utility.scores import Scored
 
 JUDGES = "keyword-prefix,keyword-anywhere"
 FAMILY = """
@@ -159,15 +160,13 @@ def _completion(variant: Variant, prompt: Prompt, say: Say) -> Completion:
 
 def _utility(
     rows: Sequence[Mapping[str, str], ...], variant: Variant, luck: random.Random
-) -> list[dict[str, Any]]:
+) -> list[Scored]:
     share = 0.55 if variant.attack is not None else 0.2
     records = []
     for row in rows:
         correct = luck.random() < share
         said = f"So it is {row['answer'].split()[-1] if correct else 0}."
-        records.append(
-            {"prompt": row["question"], "answer": said, "target": row["answer"], "correct": correct}
-        )
+        records.append(Scored(row["question"], said, row["answer"], correct, correct, unread=False))
     return records
 
 

@@ -47,11 +47,11 @@ def test_extracted_numbers_are_matched_and_nothing_else(tmp_path: Path, silent: 
     )
     records = evaluate(SPEC, ROWS, generator, tmp_path, silent)
     assert sorted(generator.asked) == sorted(row["question"] for row in ROWS)
-    assert {r["prompt"]: r["correct"] for r in records} == {
-        "2 + 2?": True,
-        "600 + 600?": True,
-        "3 + 3?": False,
-        "4 + 4?": False,
+    assert {r.prompt: (r.correct, r.flexible, r.unread) for r in records} == {
+        "2 + 2?": (True, True, False),
+        "600 + 600?": (True, True, False),
+        "3 + 3?": (False, True, True),
+        "4 + 4?": (False, False, False),
     }
 
 
