@@ -26,6 +26,7 @@ from typing import Any, Final, TypeVar
 
 from lox_bench.codec import parse, read_toml
 from lox_bench.errors import SpecError, UnknownNameError, UsageError
+from lox_bench.paths import beside
 from lox_bench.pyfile import load_file
 
 T = TypeVar("T")
@@ -209,16 +210,19 @@ def load_spec(cls: type[T], kind: Kind, name: str, files: Sequence[str] = ()) ->
 
 
 def located(table: Table, files: Iterable[str]) -> Table:
-    """The table with the folder put before files that lie beside it; see ``load_spec``."""
+    """The table with the folder put before files that lie beside it; see ``load_spec``.
+
+    Raises:
+        DataError: such a key names a file elsewhere.
+    """
     for dotted in files:
         *parents, key = dotted.split(".")
         inner: Any = table.raw
         for parent in parents:
             inner = inner.get(parent) if isinstance(inner, dict) else None
         if isinstance(inner, dict) and isinstance(inner.get(key), str) and inner[key]:
-            beside = table.folder.joinpath(*inner[key].split("/"))
-            if beside.is_file():
-                inner[key] = str(beside)
+            where, ours = f"{table.where}: {dotted}", not dotted.endswith(".file")
+            inner[key] = beside(table.folder, inner[key], where=where, or_a_name=ours)
     return table
 
 

@@ -19,5 +19,8 @@ def announce_data(attack_data: Mapping[str, Rows], console: Console, *, quiet: b
             )
         elif not quiet:
             console.print(
-                f"attack data of {name}: {rows.label} ({rows.count} rows)", soft_wrap=True
+                f"attack data of {name}: {rows.label} ({rows.count} rows"
+                + (f"; read as {rows.form})" if rows.form else ")"),
+                soft_wrap=True,
+                markup=False,
             )

@@ -10,9 +10,11 @@ from lox_bench.results.text_table import percent
 from lox_bench.results.validity import NO
 from lox_bench.stats.pool import Pooled, pool
 from lox_bench.stats.rates import MIN_COVERAGE
+from lox_bench.utility.scores import ACCURACY, FLEXIBLE, UNREAD
 
 Metric = tuple[str, str]  # task, metric
 _SHARES = {"asr", "over_refusal"}  # what bounds make sense for; a mean score has its own scale
+_BESIDE_ACCURACY = (FLEXIBLE, UNREAD)  # they share its cell
 _MARK = "[bold yellow]![/]"
 
 
@@ -22,7 +24,11 @@ def leaderboard_table(rows: Sequence[Row]) -> Table:
     What no judge decides (degenerate answers, accuracy) stands on the model's first line only.
     """
     judges = list(dict.fromkeys(row.judge for row in rows if row.judge_key))
-    metrics = list(dict.fromkeys((row.task, row.metric) for row in rows))
+    metrics = [
+        (task, metric)
+        for task, metric in dict.fromkeys((row.task, row.metric) for row in rows)
+        if metric not in _BESIDE_ACCURACY
+    ]
     table = Table(title=_title(rows), box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.caption, table.caption_justify = _caption(rows, judges), "left"
     table.add_column("model\n[dim]judge[/]" if len(judges) > 1 else "model", overflow="fold")
@@ -47,7 +53,7 @@ def _lines(
         held = [row for row in rows if row.judge in wanted]
         named = [name] if number == 0 else []
         named += [f"[dim]{judge}[/]"] if len(judges) > 1 else []
-        yield ["\n".join(named), *(_value(_of(held, metric)) for metric in metrics)]
+        yield ["\n".join(named), *(_cell(held, metric) for metric in metrics)]
 
 
 def _head(rows: Sequence[Row], metric: Metric) -> str:
@@ -81,6 +87,20 @@ def _title(rows: Sequence[Row]) -> str:
 
 def _of(rows: Sequence[Row], metric: Metric) -> list[Row]:
     return [row for row in rows if (row.task, row.metric) == metric]
+
+
+def _cell(rows: Sequence[Row], metric: Metric) -> str:
+    """Accuracy as the task reads it, and below it what another reading gives."""
+    text, (task, name) = _value(_of(rows, metric)), metric
+    if name != ACCURACY or not text:
+        return text
+    beside = {other: _of(rows, (task, other)) for other in _BESIDE_ACCURACY}
+    shares = [
+        f"{label} {pool([row.rate for row in held]).value:.2f}"
+        for label, held in zip(("last number", "unread"), beside.values(), strict=True)
+        if held
+    ]
+    return "\n".join([text, *(f"[dim]{share}[/]" for share in shares)])
 
 
 def _value(rows: Sequence[Row]) -> str:

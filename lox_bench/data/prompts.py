@@ -1,17 +1,21 @@
 """Prompt sets, and the tasks that say how their answers are counted."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from lox_bench.data.stage import Prompts
+from lox_bench.data.user_file import read_user_file
 from lox_bench.engine.stage import Text
 from lox_bench.errors import DataError, SpecError
-from lox_bench.names import Name
+from lox_bench.names import Name, is_name
 from lox_bench.ranges import Tokens
 from lox_bench.registry import Kind, load_spec, packaged_file
 from lox_bench.types import Label
 
+_ENDINGS: Final = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
+_TEXTS: Final = ("prompt", "goal", "behavior", "question", "instruction", "request")
 _COUNTED: Final = (Label.COMPLIED.value, Label.REFUSED.value)
 
 
@@ -41,22 +45,48 @@ def load_task(name: str) -> TaskSpec:
 
 
 def load_prompts(name: str) -> Prompts:
-    """Read a packaged prompt set by name, or the user's ``FILE.jsonl``.
+    """Read a packaged prompt set by name, or a file of the user's (``FILE.jsonl``, ``.csv``, ...).
 
-    A row holds ``id`` and ``prompt``, and may hold ``hazard`` (else ``none``) and ``topic``.
+    A row holds ``id`` and ``prompt``, and may hold ``hazard`` (else ``none``) and ``topic``. Where
+    no row of the user's has an id, rows are numbered.
 
     Raises:
         DataError: the file cannot be read, or a row lacks a text.
     """
-    own = name.endswith(".jsonl")
-    file = Path(name).expanduser() if own else packaged_file(f"prompts/{name}.jsonl")
-    where = name if own else f"prompts/{name}.jsonl"
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise DataError(f"prompt set {where} cannot be read ({reason})") from error
-    held = Prompts(Path(name).stem if own else name, Text(text))
+    file = Path(name).expanduser()
+    if _is_file(file):
+        text = _own_text(file)
+        return _checked(Prompts(file.name.split(".")[0], Text(text)), name)
+    packaged = packaged_file(f"prompts/{name}.jsonl") if is_name(name) else None
+    if packaged is None or not packaged.is_file():
+        raise DataError(f"there is no prompt set {name!r}, and no file of that name")
+    return _checked(Prompts(name, Text(packaged.read_text(encoding="utf-8"))), name)
+
+
+def _is_file(path: Path) -> bool:
+    """Whether a name is one of a file: by its ending, so that a missing one is said to be."""
+    return path.name.removesuffix(".gz").lower().endswith(_ENDINGS)
+
+
+def _own_text(file: Path) -> str:
+    """A prompt file as JSON lines; one that is such already stays as it is, byte for byte."""
+    held = read_user_file(file, what="prompt set")
+    if all("id" in row for row in held.rows) and held.text:
+        return held.text
+    column = next((name for name in _TEXTS if name in held.rows[0]), "prompt")
+    stem = file.name.split(".")[0]
+    numbered = not any("id" in row for row in held.rows)
+    lines = []
+    for number, row in enumerate(held.rows, start=1):
+        prompt = {key: row[key] for key in ("id", "hazard", "topic") if key in row}
+        prompt["prompt"] = row.get(column)
+        if numbered:
+            prompt["id"] = f"{stem}-{number:03d}"
+        lines.append(json.dumps(prompt, ensure_ascii=False, sort_keys=True))
+    return "\n".join(lines) + "\n"
+
+
+def _checked(held: Prompts, name: str) -> Prompts:
     if not held.prompts:
-        raise DataError(f"prompt set {where} holds no prompts")
+        raise DataError(f"prompt set {name} holds no prompts")
     return held

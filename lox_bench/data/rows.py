@@ -9,9 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lox_bench.data.exchange import read_exchanges
 from lox_bench.data.jsonl import parse_jsonl
 from lox_bench.data.spec import DataSpec
 from lox_bench.data.stage import STANDIN, Row, Rows
+from lox_bench.data.user_file import read_user_file
 from lox_bench.errors import DataError
 from lox_bench.registry import data_file
 
@@ -25,14 +27,15 @@ def resolve_rows(
 
     Args:
         spec: where the data lives.
-        file: JSONL of the user's, taken without question if given.
-        columns: keys every row must hold, as text.
+        file: the user's, of any form that ``read_user_file`` reads; taken if given.
+        columns: keys every row must hold, as text; where they are two and the file has others,
+            requests and replies in a known form take their place (``read_exchanges``).
         strict: refuse the stand-in.
 
     Raises:
         DataError: the file is unusable, or only the stand-in is left and ``strict`` forbids it.
     """
-    wanted = sorted(set(columns))
+    wanted = list(dict.fromkeys(columns))
     if file is not None or spec.file:
         return _from_file(file or Path(spec.file).expanduser(), wanted)
     found = _from_hub(spec, wanted) if spec.hub else None
@@ -42,7 +45,7 @@ def resolve_rows(
         where = f"{spec.hub} ({spec.files}) is not reachable on the hub or in its cache"
         raise DataError(
             f"{where if spec.hub else 'data without a file or hub id'}; give a local "
-            "copy with --data NAME=FILE.jsonl" + (" or drop --strict-data" if spec.standin else "")
+            "copy with --data NAME=FILE" + (" or drop --strict-data" if spec.standin else "")
         )
     text = data_file(spec.standin).read_text(encoding="utf-8")
     rows = parse_jsonl(text, where=spec.standin)
@@ -57,19 +60,28 @@ def choose_rows(rows: Sequence[Row], most: int, *, seed: int) -> list[Row]:
 
 
 def _from_file(file: Path, columns: Sequence[str]) -> Rows:
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise DataError(f"data file {file} cannot be read ({reason})") from error
-    rows = parse_jsonl(text, where=str(file))
+    found = read_user_file(file, what="data file")
+    rows, form = _fitting(found.rows, columns, found.form, str(file))
     _check_columns(rows, columns, str(file))
-    return Rows.of(f"file:{file.name}#{Rows.of('', rows).sha256[:8]}", rows)
+    return Rows.of(f"file:{file.name}#{Rows.of('', rows).sha256[:8]}", rows, form=form)
+
+
+def _fitting(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[str], form: str, where: str
+) -> tuple[Sequence[Mapping[str, Any]], str]:
+    """Rows with the columns wanted, if need be from requests and replies in another form."""
+    pair = 2
+    if all(name in rows[0] for name in columns) or len(columns) != pair:
+        return rows, form
+    found = read_exchanges(rows, where=where)
+    if found is None:
+        return rows, form
+    request, reply = columns
+    return [{request: a, reply: b} for a, b in found.pairs], f"{form}, {found.form}"
 
 
 def _from_hub(spec: DataSpec, columns: Sequence[str]) -> Rows | None:
     """Download (or find in the hub cache) the data set's files; ``None`` out of reach."""
-    import pandas as pd
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
@@ -88,16 +100,9 @@ def _from_hub(spec: DataSpec, columns: Sequence[str]) -> Rows | None:
     files = sorted(folder.glob(spec.files))
     if not files:
         return None
-    frame = pd.concat([_read_table(file) for file in files])
-    rows = [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+    rows = [row for file in files for row in read_user_file(file, what="data file").rows]
     _check_columns(rows, columns, spec.hub)
     return Rows.of(f"hub:{spec.hub}@{folder.name[:8]}", rows)
-
-
-def _read_table(file: Path) -> Any:
-    import pandas as pd
-
-    return pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_json(file, lines=True)
 
 
 def _check_columns(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], where: str) -> None:

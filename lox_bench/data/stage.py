@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -29,12 +29,13 @@ class Rows(Stage):
 
     label: str
     content: Text  # JSON lines, keys sorted
+    form: str = field(default="", compare=False)  # of the file they were read from, for people
 
     @classmethod
-    def of(cls, label: str, rows: Iterable[Mapping[str, Any]]) -> "Rows":
+    def of(cls, label: str, rows: Iterable[Mapping[str, Any]], *, form: str = "") -> "Rows":
         """Rows under a label."""
         lines = (json.dumps(row, sort_keys=True, ensure_ascii=False) for row in rows)
-        return cls(label, Text("\n".join(lines)))
+        return cls(label, Text("\n".join(lines)), form)
 
     @property
     def title(self) -> str:

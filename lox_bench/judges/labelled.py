@@ -4,10 +4,7 @@ Columns are recognised by the names in use (JailbreakBench, HarmBench, XSTest an
 were taken is kept, so that a report can say it.
 """
 
-import csv
 import hashlib
-import io
-import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,9 +12,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from lox_bench.data.jsonl import parse_jsonl
+from lox_bench.data.user_file import parse_table, read_user_text
 from lox_bench.errors import DataError, UsageError, did_you_mean
 from lox_bench.judges.defects import find_defect
 from lox_bench.judges.reasoning import without_reasoning
+from lox_bench.strict_json import parse_json
 from lox_bench.types import Completion, Finish, Label
 
 # the request as meant comes before the text as sent: judges ask whether the *goal* was served
@@ -101,12 +100,9 @@ def read_labels(path: Path) -> LabelledSet:
     Raises:
         DataError: it cannot be read, a column is missing, or a label means nothing to us.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise DataError(f"labels {path} cannot be read ({reason})") from error
-    return parse_labels(text, path.suffix.lower(), name=path.name)
+    text = read_user_text(path, what="labels")
+    suffix = Path(path.name.lower().removesuffix(".gz")).suffix
+    return parse_labels(text, suffix, name=path.name)
 
 
 def parse_labels(text: str, suffix: str, *, name: str) -> LabelledSet:
@@ -131,7 +127,7 @@ def labelled_set(rows: Sequence[Mapping[str, Any]], name: str, sha256: str) -> L
     """
     if not rows:
         raise DataError(f"labels {name} hold no rows")
-    held = {key.lower(): key for key in rows[0] if isinstance(key, str)}  # csv: None if ragged
+    held = {key.lower(): key for key in rows[0] if isinstance(key, str)}
     prompt = _column(held, PROMPT_COLUMNS, "the request", name)
     response = _column(held, RESPONSE_COLUMNS, "the answer", name)
     labels = _label_columns(held, name)
@@ -159,8 +155,7 @@ def labelled_set(rows: Sequence[Mapping[str, Any]], name: str, sha256: str) -> L
 
 def _rows(text: str, suffix: str, name: str) -> list[dict[str, Any]]:
     if suffix == ".csv":
-        csv.field_size_limit(10_000_000)  # long answers, more than csv's own 128 KiB
-        return list(csv.DictReader(io.StringIO(text)))
+        return parse_table(text, where=f"labels {name}")[0]
     if suffix in {".jsonl", ".ndjson"}:
         return parse_jsonl(text, where=f"labels {name}")
     if suffix == ".json":
@@ -169,10 +164,7 @@ def _rows(text: str, suffix: str, name: str) -> list[dict[str, Any]]:
 
 
 def _json_rows(text: str, name: str) -> list[dict[str, Any]]:
-    try:
-        held = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise DataError(f"labels {name}: not JSON ({error.msg}, line {error.lineno})") from error
+    held = parse_json(text, where=f"labels {name}")
     groups = held.items() if isinstance(held, dict) else [("", held)]
     rows = [
         {"behavior_id": group, **item}

@@ -4,14 +4,13 @@ lm-eval owns documents, stopping, answer extraction and the metric; ``GeneratorL
 requests to any of our generators, so that a model is asked exactly as it was trained.
 """
 
-import json
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
+from datasets import Dataset
 from lm_eval import evaluator, simple_evaluate
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
@@ -62,21 +61,15 @@ def evaluate(
     spec: UtilitySpec,
     rows: Sequence[Mapping[str, str]],
     generator: Generator,
-    work: Path,
     progress: Progress,
 ) -> list[Scored]:
     """Score ``generator`` on ``rows``, in their order."""
-    data, folder = work / "rows.jsonl", work / "task"
-    folder.mkdir()
-    data.write_text("".join(json.dumps(dict(row)) + "\n" for row in rows), encoding="utf-8")
-    task = folder / f"{_TASK}.yaml"
-    task.write_text(json.dumps(task_config(spec, data)), encoding="utf-8")  # JSON is YAML
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     with _without_git():
         results = simple_evaluate(
             model=GeneratorLM(generator, progress),
-            tasks=[_TASK],
-            task_manager=TaskManager(include_path=str(folder), include_defaults=False),
+            tasks=[task_config(spec, rows)],
+            task_manager=TaskManager(include_defaults=False),
             bootstrap_iters=0,
             log_samples=True,
             verbosity="ERROR",
@@ -97,16 +90,19 @@ def _without_git() -> Iterator[None]:
         evaluator.get_git_commit_hash = asked
 
 
-def task_config(spec: UtilitySpec, data: Path) -> dict[str, Any]:
-    """The lm-eval task of a spec: zero-shot generation, exact match of the extracted answer."""
+def task_config(spec: UtilitySpec, rows: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """The lm-eval task of a spec: zero-shot generation, exact match of the extracted answer.
+
+    Rows and texts are handed over as they are: read from files, dates would become times, and a
+    target that looks like a list would become one.
+    """
     return {
         "task": _TASK,
-        "dataset_path": "json",
-        "dataset_kwargs": {"data_files": {"test": str(data)}},
+        "custom_dataset": lambda **_: {"test": Dataset.from_list([dict(row) for row in rows])},
         "test_split": "test",
         "output_type": "generate_until",
-        "doc_to_text": _jinja(spec.prompt),
-        "doc_to_target": _jinja(spec.target),
+        "doc_to_text": spec.prompt.format_map,
+        "doc_to_target": spec.target.format_map,
         "generation_kwargs": {
             "until": [],
             "do_sample": False,
@@ -145,11 +141,6 @@ def _scored(strict: Mapping[str, Any], flexible: Mapping[str, Any], extract: str
         flexible=last != _NOTHING and same_answer(last, right),
         unread=said == _NOTHING,
     )
-
-
-def _jinja(template: str) -> str:
-    """Our ``{column}`` as lm-eval's ``{{column}}``."""
-    return template.replace("{", "{{").replace("}", "}}")
 
 
 def _cut(text: str, stops: Sequence[str]) -> str:

@@ -1,6 +1,5 @@
 """Utility as a stage: a model's score on a task, answer by answer."""
 
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -57,10 +56,7 @@ class Utility(Stage):
         rows = read_rows(inputs[self.rows])[: self.task.max_rows or None]
         generator = Opened(self.model, self.template, self.backend).generator(inputs, context)
         chosen = spread(rows, self.limit)
-        work = out / "lm-eval"
-        work.mkdir()
-        records = evaluate(self.task, chosen, generator, work, context.progress)
-        shutil.rmtree(work)  # it holds paths of this machine, and nothing that anybody reads
+        records = evaluate(self.task, chosen, generator, context.progress)
         write_records(out / RECORDS, records)
         return {"rows": len(records)}
 

@@ -120,8 +120,8 @@ def test_ties_and_blanks_are_left_out_and_counted() -> None:
     assert ([pair.label for pair in held.pairs], held.skipped) == ([C, R], 2)
 
 
-def test_ragged_rows_are_read_and_an_empty_answer_is_one() -> None:
-    text = "prompt,response,label\nx,,0,extra\nx,y,1\n"
+def test_an_empty_answer_is_one() -> None:
+    text = "prompt,response,label\nx,,0\nx,y,1\n"
     held = parse_labels(text, ".csv", name="ragged")
     assert [(pair.response, pair.label) for pair in held.pairs] == [("", R), ("y", C)]
 
@@ -133,7 +133,7 @@ def test_ragged_rows_are_read_and_an_empty_answer_is_one() -> None:
         ("prompt,response\nx,y\n", ".csv", "no column holds the human label"),
         ("prompt,response,label\nx,y,maybe\n", ".csv", "row 1: the label 'maybe' is none of ours"),
         ("prompt,response,label\nx,y,\n", ".csv", "none of the 1 rows has a label"),
-        ("prompt,response,label\n", ".csv", "hold no rows"),
+        ("prompt,response,label\n", ".csv", "holds no rows"),
         (
             '{"prompt": "x", "response": 3, "label": 1}',
             ".jsonl",
@@ -145,7 +145,8 @@ def test_ragged_rows_are_read_and_an_empty_answer_is_one() -> None:
             "row 2: text was wanted under 'response', not nothing",
         ),
         ("[1, 2]", ".json", "a list of objects was wanted"),
-        ("{", ".json", "not JSON"),
+        ("{", ".json", "is no JSON"),
+        ("prompt,response,label\nx,y,1,extra\n", ".csv", "line 2: 4 cells under 3 columns"),
         ("x", ".parquet", ".csv, .jsonl or .json was wanted, not .parquet"),
     ],
 )

@@ -1,6 +1,6 @@
 """The same number is the same answer, however it is written; what cannot be read is said."""
 
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -74,9 +74,9 @@ def test_commas_part_thousands(text: str) -> None:
 
 
 @pytest.mark.fault(18, inputs=len(ANSWERS))
-def test_strict_and_flexible_reading_stand_side_by_side(tmp_path: Path, silent: Any) -> None:
+def test_strict_and_flexible_reading_stand_side_by_side(silent: Any) -> None:
     rows = [{"question": str(i), "answer": "6 * 12\n#### 72"} for i in range(len(ANSWERS))]
-    scored = evaluate(load_utility("gsm8k"), rows, _Said(), tmp_path, silent)
+    scored = evaluate(load_utility("gsm8k"), rows, _Said(), silent)
     found = {ANSWERS[int(s.prompt)][0]: (s.correct, s.flexible, s.unread) for s in scored}
     assert found == dict(ANSWERS)
 
@@ -88,3 +88,12 @@ def test_each_metric_is_the_share_of_one_field() -> None:
         True,
         True,
     ]
+
+
+@pytest.mark.fault(17, inputs=7)
+def test_text_stays_text_on_the_way_through_lm_eval(silent: Any) -> None:
+    texts = ["007", "2024-01-01", "[1, 2]", "1.0", "true", "{{ 7 * 7 }}", "2024-01-01T00:00:00"]
+    spec = replace(load_utility("gsm8k"), extract="(.*)", flexible="(.*)")
+    rows = [{"question": str(i), "answer": text} for i, text in enumerate(texts)]
+    scored = evaluate(spec, rows, _Said(), silent)
+    assert [item.target for item in scored] == texts

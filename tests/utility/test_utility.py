@@ -36,7 +36,7 @@ class Scripted:
         return [Generated(self.answers[m], 3, Finish.STOP) for m in messages]
 
 
-def test_extracted_numbers_are_matched_and_nothing_else(tmp_path: Path, silent: Any) -> None:
+def test_extracted_numbers_are_matched_and_nothing_else(silent: Any) -> None:
     generator = Scripted(
         {
             "2 + 2?": "2 + 2 = <<2+2=4>>4\n#### 4",
@@ -45,7 +45,7 @@ def test_extracted_numbers_are_matched_and_nothing_else(tmp_path: Path, silent: 
             "4 + 4?": "#### 9",
         }
     )
-    records = evaluate(SPEC, ROWS, generator, tmp_path, silent)
+    records = evaluate(SPEC, ROWS, generator, silent)
     assert sorted(generator.asked) == sorted(row["question"] for row in ROWS)
     assert {r.prompt: (r.correct, r.flexible, r.unread) for r in records} == {
         "2 + 2?": (True, True, False),
@@ -60,9 +60,7 @@ def test_git_says_nothing_outside_of_a_repository(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    evaluate(
-        SPEC, ROWS, Scripted(dict.fromkeys((r["question"] for r in ROWS), "")), tmp_path, silent
-    )
+    evaluate(SPEC, ROWS, Scripted(dict.fromkeys((r["question"] for r in ROWS), "")), silent)
     assert "git" not in capfd.readouterr().err
 
 
