@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from lox_bench.errors import UsageError
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
+_QUOTED = re.compile(r"""=\s*(?P<all>(?P<mark>["'])[^"']*(?P<end>(?P=mark))?)""")
 _ITEM = re.compile(r"(?P<name>[A-Za-z./~_][A-Za-z0-9._~/:-]*)(?:\((?P<args>.*)\))?")
 
 
@@ -31,17 +32,23 @@ class Call:
 
 
 def split_list(text: str) -> list[str]:
-    """Split at commas outside parentheses; blanks around items are dropped.
+    """Split at commas outside parentheses and quotes; blanks around items are dropped.
+
+    A path with a comma or a parenthesis in it stands in quotes: ``mine="/models/a, b"``.
 
     Raises:
-        UsageError: a parenthesis is not closed or not opened, or an item is empty.
+        UsageError: a parenthesis or quotation mark is not closed or not opened, or an item is
+            empty.
     """
     return _split(text, ",", "commas")
 
 
 def _split(text: str, mark: str, marks: str) -> list[str]:
     items, depth, start = [], 0, 0
+    quoted = _quoted(text)
     for position, char in enumerate(text):
+        if position in quoted:
+            continue
         depth += (char == "(") - (char == ")")
         if depth < 0:
             raise UsageError(f"{text!r}: the ')' at position {position + 1} closes nothing")
@@ -54,6 +61,16 @@ def _split(text: str, mark: str, marks: str) -> list[str]:
     if not all(items):
         raise UsageError(f"{text!r} holds an empty item; write names separated by single {marks}")
     return items
+
+
+def _quoted(text: str) -> set[int]:
+    """Positions inside quotation marks that follow an equals sign, the marks themselves too."""
+    found: set[int] = set()
+    for match in _QUOTED.finditer(text):
+        if match["end"] is None:
+            raise UsageError(f"{text!r}: the quotation mark after '=' is not closed")
+        found.update(range(*match.span("all")))
+    return found
 
 
 def parse_calls(text: str) -> list[Call]:
@@ -91,9 +108,12 @@ def parse_call(item: str) -> Call:
     """
     if _is_named(item):
         head, _, target = item.partition("=")
-        if not target.strip():
+        path = target.strip()
+        if path[:1] in {'"', "'"} and path[-1] == path[0]:
+            path = path[1:-1]
+        if not path.strip():
             raise UsageError(f"{item!r} names no path or hub id after '='")
-        return Call(name=head.strip(), args={}, target=target.strip())
+        return Call(name=head.strip(), args={}, target=path)
     match = _ITEM.fullmatch(item)
     if match is None:
         raise UsageError(f"{item!r} is not a name, name(key=value,...) or name=path")

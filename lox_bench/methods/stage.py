@@ -43,6 +43,40 @@ class Harden(Stage):
 
 
 @dataclass(frozen=True, eq=False)
+class Merge(Stage):
+    """A base with a PEFT adapter merged into it, rounded once."""
+
+    kind: ClassVar[str] = "merge"
+    keep: ClassVar[Keep] = Keep.CHEAP
+
+    base: Stage
+    adapter: Stage
+    label: str = field(default="", compare=False)
+
+    @property
+    def title(self) -> str:
+        """Names the model."""
+        return f"merge {self.label}"
+
+    @property
+    def effort(self) -> Effort:
+        """One checkpoint of the family."""
+        return Effort(1.0, f"merge {lineage(self.base)}")
+
+    def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
+        """Write the merged checkpoint, streaming: an extrapolation by nothing."""
+        from lox_bench.weights.select import Settings
+        from lox_bench.weights.transform import harden_checkpoint
+
+        context.loaded.clear()
+        settings = Settings(rank=1, alpha=0.0)
+        made = harden_checkpoint(
+            inputs[self.base], inputs[self.adapter], out, settings, context.progress
+        )
+        return {"tensors": len(made)}
+
+
+@dataclass(frozen=True, eq=False)
 class Repair(Stage):
     """An attacked model after an ``after`` method; ``start`` is the model that was attacked."""
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lox_bench.engine.hashes import content_hash
 from lox_bench.errors import SourceError
-from lox_bench.sources.layout import read_model_config, weight_files
+from lox_bench.sources.layout import is_adapter, read_model_config, weight_files
 from lox_bench.sources.uri import HubSource, WheelSource, parse_source
 
 _HUB_TIMEOUT_S = 5.0
@@ -87,8 +87,9 @@ def require_own_files(path: Path) -> None:
 
 def _folder_hash(path: Path) -> str:
     require_own_files(path)
-    read_model_config(path)
-    weight_files(path)
+    if not is_adapter(path):
+        read_model_config(path)
+        weight_files(path)
     files = content_files(path)
     total = hashlib.sha256()
     for file in files:

@@ -15,6 +15,7 @@ from lox_bench.paths import plain_path
 
 SINGLE: Final = "model.safetensors"
 CONFIG: Final = "config.json"
+ADAPTER_CONFIG: Final = "adapter_config.json"
 INDEX: Final = "model.safetensors.index.json"
 SUFFIX: Final = ".safetensors"
 
@@ -35,6 +36,11 @@ def read_model_config(path: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise SourceError(f"{file} holds no JSON object")
     return config
+
+
+def is_adapter(path: Path) -> bool:
+    """Whether a folder holds a PEFT adapter rather than a model."""
+    return (path / ADAPTER_CONFIG).is_file()
 
 
 def weight_files(path: Path) -> list[str]:

@@ -22,7 +22,7 @@ DESCRIPTIONS: Final[Mapping[str, str]] = {
     "aligned": "after the family's alignment (DPO run here, or a released checkpoint)",
     "METHOD": "a method on the aligned model: lox(k=6,alpha=1.25); see `lox-bench list methods`",
     "A+B": "several methods, each at its place: lox(k=6)+safe-lora(tau=0.5)",
-    "NAME=PATH": "any local folder or hub id, under a name of yours",
+    "NAME=PATH": "a local folder (model, or PEFT adapter over the base) or hub id, named by you",
 }
 
 
@@ -71,7 +71,7 @@ def build_model(model: ModelText, family: Family, seeds: Seeds, shown: int) -> V
         SourceError: a path or hub id holds no model.
     """
     start, target = model.start, model.start.target
-    weights = STARTS[start.name](family) if target is None else family.source(target)
+    weights = STARTS[start.name](family) if target is None else family.model_at(target)
     methods = tuple(_chosen(call, family, seeds) for call in model.methods)
     return Variant(model.label, family, weights, methods, seeds=seeds, seed=shown)
 

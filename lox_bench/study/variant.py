@@ -17,9 +17,11 @@ from lox_bench.data.stage import Rows
 from lox_bench.engine.stage import Stage
 from lox_bench.errors import UsageError
 from lox_bench.methods.method import Models, Place
-from lox_bench.methods.stage import hardened, repaired
+from lox_bench.methods.stage import Merge, hardened, repaired
 from lox_bench.results.run import NO_ATTACK, VariantName
+from lox_bench.sources.layout import is_adapter
 from lox_bench.sources.stage import Source
+from lox_bench.sources.uri import PathSource, parse_source
 from lox_bench.study.family import FamilySpec
 from lox_bench.training.spec import TrainSpec
 
@@ -76,6 +78,13 @@ class Family:
     def source(self, uri: str) -> Source:
         """Published weights, pinned by content."""
         return Source.of(uri, self.spec.dtype)
+
+    def model_at(self, uri: str) -> Stage:
+        """A model of the user's: a checkpoint, or an adapter over the family's base."""
+        source, place = self.source(uri), parse_source(uri)
+        if isinstance(place, PathSource) and is_adapter(place.path):
+            return Merge(self.base, source, label=uri)
+        return source
 
 
 def preference_rows(data: DataSpec) -> Rows:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from lox_bench.codec import read_json
 from lox_bench.errors import DataError, MismatchError, SourceError
+from lox_bench.sources.layout import ADAPTER_CONFIG
 from lox_bench.weights.change import Change, Dense, Factored
 from lox_bench.weights.checkpoint import (
     Checkpoint,
@@ -28,7 +29,6 @@ from lox_bench.weights.checkpoint import (
 )
 from lox_bench.weights.pairs import EMBEDDINGS, HEADS, Readers, refuse_quantized
 
-ADAPTER_CONFIG: Final = "adapter_config.json"
 ADAPTER_WEIGHTS: Final = "adapter_model.safetensors"
 PREFIX: Final = "base_model.model."
 
@@ -123,11 +123,6 @@ class BaseAndAdapter:
                 alpha = float(value)
                 break
         return alpha / (sqrt(rank) if self.config.get("use_rslora") else rank)
-
-
-def is_adapter(path: Path) -> bool:
-    """Whether a folder holds a PEFT adapter rather than a model."""
-    return (path / ADAPTER_CONFIG).is_file()
 
 
 def open_adapter(base: Path, path: Path) -> BaseAndAdapter:

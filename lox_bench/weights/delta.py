@@ -18,9 +18,9 @@ from torch import Tensor
 
 from lox_bench.errors import UsageError
 from lox_bench.files import write_json
+from lox_bench.sources.layout import ADAPTER_CONFIG
 from lox_bench.types import Progress
 from lox_bench.weights.adapter import (
-    ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,
     PREFIX,
     BaseAndAdapter,

@@ -80,9 +80,21 @@ class TwoCheckpoints:
             if before != after:
                 raise MismatchError(
                     f"tensor {name!r} is {before} in the base model but {after} in the aligned "
-                    "one; LoX needs two models of one architecture (a resized vocabulary can stay "
-                    'as aligned: --exclude "*embed*" --exclude "*head*")'
+                    f"one; LoX needs two models of one architecture{self._advice()}"
                 )
+
+    def _advice(self) -> str:
+        """The options that leave embedding and head as aligned, if only they differ in shape."""
+        odd = [
+            name
+            for name in self.changed
+            if self.base.tensors[self.aliases.get(name, name)].shape
+            != self.layout.tensors[name].shape
+        ]
+        if not all(name.endswith((*HEADS, *EMBEDDINGS)) for name in odd):
+            return ""
+        options = " ".join(f'--exclude "{name}"' for name in odd)
+        return f" (a resized vocabulary can stay as aligned: {options})"
 
     def opened(self, stack: ExitStack) -> Readers:
         """See ``Pair``."""

@@ -10,8 +10,7 @@ from filelock import FileLock, Timeout
 
 from lox_bench.errors import TargetError
 from lox_bench.files import sync_tree
-from lox_bench.sources.layout import CONFIG
-from lox_bench.weights.adapter import ADAPTER_CONFIG
+from lox_bench.sources.layout import ADAPTER_CONFIG, CONFIG
 
 _LOCK: Final = ".lock"
 

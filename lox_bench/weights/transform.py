@@ -18,9 +18,9 @@ from torch import Tensor
 
 from lox_bench.errors import LoxBenchError, TargetError, UsageError
 from lox_bench.files import write_json
-from lox_bench.sources.layout import CONFIG, INDEX
+from lox_bench.sources.layout import CONFIG, INDEX, is_adapter
 from lox_bench.types import Progress
-from lox_bench.weights.adapter import is_adapter, open_adapter
+from lox_bench.weights.adapter import open_adapter
 from lox_bench.weights.change import Arithmetic, Change
 from lox_bench.weights.checkpoint import (
     Checkpoint,

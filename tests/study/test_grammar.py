@@ -73,3 +73,27 @@ def test_a_sum_is_split_at_plus_signs_outside_parentheses(text: str, parts: list
 def test_a_sum_with_a_missing_part_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         parse_sum(text)
+
+
+@pytest.mark.fault(21)
+@pytest.mark.parametrize(
+    ("text", "targets"),
+    [
+        ('mine="/models/a, b",aligned', ["/models/a, b", None]),
+        ("mine='/models/a, b' , other=/c", ["/models/a, b", "/c"]),
+        ('mine="/models/v2 (final), checked"', ["/models/v2 (final), checked"]),
+        ('mine="/models/a(b"', ["/models/a(b"]),
+        ("mine=/models/it's here", ["/models/it's here"]),
+        ('a="/x,y",b="/y,x"', ["/x,y", "/y,x"]),
+        ("mine=/with space/and+plus", ["/with space/and+plus"]),
+    ],
+)
+def test_a_path_may_hold_anything_in_quotes(text: str, targets: list[str | None]) -> None:
+    assert [parse_sum(item)[0].target for item in split_list(text)] == targets
+
+
+@pytest.mark.fault(21)
+@pytest.mark.parametrize("text", ['mine="/a, b', "mine='/a,b", 'mine=""', "mine='  '"])
+def test_a_quotation_is_closed_and_holds_something(text: str) -> None:
+    with pytest.raises(UsageError):
+        [parse_sum(item) for item in split_list(text)]

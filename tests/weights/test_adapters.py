@@ -2,17 +2,24 @@
 
 import json
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from support.pico import save_pico
 from transformers import AutoModelForCausalLM
 
 import lox_bench
+from lox_bench.cli.progress import SilentDisplay
+from lox_bench.engine.graph import Graph
+from lox_bench.engine.local import LocalExecutor
+from lox_bench.engine.store import Store
 from lox_bench.errors import LoxBenchError, NonFiniteError, SourceError, UsageError
+from lox_bench.study.family import load_family
+from lox_bench.study.variant import Family
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -282,3 +289,41 @@ def test_a_broken_configuration_is_one_line(text: str, untied: Path, tmp_path: P
     (adapter / "adapter_config.json").write_text(text)
     with pytest.raises(SourceError):
         lox_bench.harden(untied, adapter, out=tmp_path / "out", k=2)
+
+
+@pytest.mark.fault(5)
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"use_rslora": True},
+        {"target_modules": ["q_proj"], "alpha_pattern": {"q_proj": 3}},
+        {"target_modules": ["down_proj"], "modules_to_save": ["v_proj"]},
+    ],
+)
+def test_an_adapter_as_a_model_under_test_is_what_peft_merges(
+    untied: Path, tmp_path: Path, config: Any
+) -> None:
+    adapter = save_adapter(untied, tmp_path / "adapter", **config)
+    family = Family(
+        replace(load_family("smollm2-135m"), base=str(untied), dtype="float32", template="chatml")
+    )
+    stage = family.model_at(str(adapter))
+    store = Store(tmp_path / "store")
+    done = LocalExecutor(store, SilentDisplay()).run(Graph.of([stage], []))
+    held = load_file(done[stage].path / WEIGHTS)
+    wanted = merged(untied, adapter)
+    assert set(held) == set(wanted)
+    assert max(float((held[name] - wanted[name]).abs().max()) for name in held) < 1e-6
+
+
+@pytest.mark.fault(5, inputs=1)
+def test_another_adapter_is_another_model(untied: Path, tmp_path: Path) -> None:
+    family = Family(replace(load_family("smollm2-135m"), base=str(untied), template="chatml"))
+    adapter = save_adapter(untied, tmp_path / "adapter")
+    before = family.model_at(str(adapter)).key
+    weights = load_file(adapter / "adapter_model.safetensors")
+    save_file(
+        {name: held * 2 for name, held in weights.items()}, adapter / "adapter_model.safetensors"
+    )
+    assert family.model_at(str(adapter)).key != before

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -188,16 +189,49 @@ def test_a_head_that_only_one_model_stores_is_the_tied_embedding(
     assert "lm_head.weight" not in load_file(tmp_path / "back" / WEIGHTS)
 
 
+@pytest.mark.fault(6, inputs=1)
 def test_a_resized_vocabulary_can_be_left_as_aligned(
     pico: Path, pico_aligned: Path, tmp_path: Path
 ) -> None:
     name = "model.embed_tokens.weight"
     longer = torch.cat([load_file(pico_aligned / WEIGHTS)[name], torch.ones(3, 32)])
     grown = with_tensors(pico_aligned, tmp_path / "grown", **{name: longer})
-    with pytest.raises(MismatchError, match="--exclude"):
+    with pytest.raises(MismatchError, match="--exclude") as refused:
         lox_bench.harden(pico, grown, out=tmp_path / "out", k=2)
-    lox_bench.harden(pico, grown, out=tmp_path / "out", k=2, exclude=["*embed*"])
+    advice = re.findall(r'--exclude "([^"]+)"', str(refused.value))
+    assert advice == [name]
+    lox_bench.harden(pico, grown, out=tmp_path / "out", k=2, exclude=advice)
     assert torch.equal(load_file(tmp_path / "out" / WEIGHTS)[name], longer)
+
+
+@pytest.mark.fault(6, inputs=1)
+def test_the_advice_on_a_resized_vocabulary_works_for_untied_models_too(
+    tmp_path: Path, tokenizer: Any
+) -> None:
+    base = save_pico(tmp_path / "base", tokenizer, seed=0, tied=False)
+    aligned = save_pico(tmp_path / "aligned", tokenizer, seed=1, tied=False)
+    held = load_file(aligned / WEIGHTS)
+    longer = {
+        name: torch.cat([held[name], torch.ones(3, 32)])
+        for name in ("lm_head.weight", "model.embed_tokens.weight")
+    }
+    grown = with_tensors(aligned, tmp_path / "grown", **longer)
+    with pytest.raises(MismatchError) as refused:
+        lox_bench.harden(base, grown, out=tmp_path / "out", k=2)
+    advice = re.findall(r'--exclude "([^"]+)"', str(refused.value))
+    lox_bench.harden(base, grown, out=tmp_path / "out", k=2, exclude=advice)
+    made = load_file(tmp_path / "out" / WEIGHTS)
+    assert all(torch.equal(made[name], tensor) for name, tensor in longer.items())
+
+
+@pytest.mark.fault(6, inputs=1)
+def test_another_shape_elsewhere_gets_no_such_advice(
+    pico: Path, pico_aligned: Path, tmp_path: Path
+) -> None:
+    name = "model.layers.0.mlp.down_proj.weight"
+    other = with_tensors(pico_aligned, tmp_path / "other", **{name: torch.ones(32, 7)})
+    with pytest.raises(MismatchError, match=r"one architecture$"):
+        lox_bench.harden(pico, other, out=tmp_path / "out", k=2)
 
 
 def test_quantized_weights_are_refused(pico: Path, pico_aligned: Path, tmp_path: Path) -> None:
