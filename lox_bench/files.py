@@ -1,10 +1,14 @@
 """Files that are never half-written: replaced atomically, flushed to the disk."""
 
+import errno
 import json
 import os
+import secrets
 from pathlib import Path
 from typing import Any, Final
 
+DISK_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
+PART: Final = ".part"  # of files that are being written
 MANIFEST: Final = "manifest.json"  # of an artifact, and of a run folder
 
 
@@ -15,12 +19,22 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Replace a file atomically and durably."""
-    scratch = path.with_name(f".{path.name}.part")
-    with scratch.open("w", encoding="utf-8", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(path)
+    # of nobody else's, so that two writers of one file each write a whole one
+    scratch = path.with_name(f".{secrets.token_hex(8)}{PART}")
+    try:
+        with scratch.open("x", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove what killed writers left in a folder and those below it; its sole writer may do so."""
+    for file in folder.rglob(f".*{PART}"):
+        file.unlink(missing_ok=True)
 
 
 def sync_tree(folder: Path) -> None:

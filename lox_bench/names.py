@@ -4,6 +4,8 @@ import re
 from typing import Final, Self
 
 LONGEST: Final = 100  # characters
+_LONGEST_LABEL: Final = 300
+_LABEL = re.compile(r"[\w.()=,+@|/:~*%#& -]*")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]*")
 
 
@@ -28,6 +30,15 @@ class Name(str):
                 f"not {shown}"
             )
         return super().__new__(cls, text)
+
+
+def is_label(text: str) -> bool:
+    """Whether a text may be what tables and pictures call a model, an attack, a judge or a metric.
+
+    Names and calls of the little language (``lox(k=6,alpha=0.65)+safe-lora``): no control
+    character, no markup, no mathematics.
+    """
+    return len(text) <= _LONGEST_LABEL and _LABEL.fullmatch(text) is not None
 
 
 def is_name(text: str) -> bool:

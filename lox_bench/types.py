@@ -113,6 +113,10 @@ class Generator(Protocol):
     def template_hash(self) -> str:
         """SHA-256 of the chat template that turns a message into a prompt."""
 
+    @property
+    def pinned_date(self) -> str:
+        """The day (ISO) that a template which asks for the date is told; empty if it does not."""
+
     def generate(
         self, messages: Sequence[str], *, max_new_tokens: int, progress: Progress
     ) -> list[Generated]:

@@ -15,6 +15,7 @@ from trl import DPOConfig, DPOTrainer
 from lox_bench.alignment.pairs import Pair
 from lox_bench.alignment.spec import DpoSpec
 from lox_bench.backends.template import Renderer, Template
+from lox_bench.errors import DataError
 from lox_bench.training.head import serve_fused_calls
 from lox_bench.training.run import (
     ProgressCallback,
@@ -42,11 +43,15 @@ def align(
 ) -> dict[str, float]:
     """Train the model in ``source`` on ``pairs`` and save the aligned model.
 
-    Returns first and last training loss and the number of steps and pairs.
+    Returns first and last training loss, the number of steps and pairs, and how many pairs were cut
+    at the longest length or left out for it (``pairs_cut``, ``pairs_left_out``).
+
+    Raises:
+        DataError: no pair is left to train on.
     """
     model, tokenizer = load_trainable(source)
     renderer = Renderer(tokenizer, template)
-    rows = sorted((_tokenise(pair, renderer) for pair in pairs), key=lambda row: row["length"])
+    rows, cut = _fitting([_tokenise(pair, renderer) for pair in pairs], spec.train.max_length)
     config = DPOConfig(
         **trainer_arguments(spec.train, job),
         beta=spec.beta,
@@ -76,7 +81,26 @@ def align(
         "loss_last": losses[-1],
         "steps": len(losses),
         "pairs": len(pairs),
+        **cut,
     }
+
+
+def _fitting(
+    rows: Sequence[dict[str, Any]], longest: int
+) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """Rows by length, without those whose prompt leaves no room for an answer; how many of each.
+
+    TRL cuts the answers of the others at the longest length.
+    """
+    kept = [row for row in rows if len(row["prompt_ids"]) < longest]
+    if not kept:
+        raise DataError(
+            f"every prompt of the {len(rows)} preference pairs has max_length = {longest} tokens "
+            "or more, so that no answer is left to train on; raise max_length"
+        )
+    over = sum(row["length"] > longest for row in rows)
+    cut = {"pairs_cut": over, "pairs_left_out": len(rows) - len(kept)}
+    return sorted(kept, key=lambda row: int(row["length"])), cut
 
 
 def _tokenise(pair: Pair, renderer: Renderer) -> dict[str, Any]:

@@ -76,7 +76,9 @@ class Answers(Stage):
         ]
         write_records(out / ANSWERS, answers)
         tokens = sum(answer.tokens for answer in answers)
-        return {"tokens": tokens, "template_sha256": generator.template_hash}
+        facts = {"tokens": tokens, "template_sha256": generator.template_hash}
+        pinned = generator.pinned_date
+        return {**facts, "pinned_date": pinned} if pinned else facts
 
 
 def read_answers(folder: Path) -> list[Answer]:

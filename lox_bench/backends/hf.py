@@ -46,6 +46,11 @@ class HFGenerator:
         """SHA-256 of the chat template in force."""
         return self.renderer.template_hash
 
+    @property
+    def pinned_date(self) -> str:
+        """See ``Renderer``."""
+        return self.renderer.pinned_date
+
     def generate(
         self, messages: Sequence[str], *, max_new_tokens: int, progress: Progress
     ) -> list[Generated]:

@@ -67,6 +67,11 @@ class Renderer:
         """SHA-256 of the Jinja text in force."""
         return hashlib.sha256(self._text.encode()).hexdigest()
 
+    @property
+    def pinned_date(self) -> str:
+        """The day (ISO) that the template is told it is; empty if it does not ask."""
+        return self._today.isoformat() if "strftime_now" in self._text else ""
+
     def render(self, *turns: str) -> str:
         """Return the prompt text for a dialogue, ready for the assistant's turn.
 

@@ -54,7 +54,7 @@ def agreement(run: Folder, json: Json = False) -> None:
     console.print(f"Answers by label (tasks: {held[-1].task})")
     for pair in held[-1].pairs:
         console.print(_confusion(pair))
-    console.print(f"disputed answers  {page_file(opened)}", soft_wrap=True)
+    console.print(f"disputed answers  {page_file(opened)}", soft_wrap=True, markup=False)
 
 
 def summary(run: Path) -> str:

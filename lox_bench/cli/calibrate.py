@@ -107,7 +107,7 @@ def _show(rows: "Sequence[CalibrationRow]", labelled: "LabelledSet", out: Path |
     if len(kinds) > 1:
         console.print(_table(kinds, "Share labelled right, by kind of answer"))
     if out is not None:
-        console.print(f"calibration  {out}", soft_wrap=True)
+        console.print(f"calibration  {out}", soft_wrap=True, markup=False)
 
 
 def _kinds(text: str) -> set[str]:

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from lox_bench.cli.making import executor_for, open_store
 from lox_bench.cli.options import Debug, Json, MaxSteps, Out, Quiet
 from lox_bench.cli.quiet import hush_libraries
 from lox_bench.diagnostics.measures import SPECTRA, Settings
 from lox_bench.errors import UsageError
+from lox_bench.harmless import harmless
 from lox_bench.study.request import Request
 
 if TYPE_CHECKING:
@@ -113,5 +115,5 @@ def _run(asked: "Models", settings: Settings, out: Path | None, *, quiet: bool, 
         print_json(plain(means))
     elif not quiet:
         console = Console()
-        console.print(diagnosis_table(means, f"{asked.title}, k = {settings.k}"))
-        console.print(f"tables, pictures, provenance  {folder}", soft_wrap=True)
+        console.print(diagnosis_table(means, escape(harmless(f"{asked.title}, k = {settings.k}"))))
+        console.print(f"tables, pictures, provenance  {folder}", soft_wrap=True, markup=False)

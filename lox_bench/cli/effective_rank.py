@@ -89,7 +89,9 @@ def effective_rank(  # noqa: PLR0913 - one parameter an option
         print_json(plain(answers))
     elif not quiet:
         Console().print(_table(answers))
-        Console().print(f"tables, pictures, provenance  {folder.path}", soft_wrap=True)
+        Console().print(
+            f"tables, pictures, provenance  {folder.path}", soft_wrap=True, markup=False
+        )
 
 
 def _table(answers: "list[EffectiveRank]") -> Table:

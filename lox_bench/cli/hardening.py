@@ -8,9 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from lox_bench.cli.progress import BarDisplay, LineDisplay, SilentDisplay
+from lox_bench.harmless import harmless
 from lox_bench.sources.fetch import fetch
 from lox_bench.sources.identity import require_own_files
 from lox_bench.sources.uri import PathSource, parse_source
@@ -50,7 +52,10 @@ class Hardening:
         groups = [single(held) for held in made.tensors] if self._table else grouped(made.tensors)
         console.print(_table(groups))
         for name, reason in made.left_out.items():
-            console.print(f"[yellow]not in the adapter:[/] {name}: {reason}", soft_wrap=True)
+            console.print(
+                f"[yellow]not in the adapter:[/] {escape(harmless(f'{name}: {reason}'))}",
+                soft_wrap=True,
+            )
         share = unchanged(made.tensors)
         if share > _ROUNDED_AWAY:
             console.print(
@@ -58,8 +63,8 @@ class Hardening:
                 "in this type. --dtype float32 or --format delta keeps it.",
                 soft_wrap=True,
             )
-        console.print(f"written  {made.path}", soft_wrap=True)
-        console.print(f"details  {made.path / REPORT}", soft_wrap=True)
+        console.print(f"written  {made.path}", soft_wrap=True, markup=False)
+        console.print(f"details  {made.path / REPORT}", soft_wrap=True, markup=False)
 
     def _display(self) -> BarDisplay | LineDisplay | SilentDisplay:
         if self._quiet:
@@ -92,7 +97,7 @@ def _table(groups: Sequence[Group]) -> Table:
     for group in groups:
         low, high = group.ranks
         table.add_row(
-            group.kind,
+            escape(harmless(group.kind)),
             "x".join(map(str, group.shape)),
             str(group.tensors),
             f"{low}" if low == high else f"{low}-{high}",

@@ -136,7 +136,9 @@ def _run(plane: "Plane", out: Path | None, *, quiet: bool, json: bool) -> None:
         print_json({"points": plain(points), "basins": plain(basins)})
     elif not quiet:
         Console().print(_table(basins))
-        Console().print(f"tables, pictures, provenance  {folder.path}", soft_wrap=True)
+        Console().print(
+            f"tables, pictures, provenance  {folder.path}", soft_wrap=True, markup=False
+        )
 
 
 def _axes(

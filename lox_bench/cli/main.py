@@ -1,7 +1,8 @@
 """The ``lox-bench`` command: wires the subcommands, turns expected failures into one line."""
 
+import io
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -23,8 +24,10 @@ from lox_bench.cli import (
     report,
     run,
 )
-from lox_bench.cli.harmless import harmless
-from lox_bench.errors import LoxBenchError
+from lox_bench.cli.signals import Stopped, stoppable
+from lox_bench.errors import LoxBenchError, StoreError
+from lox_bench.files import DISK_ERRORS
+from lox_bench.harmless import harmless
 
 app = typer.Typer(
     name="lox-bench",
@@ -69,13 +72,37 @@ def _options(
 
 def entry() -> None:
     """Run the command line; a user's mistake is one line and its exit code, never a traceback."""
+    _show_what_is_unprintable()
     try:
-        app()
+        with stoppable():
+            app()
+    except Stopped as error:
+        _fail(str(error), error.exit_code)
     except LoxBenchError as error:
         if "--debug" in sys.argv:
             raise
-        typer.echo(f"lox-bench: {harmless(str(error))}", err=True)
-        raise SystemExit(error.exit_code) from None
-    except KeyboardInterrupt:
-        typer.echo("lox-bench: interrupted; run the same command again to continue", err=True)
-        raise SystemExit(130) from None
+        _fail(harmless(str(error)), error.exit_code)
+    except OSError as error:
+        if error.errno not in DISK_ERRORS or "--debug" in sys.argv:
+            raise
+        _fail(harmless(_unwritable(error)), StoreError.exit_code)
+
+
+def _unwritable(error: OSError) -> str:
+    place = f" {error.filename}" if error.filename else ""
+    return (
+        f"cannot read or write{place}: {error.strerror}; mend that, or name another folder, then "
+        "run the same command again"
+    )
+
+
+def _show_what_is_unprintable() -> None:
+    """Where the terminal's encoding has no sign for a character, its code is written."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _fail(line: str, code: int) -> NoReturn:
+    typer.echo(f"lox-bench: {line}", err=True)
+    raise SystemExit(code) from None

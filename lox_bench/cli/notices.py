@@ -1,10 +1,14 @@
 """What a user must know before work starts, whatever the command."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from rich.console import Console
 
 from lox_bench.data.stage import STANDIN, Rows
+from lox_bench.results.record import RunRecord
+
+_CUT = ("rows", "pairs")
 
 
 def announce_data(attack_data: Mapping[str, Rows], console: Console, *, quiet: bool) -> None:
@@ -23,4 +27,45 @@ def announce_data(attack_data: Mapping[str, Rows], console: Console, *, quiet: b
                 + (f"; read as {rows.form})" if rows.form else ")"),
                 soft_wrap=True,
                 markup=False,
+            )
+
+
+def announce_cuts(record: RunRecord, console: Console) -> None:
+    """Say what training data did not fit, and which day it is for a template that asks.
+
+    Each stage is named once, however many models rest on it; said even when quiet.
+    """
+    seen: set[str] = set()
+    for variant in record.variants:
+        for stage in variant.stages:
+            if stage.key not in seen:
+                seen.add(stage.key)
+                title = (
+                    variant.model
+                    if variant.attack == "none"
+                    else (f"{variant.model}+{variant.attack}")
+                )
+                for line in _cuts(stage.facts):
+                    console.print(f"{title}: {line}", soft_wrap=True, markup=False)
+    days = {
+        str(stage.facts["pinned_date"])
+        for variant in record.variants
+        for stage in variant.stages
+        if stage.facts.get("pinned_date")
+    }
+    for day in sorted(days):
+        console.print(
+            f"the chat template asks for the date: it is told {day}, today and on every other day",
+            soft_wrap=True,
+        )
+
+
+def _cuts(facts: Mapping[str, Any]) -> Iterator[str]:
+    for what in _CUT:
+        cut, out = facts.get(f"{what}_cut", 0), facts.get(f"{what}_left_out", 0)
+        if cut or out:
+            total = facts.get(what, 0)
+            yield (
+                f"{cut} of {total} {what} were longer than max_length and cut; {out} had nothing "
+                "left to learn from and were not trained on"
             )

@@ -64,7 +64,9 @@ class Rejudging:
         if not self._quiet:
             console = Console()
             console.print(leaderboard_table(rows))
-            console.print(f"leaderboard  {self._folder / LEADERBOARD}", soft_wrap=True)
+            console.print(
+                f"leaderboard  {self._folder / LEADERBOARD}", soft_wrap=True, markup=False
+            )
         return rows
 
     def settle(self) -> None:

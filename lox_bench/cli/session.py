@@ -13,7 +13,7 @@ from lox_bench.cli.costs import Costs, completing
 from lox_bench.cli.dry_run import as_plain, graph_table
 from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.cli.making import executor_for, open_store
-from lox_bench.cli.notices import announce_data
+from lox_bench.cli.notices import announce_cuts, announce_data
 from lox_bench.cli.progress import choose_display
 from lox_bench.cli.tables import leaderboard_table
 from lox_bench.cli.worst import forecast_line, worst_table
@@ -115,6 +115,7 @@ class Session:
         made = folder.write(played.study, played.results, sys.argv, played.findings, ledger=ledger)
         rows += made
         self._spent += ledger.spent
+        announce_cuts(open_run(folder.path).record, self._console)
         self._show(made, played.findings, folder.path)
         costs.settle(ledger, completing(ledger, folder.path))
 
@@ -125,13 +126,15 @@ class Session:
             if findings is not None and findings.worst:
                 console.print(worst_table(findings.worst))
             self._conclude(console, folder, rows)
-            console.print(f"leaderboard  {folder / 'leaderboard.csv'}", soft_wrap=True)
+            console.print(
+                f"leaderboard  {folder / 'leaderboard.csv'}", soft_wrap=True, markup=False
+            )
             if (folder / "agreement").is_dir():  # with two judges or more
-                console.print(f"agreement    {folder / 'agreement'}", soft_wrap=True)
-                console.print(f"             {summary(folder)}", soft_wrap=True)
-            console.print(f"plots        {folder / 'plots'}", soft_wrap=True)
-            console.print(f"provenance   {folder / 'manifest.json'}", soft_wrap=True)
-            console.print(f"as a page    lox-bench report {folder}", soft_wrap=True)
+                console.print(f"agreement    {folder / 'agreement'}", soft_wrap=True, markup=False)
+                console.print(f"             {summary(folder)}", soft_wrap=True, markup=False)
+            console.print(f"plots        {folder / 'plots'}", soft_wrap=True, markup=False)
+            console.print(f"provenance   {folder / 'manifest.json'}", soft_wrap=True, markup=False)
+            console.print(f"as a page    lox-bench report {folder}", soft_wrap=True, markup=False)
 
     def _conclude(self, console: Console, path: Path, rows: Sequence[Row]) -> None:
         """Say what the numbers allow to say, and what others have published."""

@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Table
 
+from lox_bench.harmless import harmless
 from lox_bench.results.row import Row
 from lox_bench.results.text_table import percent
 from lox_bench.results.validity import NO
@@ -81,7 +83,7 @@ def _caption(rows: Sequence[Row], judges: Sequence[str]) -> str:
 def _title(rows: Sequence[Row]) -> str:
     data = dict.fromkeys(row.attack_data for row in rows if row.attack_data)
     seeds = dict.fromkeys(str(row.seed) for row in rows)
-    shown = f", attack data: {', '.join(data)}" if data else ""
+    shown = f", attack data: {escape(harmless(', '.join(data)))}" if data else ""
     return f"{rows[0].family}, seed {', '.join(seeds)}{shown}"
 
 

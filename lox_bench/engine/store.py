@@ -6,7 +6,6 @@ killed build leaves a folder under ``tmp/`` that no reader looks at and the next
 key removes. Whatever differs from its manifest is not there: it is moved away and made again.
 """
 
-import errno
 import os
 import re
 import shutil
@@ -35,7 +34,7 @@ from lox_bench.engine.freed import can_be_freed, drop_large, is_freed
 from lox_bench.engine.stage import Facts, Stage, describe
 from lox_bench.engine.state import Named, State, look
 from lox_bench.errors import StoreError
-from lox_bench.files import MANIFEST, sync, sync_tree, write_text
+from lox_bench.files import DISK_ERRORS, MANIFEST, sync, sync_tree, write_text
 
 CACHE_VARIABLE = "LOX_BENCH_CACHE"
 TMP: Final = "tmp"
@@ -46,7 +45,6 @@ _OURS: Final = {TMP, PARTIAL, REQUESTS, "locks", "hashes"}  # they hold no artif
 _KEY: Final = re.compile(rf"[0-9a-f]{{{KEY_LENGTH}}}")
 
 _FULL_BYTES = 1 << 20
-_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
 _PRIVATE = 0o700
 
 Work = Callable[[Path], Facts]
@@ -258,6 +256,6 @@ def artifacts_in(kind: Path) -> Iterator[Path]:
 
 def _disk_failed(error: Exception, root: Path) -> bool:
     """Whether the disk is the culprit; libraries wrap its errors in types of their own."""
-    if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+    if isinstance(error, OSError) and error.errno in DISK_ERRORS:
         return True
     return shutil.disk_usage(root).free < _FULL_BYTES

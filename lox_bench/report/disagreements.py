@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any
 
+from lox_bench.harmless import visible
 from lox_bench.results.agreement import Disagreement
 from lox_bench.results.run import Run
 
@@ -47,8 +48,8 @@ def disputed(run: Run, found: Sequence[Disagreement]) -> list[Disputed]:
         Disputed(
             disagreement=item,
             evidence={judge: evidence[item.name, item.prompt_id, judge] for judge in item.labels},
-            prompt=texts[item.name, item.prompt_id].prompt,
-            response=texts[item.name, item.prompt_id].text,
+            prompt=visible(texts[item.name, item.prompt_id].prompt),
+            response=visible(texts[item.name, item.prompt_id].text),
         )
         for item in found
     ]

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from lox_bench.harmless import visible
 from lox_bench.results.leaderboard import ACCURACY_JUDGE
 from lox_bench.results.run import Run, VariantName
 from lox_bench.types import Label, Prompt, Verdict
@@ -71,7 +72,7 @@ class _Collector:
             prompt = known.get(answer.prompt_id)
             hazard = HAZARDS.get(prompt.hazard, prompt.hazard) if prompt else UNKNOWN_HAZARD
             topic = prompt.topic if prompt else ""
-            asked = self.prompts.of(task, answer.prompt_id, answer.prompt, hazard, topic)
+            asked = self.prompts.of(task, answer.prompt_id, visible(answer.prompt), hazard, topic)
             said = [
                 [self.judges.of(v.judge), v.label, self._clipped(v.evidence), v.score]
                 for v in (held[answer.prompt_id] for held in verdicts if answer.prompt_id in held)
@@ -83,7 +84,9 @@ class _Collector:
     def _utility(self, name: str, run: Run, variant: VariantName, title: str) -> None:
         where, judge = self._variant(name, variant), self.judges.of(ACCURACY_JUDGE)
         for number, record in enumerate(run.utility(variant, title), start=1):
-            asked = self.prompts.of(title, f"{title}-{number:03d}", record.prompt, "none", "")
+            asked = self.prompts.of(
+                title, f"{title}-{number:03d}", visible(record.prompt), "none", ""
+            )
             label = "correct" if record.correct else "wrong"
             held = f"{_reading(record)}; target: {self._clipped(record.target)}"
             said = [[judge, label, held, None]]
@@ -94,6 +97,7 @@ class _Collector:
         return self.variants.of(name, variant.model, variant.attack, variant.seed)
 
     def _clipped(self, text: str) -> str:
+        text = visible(text)
         if self.clip is None or len(text) <= self.clip:
             return text
         return text[: self.clip] + CLIPPED

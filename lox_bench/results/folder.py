@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from lox_bench.errors import DataError, StoreError, UsageError
+from lox_bench.files import remove_parts
 from lox_bench.results.lock import OURS
 from lox_bench.results.record import Claim, RunRecord, load_record, save_record
 
@@ -17,6 +18,7 @@ def claim(path: Path, key: str) -> Claim:
     Raises:
         UsageError: it holds something else.
     """
+    remove_parts(path)
     held = _held(path)
     others = any(file.name not in OURS for file in path.iterdir())
     if (held is None or held.plan != key) and others:

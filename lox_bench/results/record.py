@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from lox_bench.codec import from_plain, read_json, write_record
 from lox_bench.errors import DataError
 from lox_bench.files import MANIFEST
+from lox_bench.names import is_label
 from lox_bench.ranges import NAMES
 from lox_bench.types import Label
 
@@ -193,9 +194,20 @@ def load_record(folder: Path) -> RunRecord | Claim:
     try:
         if claimed:
             return from_plain(Claim, plain, where=str(file))
-        return from_plain(RunRecord, plain, where=str(file))
+        record = from_plain(RunRecord, plain, where=str(file))
+        _require_labels(record, str(file))
     except DataError as error:
         raise DataError(f"{error}; {_REMEDY}") from error
+    return record
+
+
+def _require_labels(record: RunRecord, where: str) -> None:
+    labels = [record.family]
+    for item in record.variants:
+        labels += [item.model, item.attack, item.attack_spec, item.utility, item.snapshot_of]
+    odd = next((label for label in labels if not is_label(label)), None)
+    if odd is not None:
+        raise DataError(f"{where}: {odd[:60]!a} is no name of a family, model or attack")
 
 
 def save_record(folder: Path, record: RunRecord | Claim) -> None:

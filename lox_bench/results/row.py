@@ -10,6 +10,7 @@ from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 from lox_bench.errors import DataError
+from lox_bench.names import is_label
 from lox_bench.results.cells import as_cell, of_cell
 from lox_bench.types import Rate
 
@@ -60,6 +61,7 @@ class Row:
         return Rate(value, self.ci_low, self.ci_high, self.n, self.unjudged, self.hits)
 
 
+_LABELS = ("family", "model", "attack", "task", "judge", "metric", "valid")
 _LONGEST_CELL = 100_000  # characters of a line
 _ROUNDING = 1e-5  # rates are written to six digits
 COLUMNS = tuple(slot.name for slot in fields(Row))
@@ -140,6 +142,12 @@ def _require_sane(row: Row, where: str) -> None:
     ends = (row.value, row.ci_low, row.ci_high)
     counts = (row.n, row.unjudged, row.hits or 0, row.seed, row.align_seed, row.attack_seed)
     measured = row.n > 0  # without answers the value is no number
+    odd = [name for name in _LABELS if not is_label(getattr(row, name))]
+    if odd:
+        raise DataError(
+            f"{where}: {odd[0]}: letters, digits and .()=,+@|/:~*%#&- were wanted, not "
+            f"{getattr(row, odd[0])[:60]!a}"
+        )
     wrong = {
         "a number is not finite": any(map(isinf, ends)) or (measured and any(map(isnan, ends))),
         "the interval is reversed": row.ci_low > row.ci_high,

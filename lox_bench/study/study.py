@@ -23,6 +23,7 @@ from lox_bench.grammar import split_list
 from lox_bench.judges.build import pinned
 from lox_bench.judges.choice import choose_judges
 from lox_bench.judges.kinds import JudgeSpec, described
+from lox_bench.names import is_label
 from lox_bench.results.run import NO_ATTACK
 from lox_bench.study.family import FamilySpec, load_family
 from lox_bench.study.models import ModelText, build_model, read_models
@@ -131,6 +132,7 @@ def make_study(request: Request) -> Study:
         for align, _ in request.seeds
     ]
     variants = _variants(request, families, models, asked.points, rows)
+    _require_labels(variants)
     return Study(
         family=family,
         variants=tuple(variants),
@@ -166,6 +168,17 @@ def _variants(
                 attacked = under_attack(variant, point, rows[point.spec.name])
                 variants += [attacked, *on_the_way(attacked, request.eval_every)]
     return variants
+
+
+def _require_labels(variants: Sequence[Variant]) -> None:
+    """A label goes into tables, pictures and files of rows, where some characters would act."""
+    for variant in variants:
+        for label in (variant.label, variant.name.attack):
+            if not is_label(label):
+                raise UsageError(
+                    f"{label!a} cannot be shown as it is: letters, digits and .()=,+@|/:~*%#&- "
+                    "were wanted (rename the file, or give NAME=PATH)"
+                )
 
 
 def _check_data_names(data: Mapping[str, Path], attacks: Sequence[AttackSpec]) -> None:

@@ -24,6 +24,7 @@ from lox_bench.types import Finish, Generated
 
 class Parrot:
     template_hash = "none"
+    pinned_date = ""
 
     def __init__(self, folder, template, *, batch_size, dtype):
         assert (folder / "config.json").is_file()

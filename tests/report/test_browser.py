@@ -16,6 +16,7 @@ import pytest
 from support.hostile import HOSTILE, hostile
 from support.synthetic import synthetic_run
 
+from lox_bench.harmless import visible
 from lox_bench.report.merge import read_boards
 from lox_bench.report.page import build_page
 from lox_bench.report.publish import publish, write_page
@@ -242,7 +243,7 @@ def test_markup_in_an_answer_stays_text(page: Page) -> None:
     page.wait(lambda: "window.broken" in page.column("transcripts", 6)[0])
     page.one("#transcripts-table button.open").click()
     shown = page.js("return document.querySelector('#compare-right .answer').textContent")
-    assert shown == HOSTILE
+    assert shown == visible(HOSTILE)
     assert page.js("return window.broken") is None
     assert page.all("main img[src=x], dialog img, dialog script, dialog template") == []
 

@@ -139,3 +139,30 @@ def test_a_manifest_s_names_are_no_paths(tmp_path: Path, where: str, name: str) 
     (tmp_path / "manifest.json").write_text(json.dumps(plain))
     with pytest.raises(DataError, match=where):
         load_record(tmp_path)
+
+
+LABELS = [
+    "[/b]", "[red]x", "$x$", "a\x1b[31m", "a\nb", "a\x00b", "\u202eabc", "a\u200bb", "x" * 301,
+    "<script>", "a'b", 'a"b', "a`b`", "a\\b", "a;b", "a{b}", "a?b", "a\rb",
+]  # fmt: skip
+
+
+@pytest.mark.fault(25)
+@pytest.mark.parametrize("label", LABELS)
+@pytest.mark.parametrize("column", ["model", "attack", "judge", "metric"])
+def test_what_a_row_is_called_does_nothing_in_tables_and_pictures(
+    tmp_path: Path, column: str, label: str
+) -> None:
+    (tmp_path / "rows.csv").write_text(to_csv([replace(ROW, **{column: label})]), newline="")
+    with pytest.raises(DataError, match=f"line .*{column}"):
+        read_csv(tmp_path / "rows.csv")
+
+
+@pytest.mark.fault(25)
+@pytest.mark.parametrize("label", LABELS)
+def test_what_a_manifest_calls_a_model_does_nothing_either(tmp_path: Path, label: str) -> None:
+    plain = to_plain(RECORD)
+    plain["variants"][0]["model"] = label
+    (tmp_path / "manifest.json").write_text(json.dumps(plain))
+    with pytest.raises(DataError, match="is no name of"):
+        load_record(tmp_path)

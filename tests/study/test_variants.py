@@ -223,3 +223,14 @@ def test_what_cannot_be_measured_is_said_before_work(
     filled = {key: value.replace("{folder}", str(tmp_path)) for key, value in request_.items()}
     with pytest.raises(UsageError, match=said):
         study(family, **filled)
+
+
+@pytest.mark.fault(20)
+@pytest.mark.parametrize(
+    "models",
+    ["x=A,x=B", "aligned=PATH,aligned", "base=/other", "lox=PATH", "lox,lox", "lox(k=6),lox(k=6)",
+     "x=A,x=A", "safe-lora=/p", "aligned,lox,aligned"],
+)  # fmt: skip
+def test_one_name_is_one_model(models: str) -> None:
+    with pytest.raises(UsageError):
+        read_models(models)
