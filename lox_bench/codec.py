@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass
 from enum import StrEnum
@@ -186,20 +185,6 @@ def read_records(path: Path, cls: type[T]) -> list[T]:
         plain = parse_json(line, where=where)
         records.append(plain if cls is dict else from_plain(cls, plain, where=where))
     return records
-
-
-def read_toml(file: Path) -> dict[str, Any]:
-    """Read a TOML file of the user's.
-
-    Raises:
-        SpecError: it cannot be read, or is no TOML.
-    """
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SpecError(str(file), f"cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SpecError(str(file), f"is no TOML ({error})") from error
 
 
 def to_toml(value: Any) -> str:

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Final, get_args, get_origin
 
 from lox_bench.names import is_name
 
+MOST: Final = 1_000_000_000  # of anything counted
+MOST_RANK: Final = 1_000_000  # no matrix has more rows
 MOST_SEED: Final = 2**32 - 1  # what numpy and transformers take
 
 
@@ -49,8 +51,8 @@ class _Names:
 
 NAMES: Final = _Names()
 Seed = Annotated[int, Range(0, MOST_SEED)]
-Count = Annotated[int, Range(1, 1_000_000_000)]
-CountOrAll = Annotated[int, Range(0, 1_000_000_000)]  # 0: no limit
+Count = Annotated[int, Range(1, MOST)]
+CountOrAll = Annotated[int, Range(0, MOST)]  # 0: no limit
 Tokens = Annotated[int, Range(1, 1_000_000)]
 
 

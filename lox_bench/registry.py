@@ -24,10 +24,11 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from lox_bench.codec import parse, read_toml
+from lox_bench.codec import parse
 from lox_bench.errors import SpecError, UnknownNameError, UsageError
 from lox_bench.paths import beside
 from lox_bench.pyfile import load_file
+from lox_bench.strict_toml import read_toml
 
 T = TypeVar("T")
 

@@ -70,6 +70,9 @@ def seed_pairs(
     )
 
 
+_LONGEST_SEED = 10  # digits
+
+
 def parse_seeds(text: str) -> tuple[int, ...]:
     """Read ``--seed``.
 
@@ -77,8 +80,8 @@ def parse_seeds(text: str) -> tuple[int, ...]:
         UsageError: it is no comma list of whole numbers.
     """
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() for part in parts):
-        raise UsageError(f"--seed wants whole numbers such as 0 or 0,1,2, not {text!r}")
+    if not all(part.isdecimal() and len(part) <= _LONGEST_SEED for part in parts):
+        raise UsageError(f"--seed wants whole numbers such as 0 or 0,1,2, not {text[:60]!r}")
     return tuple(int(part) for part in parts)
 
 

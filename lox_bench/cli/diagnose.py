@@ -11,9 +11,11 @@ from rich.markup import escape
 from lox_bench.cli.making import executor_for, open_store
 from lox_bench.cli.options import Debug, Json, MaxSteps, Out, Quiet
 from lox_bench.cli.quiet import hush_libraries
+from lox_bench.cli.within import within
 from lox_bench.diagnostics.measures import SPECTRA, Settings
 from lox_bench.errors import UsageError
 from lox_bench.harmless import harmless
+from lox_bench.ranges import MOST_RANK, MOST_SEED
 from lox_bench.study.request import Request
 
 if TYPE_CHECKING:
@@ -28,9 +30,22 @@ Family = Annotated[
     str | None, typer.Option(help="Take (or make) a family's models instead of folders.")
 ]
 Attack = Annotated[str, typer.Option(help="With --family: the fine-tuning to look into, or none.")]
-Seed = Annotated[int, typer.Option(help="With --family: seed of alignment and attack.")]
-Rank = Annotated[int, typer.Option("--k", help="Singular directions that count as the top.")]
-Alpha = Annotated[float, typer.Option(help="LoX step whose size and rounding are reported.")]
+Seed = Annotated[
+    int,
+    typer.Option(
+        help="With --family: seed of alignment and attack.", callback=within(0, MOST_SEED)
+    ),
+]
+Rank = Annotated[
+    int,
+    typer.Option(
+        "--k", help="Singular directions that count as the top.", callback=within(1, MOST_RANK)
+    ),
+]
+Alpha = Annotated[
+    float,
+    typer.Option(help="LoX step whose size and rounding are reported.", callback=within(-100, 100)),
+]
 Kind = Annotated[
     str,
     typer.Option(
@@ -38,7 +53,12 @@ Kind = Annotated[
         help="full: all singular values; top: the first --top; auto: full where it takes seconds.",
     ),
 ]
-Top = Annotated[int, typer.Option(help="Singular values kept where the spectrum is not whole.")]
+Top = Annotated[
+    int,
+    typer.Option(
+        help="Singular values kept where the spectrum is not whole.", callback=within(1, MOST_RANK)
+    ),
+]
 
 
 def diagnose(  # noqa: PLR0913 - one parameter an option
@@ -73,9 +93,6 @@ def diagnose(  # noqa: PLR0913 - one parameter an option
     """
     if spectrum not in SPECTRA:
         raise UsageError(f"--spectrum must be one of {', '.join(SPECTRA)}, not {spectrum!r}")
-    for name, value in (("--k", k), ("--top", top)):
-        if value < 1:
-            raise UsageError(f"{name} must be at least 1, not {value}")
     if not debug:
         hush_libraries()
     from lox_bench.diagnostics.models import models_of_family, models_of_folders

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from lox_bench.cli.quiet import hush_libraries
+from lox_bench.cli.within import within
 from lox_bench.errors import SourceError
 from lox_bench.sources.uri import PathSource, parse_source
 from lox_bench.weights.select import Settings, parse_ranks
@@ -34,7 +35,10 @@ Ranks = Annotated[
         "(repeatable, the last match counts). Default 6.",
     ),
 ]
-Alpha = Annotated[float, typer.Option(help="How far to go; 0 gives the aligned model.")]
+Alpha = Annotated[
+    float,
+    typer.Option(help="How far to go; 0 gives the aligned model.", callback=within(-100, 100)),
+]
 Include = Annotated[
     list[str] | None, typer.Option(help="Harden only tensors matching this glob (repeatable).")
 ]

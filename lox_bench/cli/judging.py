@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from lox_bench.cli.within import within
+
 Model = Annotated[
     str,
     typer.Option(help="Ask this model (name on the server, folder, hub id), not the spec's."),
@@ -23,6 +25,7 @@ KeyEnv = Annotated[
 MaxCost = Annotated[
     float | None,
     typer.Option(
-        help="Stop asking before the judges have cost more than this many US dollars.", min=0
+        help="Stop asking before the judges have cost more than this many US dollars.",
+        callback=within(0, 1_000_000),
     ),
 ]

@@ -27,7 +27,9 @@ from lox_bench.cli.options import (
 )
 from lox_bench.cli.progress import choose_display
 from lox_bench.cli.quiet import hush_libraries
+from lox_bench.cli.within import within
 from lox_bench.errors import UsageError
+from lox_bench.ranges import MOST_SEED
 from lox_bench.study.request import Request
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from lox_bench.diagnostics.plane import Axis, Plane
 
 _RANDOM_RANGE, _RANGE = "-0.5,0.5", "-0.5,1.5"
+_MOST_POINTS, _FURTHEST = 1001, 1000.0
 _LINE, _GRID = "11", "5x5"
 
 Model = Annotated[str, typer.Option(help="The model in the center, as in run --models.")]
@@ -52,8 +55,13 @@ RangeX = Annotated[
 ]
 RangeY = Annotated[str | None, typer.Option("--y-range", help="As --x-range.")]
 Grid = Annotated[str | None, typer.Option(help="Points: 11 for a curve, 7x5 (x by y) for a plane.")]
-Directions = Annotated[int, typer.Option(help="With --x random and no --y: how many directions.")]
-Seed = Annotated[int, typer.Option(help="Seed of alignment and attack.")]
+Directions = Annotated[
+    int,
+    typer.Option(help="With --x random and no --y: how many directions.", callback=within(1, 1000)),
+]
+Seed = Annotated[
+    int, typer.Option(help="Seed of alignment and attack.", callback=within(0, MOST_SEED))
+]
 
 
 def landscape(  # noqa: PLR0913 - one parameter an option
@@ -102,8 +110,6 @@ def landscape(  # noqa: PLR0913 - one parameter an option
         split=split,
         data=parse_data(data or []),
     )
-    if directions < 1:
-        raise UsageError(f"--directions must be at least 1, not {directions}")
     if not debug:
         hush_libraries()
     from lox_bench.diagnostics.plane import lay_plane
@@ -162,7 +168,12 @@ def _counts(grid: str, axes: int) -> list[int]:
     if len(parts) != axes or not all(part.isdecimal() for part in parts):
         wanted = "a number such as 11" if axes == 1 else "two numbers such as 7x5 (x by y)"
         raise UsageError(f"--grid wants {wanted}, not {grid!r}")
-    return [int(part) for part in parts]
+    counts = [int(part[:9]) for part in parts]
+    if not all(1 <= count <= _MOST_POINTS for count in counts):
+        raise UsageError(
+            f"--grid wants 1 to {_MOST_POINTS} points along an axis, not {grid[:40]!r}"
+        )
+    return counts
 
 
 def _bounds(option: str, text: str) -> tuple[float, float]:
@@ -170,8 +181,11 @@ def _bounds(option: str, text: str) -> tuple[float, float]:
         low, high = (float(part) for part in text.split(","))
     except ValueError:
         raise UsageError(f"{option} wants two numbers such as -0.5,1.5, not {text!r}") from None
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise UsageError(f"{option} wants finite numbers, not {text!r}")
+    if not (low < high and max(-low, high) <= _FURTHEST):
+        raise UsageError(
+            f"{option} wants two numbers, the smaller first, within {_FURTHEST:g} of 0, "
+            f"not {text!r}"
+        )
     return low, high
 
 

@@ -5,6 +5,9 @@ from typing import Annotated
 
 import typer
 
+from lox_bench.cli.within import within
+from lox_bench.ranges import MOST
+
 Study = Annotated[
     str | None,
     typer.Argument(
@@ -30,17 +33,24 @@ Attack = Annotated[
 ]
 AttackSearch = Annotated[
     int | None,
-    typer.Option(help="Tune each attack against each model in N trials, on the dev prompts."),
+    typer.Option(
+        help="Tune each attack against each model in N trials, on the dev prompts.",
+        callback=within(1, MOST),
+    ),
 ]
 AccuracySlack = Annotated[
     float,
     typer.Option(
         help="Of several attack points, those count whose accuracy is at most X points below the "
-        "model's best."
+        "model's best.",
+        callback=within(0, 100),
     ),
 ]
 EvalEvery = Annotated[
-    int | None, typer.Option(help="Measure attacked models every N optimiser steps on the way.")
+    int | None,
+    typer.Option(
+        help="Measure attacked models every N optimiser steps on the way.", callback=within(1, MOST)
+    ),
 ]
 Families = Annotated[
     str,
@@ -77,10 +87,18 @@ DryRun = Annotated[
     typer.Option("--dry-run", help="Show the stages, what is stored, time and disk; make nothing."),
 ]
 Limit = Annotated[
-    int | None, typer.Option(help="Use only N prompts of each set, evenly spaced (a quick look).")
+    int | None,
+    typer.Option(
+        help="Use only N prompts of each set, evenly spaced (a quick look).",
+        callback=within(1, MOST),
+    ),
 ]
 MaxSteps = Annotated[
-    int | None, typer.Option(help="Stop every training after N steps (a smoke test, no result).")
+    int | None,
+    typer.Option(
+        help="Stop every training after N steps (a smoke test, no result).",
+        callback=within(1, MOST),
+    ),
 ]
 Split = Annotated[
     str, typer.Option(help="Prompt split: eval (held out) or dev (to choose k and alpha).")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from lox_bench.cli.within import within
 from lox_bench.errors import UsageError
 
 _MIB = 1 << 20
@@ -20,7 +21,10 @@ Out = Annotated[
 ]
 Title = Annotated[str | None, typer.Option(help="Heading of the page (default: the runs' names).")]
 Clip = Annotated[
-    int | None, typer.Option(help="Keep N characters of each answer (the cut is marked).")
+    int | None,
+    typer.Option(
+        help="Keep N characters of each answer (the cut is marked).", callback=within(1, 10**9)
+    ),
 ]
 
 
@@ -38,8 +42,6 @@ def report(runs: Runs, out: Out = None, title: Title = None, clip: Clip = None) 
 
     Exit codes: 0 done, 2 a folder is no finished run, or the file is somebody else's.
     """
-    if clip is not None and clip < 1:
-        raise UsageError(f"--clip must be at least 1, not {clip}")
     from lox_bench.report.merge import read_boards
     from lox_bench.report.page import build_page
     from lox_bench.report.publish import write_page

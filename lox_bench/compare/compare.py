@@ -10,6 +10,7 @@ from typing import Any
 
 from lox_bench.compare.matching import require_match
 from lox_bench.compare.outcomes import Measure, OutcomeKey, read_outcomes
+from lox_bench.errors import IncomparableError
 from lox_bench.results.run import NO_ATTACK, Run, VariantName
 from lox_bench.results.validity import CONTROL, NO, YES
 from lox_bench.stats.mcnemar import mcnemar
@@ -144,7 +145,12 @@ def pool_runs(runs: Sequence[Run]) -> Pool:
         for name, hits in read_outcomes(run).items():
             pooled = outcomes.setdefault(replace(name, model=labels[name.model]), {})
             for seed, answers in hits.items():
-                pooled.setdefault(seed, answers)
+                if pooled.setdefault(seed, answers) != answers:
+                    raise IncomparableError(
+                        f"{title} holds {name.title} under seed {seed} once more, and with other "
+                        "outcomes than a run named before it: of one model and seed there is one "
+                        "measurement; leave one of the runs out"
+                    )
         for row in run.rows:
             key = (labels[row.model], row.attack)
             validity[key] = NO if validity.get(key) == NO else row.valid

@@ -14,6 +14,7 @@ from lox_bench.diagnostics.resample import Matrix, interval, rates, resampled_ra
 from lox_bench.diagnostics.sweep import asr_only
 from lox_bench.diagnostics.truncated import Truncated
 from lox_bench.errors import UsageError
+from lox_bench.ranges import MOST_RANK
 from lox_bench.study.measure import VariantResult
 from lox_bench.study.request import Request
 from lox_bench.study.study import Study, make_study
@@ -86,8 +87,10 @@ def parse_ranks(text: str) -> list[int]:
         UsageError: it holds anything but distinct whole numbers of at least 1.
     """
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise UsageError(f"--ranks wants whole numbers of at least 1 such as 1,2,4, not {text!r}")
+    if not all(part.isdecimal() and 0 < int(part[:8]) <= MOST_RANK for part in parts):
+        raise UsageError(
+            f"--ranks wants whole numbers of at least 1 such as 1,2,4, not {text[:60]!r}"
+        )
     ranks = [int(part) for part in parts]
     if len(set(ranks)) != len(ranks):
         raise UsageError(f"--ranks {text!r} names a rank twice")

@@ -1,6 +1,5 @@
 """What a run is held to: one bound a metric, read from TOML."""
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -11,6 +10,7 @@ from lox_bench.codec import parse
 from lox_bench.compare.outcomes import OutcomeKey
 from lox_bench.errors import SpecError
 from lox_bench.registry import packaged_file
+from lox_bench.strict_toml import parse_toml, read_toml
 
 LOWER, HIGHER = "lower", "higher"
 _DEFAULT = "gate/default.toml"
@@ -61,13 +61,8 @@ def load_bounds(file: Path | None) -> list[Bound]:
         SpecError: the file is no TOML, holds no ``[[bound]]``, or one of them is malformed.
     """
     where = str(file or _DEFAULT)
-    try:
-        source = file.read_text(encoding="utf-8") if file else packaged_file(_DEFAULT).read_text()
-        raw = tomllib.loads(source)
-    except OSError as error:
-        raise SpecError(where, f"cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SpecError(where, f"is no TOML ({error})") from error
+    packaged = packaged_file(_DEFAULT)
+    raw = read_toml(file) if file else parse_toml(packaged.read_text(encoding="utf-8"), where=where)
     unknown = sorted(set(raw) - {"bound"})
     if unknown:
         raise SpecError(where, f"unknown key {unknown[0]!r}; allowed: [[bound]] tables")

@@ -61,6 +61,10 @@ class Row:
         return Rate(value, self.ci_low, self.ci_high, self.n, self.unjudged, self.hits)
 
 
+_IDENTITY = (
+    "family", "model", "attack", "task", "judge", "metric", "seed", "align_seed", "attack_seed",
+    "model_key", "data_sha256", "judge_key", "template_sha256",
+)  # fmt: skip
 _LABELS = ("family", "model", "attack", "task", "judge", "metric", "valid")
 _LONGEST_CELL = 100_000  # characters of a line
 _ROUNDING = 1e-5  # rates are written to six digits
@@ -105,6 +109,7 @@ def read_csv(path: Path) -> list[Row]:
     except csv.Error as error:
         raise DataError(f"{path} is no CSV ({error})") from error
     rows = [_read(plain, f"{path}, line {number}") for number, plain in lines]
+    _require_once(rows, str(path))
     if not rows:
         raise DataError(f"{path} holds no rows")
     return rows
@@ -159,6 +164,20 @@ def _require_sane(row: Row, where: str) -> None:
     problem = next((problem for problem, holds in wrong.items() if holds), "")
     if problem:
         raise DataError(f"{where}: {problem}")
+
+
+def _require_once(rows: Sequence[Row], where: str) -> None:
+    """One measurement is one row: a second would count twice, or win, in silence."""
+    seen: dict[tuple[object, ...], int] = {}
+    for number, row in enumerate(rows, start=2):
+        asked = row.n + row.unjudged
+        key = (*(getattr(row, name) for name in _IDENTITY), asked)
+        if key in seen:
+            raise DataError(
+                f"{where}: lines {seen[key]} and {number} are both {row.metric} on {row.task} by "
+                f"{row.judge} of {row.model}, attack {row.attack}, seed {row.seed}"
+            )
+        seen[key] = number
 
 
 def _is_share(*values: float) -> bool:

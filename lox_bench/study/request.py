@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lox_bench.errors import UsageError
 from lox_bench.judges.choice import Elsewhere
-from lox_bench.ranges import MOST_SEED
+from lox_bench.ranges import MOST, MOST_SEED
 
 SPLITS = ("eval", "dev")
 
@@ -46,8 +46,8 @@ class Request:
             ("--attack-search", self.attack_search),
             ("--eval-every", self.eval_every),
         ):
-            if value is not None and value < 1:
-                raise UsageError(f"{name} must be at least 1, not {value}")
+            if value is not None and not 1 <= value <= MOST:
+                raise UsageError(f"{name} must be 1 to {MOST}, not {value}")
         if len(set(self.seeds)) != len(self.seeds) or not self.seeds:
             raise UsageError("--seeds wants distinct whole numbers, at least one")
         for seed in (seed for pair in self.seeds for seed in pair):

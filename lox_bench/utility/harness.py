@@ -5,9 +5,9 @@ requests to any of our generators, so that a model is asked exactly as it was tr
 """
 
 import logging
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from datasets import Dataset
@@ -18,6 +18,7 @@ from lm_eval.tasks import TaskManager
 
 from lox_bench.errors import UsageError
 from lox_bench.types import Generator, Progress
+from lox_bench.utility.extract import find_last
 from lox_bench.utility.numbers import same_answer
 from lox_bench.utility.scores import Scored
 from lox_bench.utility.spec import UtilitySpec
@@ -118,10 +119,18 @@ def _filter(name: str, pattern: str) -> dict[str, Any]:
     return {
         "name": name,
         "filter": [
-            {"function": "regex", "regex_pattern": pattern, "group_select": -1},
+            {"function": "custom", "filter_fn": partial(_extracted, pattern)},
             {"function": "take_first"},
         ],
     }
+
+
+def _extracted(
+    pattern: str, answers: Iterable[Sequence[str]], docs: Sequence[Mapping[str, Any]]
+) -> list[list[str]]:
+    """What the pattern finds last in each answer, as lm-eval's own filter, within a time limit."""
+    del docs
+    return [[find_last(pattern, text) or _NOTHING for text in texts] for texts in answers]
 
 
 def _scored(strict: Mapping[str, Any], flexible: Mapping[str, Any], extract: str) -> Scored:
@@ -131,8 +140,7 @@ def _scored(strict: Mapping[str, Any], flexible: Mapping[str, Any], extract: str
     """
     target = str(strict["target"])
     said, last = strict["filtered_resps"][0], flexible["filtered_resps"][0]
-    wanted = re.findall(extract, target)
-    right = wanted[-1] if wanted else target
+    right = find_last(extract, target) or target
     return Scored(
         prompt=strict["arguments"][0][0],
         answer=strict["resps"][0][0],

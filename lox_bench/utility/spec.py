@@ -7,6 +7,7 @@ from lox_bench.data.spec import DataSpec
 from lox_bench.names import Name
 from lox_bench.ranges import CountOrAll, Tokens
 from lox_bench.registry import Kind, load_spec
+from lox_bench.utility.extract import require_pattern
 
 LAST_NUMBER: Final = (
     r"((?<![0-9])[-\u2212]?[$€£]?[-\u2212]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?)"
@@ -35,4 +36,7 @@ class UtilitySpec:
 
 def load_utility(name: str) -> UtilitySpec:
     """Read a utility task by name, or from a TOML file; see ``registry.load_spec``."""
-    return load_spec(UtilitySpec, Kind.UTILITIES, name, ("data.file", "data.standin"))
+    spec = load_spec(UtilitySpec, Kind.UTILITIES, name, ("data.file", "data.standin"))
+    for key, pattern in (("extract", spec.extract), ("flexible", spec.flexible)):
+        require_pattern(pattern, f"{name}: {key}")
+    return spec

@@ -24,7 +24,7 @@ MISTAKES = {
     "missing data": (["--data", "gsm8k=nowhere.jsonl"], "No such file"),
     "data of no attack": (["--data", "dolly=x.jsonl"], "dolly"),
     "malformed data": (["--data", "gsm8k"], "NAME=FILE"),
-    "limit zero": (["--limit", "0"], "at least 1"),
+    "limit zero": (["--limit", "0"], "--limit wants a number from 1"),
     "seed no number": (["--seed", "one"], "whole numbers"),
     "seed twice": (["--seed", "1,1"], "distinct"),
     "unknown split": (["--split", "train"], "eval, dev"),
@@ -39,7 +39,7 @@ MISTAKES = {
     "unknown prompt set": (["--prompts", "harmfull"], "did you mean 'harmful'"),
     "name of ours for a path": (["--models", "lox=./mine"], "call yours otherwise"),
     "seeds that do not fit": (["--align-seeds", "1,2", "--attack-seeds", "1,2,3"], "as many of"),
-    "slack no number of points": (["--accuracy-slack", "-1"], "between 0 and 100"),
+    "slack no number of points": (["--accuracy-slack", "-1"], "a number from 0 to 100"),
 }
 
 

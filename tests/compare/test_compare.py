@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +13,9 @@ from support.run_folders import ASR, Command, Fake, write_run
 from lox_bench.compare.compare import Kind, compare_runs, pool_runs, seed_spreads
 from lox_bench.compare.headline import headlines
 from lox_bench.compare.outcomes import OutcomeKey
-from lox_bench.errors import IncomparableError
+from lox_bench.errors import DataError, IncomparableError
 from lox_bench.report.differences import difference_table, seed_table
-from lox_bench.results.run import Run
+from lox_bench.results.run import Run, open_run
 from lox_bench.results.text_table import TextTable, markdown
 from lox_bench.utility.scores import ACCURACY_METRICS
 
@@ -181,3 +182,43 @@ def test_an_unknown_metric_is_one_line_and_exit_code_two(make: Maker, command: C
     assert done.code == 2
     assert "accuracy, accuracy_flexible, asr, degenerate" in done.err
     assert len(done.err.strip().splitlines()) == 1
+
+
+@pytest.mark.fault(20, inputs=2)
+def test_a_model_and_seed_measured_twice_is_named_unless_both_say_the_same(
+    tmp_path: Path,
+) -> None:
+    runs = [write_run(tmp_path / str(i), Fake(n=20, draw=draw)) for i, draw in enumerate((0, 5, 0))]
+    with pytest.raises(IncomparableError, match=r"1 holds .* under seed 0 once more"):
+        compare_runs(runs[:2])
+    assert compare_runs([runs[0], runs[2]]) == compare_runs([runs[0]])
+
+
+@pytest.mark.fault(24)
+@pytest.mark.parametrize(
+    "damage", ["first", "last", "half", "twice", "other", "empty", "shape", "label"]
+)
+@pytest.mark.parametrize("folder", ["verdicts", "completions"])
+def test_a_damaged_file_of_a_run_is_no_smaller_n(tmp_path: Path, damage: str, folder: str) -> None:
+    run = write_run(tmp_path / "run", Fake(n=20))
+    file = min((tmp_path / "run" / folder).glob("*.harmful*.jsonl"))
+    lines = file.read_text().splitlines(keepends=True)
+    plain = json.loads(lines[3])
+    file.write_text(
+        {
+            "first": "".join(lines[1:]),
+            "last": "".join(lines[:-1]),
+            "half": "".join(lines)[:-30],
+            "twice": "".join([*lines, lines[3]]),
+            "other": "".join(
+                [*lines[:3], json.dumps({**plain, "prompt_id": "x"}) + "\n", *lines[4:]]
+            ),
+            "empty": "",
+            "shape": "".join(
+                [*lines[:3], json.dumps({**plain, "prompt_id": 7}) + "\n", *lines[4:]]
+            ),
+            "label": "".join([*lines[:3], json.dumps({**plain, "more": 1}) + "\n", *lines[4:]]),
+        }[damage]
+    )
+    with pytest.raises(DataError, match=r"harmful"):
+        compare_runs([open_run(run.path)])

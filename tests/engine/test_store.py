@@ -296,6 +296,7 @@ except StoreError as error:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs to become somebody else")
+@pytest.mark.fault(27, inputs=1)
 def test_a_read_only_store_serves_what_it_has(store: Store) -> None:
     from lox_bench.engine.local import KeepWeights
 
@@ -313,6 +314,7 @@ def test_a_read_only_store_serves_what_it_has(store: Store) -> None:
     assert "is full or read-only" in done.stdout
 
 
+@pytest.mark.fault(27)
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_is_an_error_of_the_store_s(store: Store, number: int) -> None:
     def full(out: Path) -> Facts:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.sample import RECORD, ROW
 
 from lox_bench.attacks.spec import AttackSpec
-from lox_bench.codec import from_plain, parse, read_toml, to_plain
+from lox_bench.codec import from_plain, parse, to_plain
 from lox_bench.data.stage import parse_prompts
 from lox_bench.errors import LoxBenchError
 from lox_bench.grammar import parse_calls
@@ -25,6 +25,7 @@ from lox_bench.results.row import read_csv, to_csv
 from lox_bench.sources.layout import weight_map
 from lox_bench.sources.uri import parse_source
 from lox_bench.strict_json import parse_json
+from lox_bench.strict_toml import read_toml
 from lox_bench.study.family import FamilySpec
 
 pytestmark = pytest.mark.slow

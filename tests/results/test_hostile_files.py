@@ -166,3 +166,11 @@ def test_what_a_manifest_calls_a_model_does_nothing_either(tmp_path: Path, label
     (tmp_path / "manifest.json").write_text(json.dumps(plain))
     with pytest.raises(DataError, match="is no name of"):
         load_record(tmp_path)
+
+
+@pytest.mark.fault(20)
+@pytest.mark.parametrize("change", [{}, {"value": 0.0, "hits": 0}, {"loss_before": 9.0}])
+def test_one_measurement_is_one_row(tmp_path: Path, change: dict[str, float]) -> None:
+    (tmp_path / "rows.csv").write_text(to_csv([ROW, replace(ROW, **change)]), newline="")
+    with pytest.raises(DataError, match="lines 2 and 3 are both"):
+        read_csv(tmp_path / "rows.csv")
