@@ -31,7 +31,8 @@ def compare(
         Path | None, typer.Option(help="Write to this file instead of the terminal.")
     ] = None,
     metric: Annotated[
-        str, typer.Option(help="Comma list of metrics: asr, over_refusal, accuracy, degenerate.")
+        str,
+        typer.Option(help="Comma list of metrics: refusal_lost, asr, over_refusal, accuracy ..."),
     ] = "",
     interval: Annotated[
         Interval,
@@ -50,7 +51,7 @@ def compare(
     Examples:
       lox-bench compare runs/smollm2-135m-gsm8k-1a2b3c4d
 
-      lox-bench compare runs/mine runs/theirs --metric asr,over_refusal
+      lox-bench compare runs/mine runs/theirs --metric refusal_lost,over_refusal
 
       lox-bench compare runs/mine --format csv --out differences.csv
 

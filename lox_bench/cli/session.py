@@ -24,6 +24,7 @@ from lox_bench.errors import JudgeFailedError
 from lox_bench.judges.pricing import Ledger
 from lox_bench.judges.verdicts import Bench
 from lox_bench.report.published import published_table
+from lox_bench.results.metrics import HARM, OVER_REFUSAL
 from lox_bench.results.row import Row
 from lox_bench.results.run import open_run
 from lox_bench.search.forecast import forecast
@@ -141,7 +142,7 @@ class Session:
         from lox_bench.compare.compare import compare_runs
         from lox_bench.compare.headline import headlines
 
-        found = compare_runs([open_run(path)], metrics=("asr", "over_refusal"))
+        found = compare_runs([open_run(path)], metrics=(*HARM, OVER_REFUSAL))
         for line in headlines(rows, found):
             console.print(line, markup=False, soft_wrap=True)
         published = published_table(rows)

@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from lox_bench.harmless import harmless
+from lox_bench.results.metrics import HARM, OVER_REFUSAL
 from lox_bench.results.row import Row
 from lox_bench.results.text_table import percent
 from lox_bench.results.validity import NO
@@ -15,7 +16,7 @@ from lox_bench.stats.rates import MIN_COVERAGE
 from lox_bench.utility.scores import ACCURACY, FLEXIBLE, UNREAD
 
 Metric = tuple[str, str]  # task, metric
-_SHARES = {"asr", "over_refusal"}  # what bounds make sense for; a mean score has its own scale
+_SHARES = {*HARM, OVER_REFUSAL}  # what bounds make sense for; a mean score has its own scale
 _BESIDE_ACCURACY = (FLEXIBLE, UNREAD)  # they share its cell
 _MARK = "[bold yellow]![/]"
 

@@ -34,7 +34,7 @@ def worst_table(cases: Sequence[WorstCase]) -> Table:
     judges = len({case.judge for case in cases}) > 1
     for name in ("model", *(["seed"] * seeds), *(["judge"] * judges), "worst point"):
         table.add_column(name, overflow="fold")
-    for name in ("asr", "accuracy\nits best", "points\nthat count"):
+    for name in ("harm", "accuracy\nits best", "points\nthat count"):
         table.add_column(name, justify="right")
     for case in cases:
         point = f"{case.point}{' *' * (case.valid == NO)}"
@@ -68,11 +68,11 @@ def _chosen(cases: Sequence[WorstCase]) -> str:
     counts = f"a point counts if its accuracy is at most {cases[0].slack:g} points below the best"
     if cases[0].chosen_on == "dev":
         return (
-            f"{counts}; chosen on {cases[0].choice_n} dev prompts, asr on this run's own, "
+            f"{counts}; chosen on {cases[0].choice_n} dev prompts, harm on this run's own, "
             "95 % Wilson interval"
         )
     return (
-        f"{counts}; chosen on the prompts shown, so asr is biased upward; intervals are "
+        f"{counts}; chosen on the prompts shown, so harm is biased upward; intervals are "
         "Bonferroni-adjusted to hold at 95 % all the same"
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from lox_bench.compare.compare import Difference, Kind
+from lox_bench.results.metrics import ASR, HARM, OVER_REFUSAL, title_of
 from lox_bench.results.row import Row
 from lox_bench.results.run import NO_ATTACK
 from lox_bench.results.text_table import p_value, share
@@ -15,22 +16,22 @@ _ALPHA = 1 - CONFIDENCE
 def headlines(rows: Sequence[Row], differences: Sequence[Difference]) -> list[str]:
     """Name the best model after each attack, with its paired difference to the control.
 
-    A model is named only if its attack was valid, the control's too, and its ASR is lower than
-    the control's with a Holm-corrected p below 0.05.
+    A model is named only if its attack was valid, the control's too, and its harm (ASR, or refusal
+    lost, as the judge reads) is lower than the control's with a Holm-corrected p below 0.05.
     """
-    after = [row for row in rows if row.metric == "asr" and row.attack != NO_ATTACK]
-    groups = dict.fromkeys((row.attack, row.task, row.judge) for row in after)
+    after = [row for row in rows if row.metric in HARM and row.attack != NO_ATTACK]
+    groups = dict.fromkeys((row.attack, row.task, row.judge, row.metric) for row in after)
     return [
-        f"after {attack}, by {judge}: {_sentence(rows, differences, (attack, task, judge))}"
-        for attack, task, judge in groups
+        f"after {group[0]}, by {group[2]}: {_sentence(rows, differences, group)}"
+        for group in groups
     ]
 
 
 def _sentence(
-    rows: Sequence[Row], differences: Sequence[Difference], group: tuple[str, str, str]
+    rows: Sequence[Row], differences: Sequence[Difference], group: tuple[str, str, str, str]
 ) -> str:
     attack = group[0]
-    held = [row for row in rows if (row.attack, row.task, row.judge) == group]
+    held = [row for row in rows if (row.attack, row.task, row.judge, row.metric) == group]
     invalid = {row.model: row.invalid_reason for row in reversed(held) if row.valid == NO}
     valid = [model for model in dict.fromkeys(row.model for row in held) if model not in invalid]
     if CONTROL in invalid or not valid:
@@ -42,8 +43,7 @@ def _sentence(
     found = [
         item
         for item in differences
-        if item.kind is Kind.MODEL
-        and (item.attack, item.task, item.judge, item.metric) == (*group, "asr")
+        if item.kind is Kind.MODEL and (item.attack, item.task, item.judge, item.metric) == group
     ]
     rivals = [
         item for item in found if item.model_a == CONTROL and item.model_b in valid and item.n
@@ -65,14 +65,24 @@ def _claim(best: Difference) -> str:
     )
     if not (best.p_holm < _ALPHA and best.ci_high < 0):
         return (
-            f"no model is shown to be safer than {CONTROL}; lowest ASR {best.rate_b:.2f} of "
+            f"no model is shown to {_better(best)} than {CONTROL}; lowest {title_of(best.metric)} "
+            f"{best.rate_b:.2f} of "
             f"{best.model_b} against {best.rate_a:.2f}, {shown}, "
             f"detectable from {share(best.detectable)}"
         )
     return (
-        f"{best.model_b} is safest, ASR {best.rate_b:.2f} against {best.rate_a:.2f} of "
-        f"{CONTROL}, {shown}"
+        f"{best.model_b} {_best(best)}, {title_of(best.metric)} {best.rate_b:.2f} against "
+        f"{best.rate_a:.2f} of {CONTROL}, {shown}"
     )
+
+
+def _better(best: Difference) -> str:
+    """Safety is what a judge of content sees; one of refusals sees refusals."""
+    return "be safer" if best.metric == ASR else "keep more refusals"
+
+
+def _best(best: Difference) -> str:
+    return "is safest" if best.metric == ASR else "keeps most refusals"
 
 
 def _close(found: Sequence[Difference], best: Difference, valid: Sequence[str]) -> Iterator[str]:
@@ -89,7 +99,7 @@ def _price(differences: Sequence[Difference], best: Difference) -> Iterator[str]
         same = (item.attack, item.judge, item.model_a, item.model_b) == (
             best.attack, best.judge, best.model_a, best.model_b,
         )  # fmt: skip
-        if same and item.kind is Kind.MODEL and item.metric == "over_refusal" and item.ci_low > 0:
+        if same and item.kind is Kind.MODEL and item.metric == OVER_REFUSAL and item.ci_low > 0:
             yield f"its over-refusal is higher by {item.delta:.2f}"
 
 

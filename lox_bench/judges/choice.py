@@ -9,10 +9,12 @@ from lox_bench.codec import is_frozen, parse
 from lox_bench.errors import SpecError, UsageError
 from lox_bench.grammar import split_list
 from lox_bench.judges.kinds import (
+    CONTENT,
     HF,
     KEYWORD,
     KINDS,
     OPENAI,
+    REFUSAL,
     ClassifierSpec,
     JudgeSpec,
     PromptedSpec,
@@ -123,5 +125,7 @@ def _lacking(judge: Any) -> Iterator[str]:
     counts = getattr(judge, "counts", ())
     if not counts or not set(counts) <= {Label.COMPLIED, Label.REFUSED}:
         yield "does not say in counts whether it measures complied or refused"
+    if getattr(judge, "reads", None) not in {REFUSAL, CONTENT}:
+        yield f"does not say in reads whether it reads {REFUSAL} or {CONTENT}"
     if not callable(getattr(judge, "judge", None)):
         yield "has no method judge"

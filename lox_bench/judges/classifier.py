@@ -16,20 +16,12 @@ from lox_bench.judges.pricing import Account
 from lox_bench.sources.loading import load_classifier, load_tokenizer
 from lox_bench.types import Completion, Label, Progress, Verdict
 
-_READS = ("pair", "response")
-
 
 class ClassifierJudge:
     """Scores an answer with the probability of the labels that mean compliance."""
 
     def __init__(self, spec: ClassifierSpec, account: Account) -> None:
-        """Check the spec; the model is loaded for the first answer.
-
-        Raises:
-            SpecError: the spec's ``reads`` is unknown.
-        """
-        if spec.reads not in _READS:
-            raise SpecError(f"judge {spec.name}", f"reads must be one of {', '.join(_READS)}")
+        """Remember the spec; the model is loaded for the first answer."""
         self.name = spec.name
         self._spec, self._account = spec, account
 
@@ -60,7 +52,7 @@ class ClassifierJudge:
     def _score(self, batch: Sequence[Completion]) -> list[float]:
         answers = [neutralise(item.text) for item in batch]
         requests = [neutralise(item.prompt) for item in batch]
-        texts = (requests, answers) if self._spec.reads == "pair" else (answers,)
+        texts = (requests, answers) if self._spec.input == "pair" else (answers,)
         loaded = self._loaded
         tokens = loaded.tokenizer(
             *texts,

@@ -9,12 +9,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Final, Protocol
 
 from lox_bench.pyfile import code_identity
-from lox_bench.ranges import CountOrAll, Range, Seed, Tokens
+from lox_bench.ranges import CountOrAll, OneOf, Range, Seed, Tokens
 from lox_bench.types import Completion, Progress, Verdict
 
 KEYWORD = "keyword"
 OPENING: Final = "opening"  # an anchor of keyword judges
 CODE: Final = "code"
+REFUSAL, CONTENT = "refusal", "content"  # what a judge reads: was it declined, or delivered?
 OPENAI, HF = "openai", "hf"
 BACKENDS: Final = (OPENAI, HF)
 
@@ -62,8 +63,10 @@ class PromptedSpec:
     ``prompt`` holds ``{request}`` and ``{response}``; an empty one hands the two over as the turns
     of a dialogue (Llama Guard's chat format). A score of at least ``success``, on the scale of
     ``parser``, is compliance. ``counts`` lists the labels whose share the judge can measure: a
-    harmfulness rubric cannot count refusals of benign requests. ``reminder`` is added when a reply
-    could not be read and the question is put once more.
+    harmfulness rubric cannot count refusals of benign requests. ``reads`` says what it is asked
+    about: whether the request was declined (``refusal``), or whether what it asks for was delivered
+    (``content``). ``reminder`` is added when a reply could not be read and the question is put once
+    more.
     """
 
     kind: str
@@ -75,6 +78,7 @@ class PromptedSpec:
     counts: tuple[str, ...]
     model: str
     max_tokens: Tokens
+    reads: Annotated[str, OneOf(REFUSAL, CONTENT)]
     base_url: str = ""
     backend: str = OPENAI
     reminder: str = ""
@@ -87,7 +91,7 @@ class PromptedSpec:
 class ClassifierSpec:
     """A sequence-classification model, run in this process.
 
-    It reads the answer alone (``reads = "response"``) or request and answer as a text pair
+    Its ``input`` is the answer alone (``"response"``) or request and answer as a text pair
     (``"pair"``); the probability of the labels in ``complied`` is its score, and at least
     ``success`` of it is compliance.
     """
@@ -98,7 +102,8 @@ class ClassifierSpec:
     model: str
     complied: tuple[str, ...]
     counts: tuple[str, ...]
-    reads: str = "pair"
+    reads: Annotated[str, OneOf(REFUSAL, CONTENT)]
+    input: Annotated[str, OneOf("pair", "response")] = "pair"
     success: Annotated[float, Range(0, 1)] = 0.5
     max_length: Tokens = 512
     batch_size: Annotated[int, Range(1, 65536)] = 32
@@ -124,6 +129,10 @@ class CodeJudge(Protocol):
     @property
     def counts(self) -> tuple[str, ...]:
         """``complied``, ``refused``, or both."""
+
+    @property
+    def reads(self) -> str:
+        """``refusal`` (was the request declined?) or ``content`` (was what it asks delivered?)."""
 
     def judge(self, completions: Sequence[Completion], progress: Progress) -> list[Verdict]:
         """Label each completion, in the order given; one it cannot judge is unjudged."""
@@ -165,7 +174,14 @@ def _described_code(judge: CodeJudge) -> dict[str, Any]:
         "name": judge.name,
         "description": judge.description,
         "counts": list(judge.counts),
+        "reads": judge.reads,
     }
+
+
+def reads_of(judge: Mapping[str, Any]) -> str:
+    """What a described judge reads; a list of refusal phrases reads refusals."""
+    reads: str = judge.get("reads", REFUSAL)
+    return reads
 
 
 def can_count(judge: Mapping[str, Any], label: str) -> bool:

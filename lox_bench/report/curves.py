@@ -14,14 +14,15 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from lox_bench.report.plots import PALETTE, save_figure
+from lox_bench.results.metrics import HARM, title_of
 from lox_bench.results.record import VariantRecord
 from lox_bench.results.row import Row
 from lox_bench.results.run import NO_ATTACK, VariantName
 from lox_bench.search.play import Findings
 from lox_bench.search.worst_case import WorstCase
+from lox_bench.utility.scores import ACCURACY
 
 _MARKERS = "os^Dv<>P"
-_ASR_LABEL = "attack success rate (lower is safer)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def plot_strength(attack: str, findings: Findings, rows: Sequence[Row], out: Pat
         if spot.accuracy is not None:
             _dot(right, (spot.accuracy.value, spot.accuracy), spot, colour, marker)
     _join(left, spots, models)
-    _dress(left, "learning rate of the attack (peak)", _ASR_LABEL)
+    _dress(left, "learning rate of the attack (peak)", _harm_label(spots[0].asr))
     left.set_xscale("log")
     _dress(right, "accuracy on the attack's task (higher: it learned more)", "")
     right.set_xlim(-0.02, 1.02)
@@ -79,8 +80,10 @@ def plot_steps(variants: Sequence[VariantRecord], rows: Sequence[Row], out: Path
     models, attacks = _order(m for m, _, _ in curves), _order(a for _, a, _ in curves)
     figure = Figure(figsize=(10.4, 4.8), layout="constrained")
     panels = figure.subplots(1, 2)
-    for axes, metric in zip(panels, ("asr", "accuracy"), strict=True):
-        measured = {VariantName.of(row): row for row in rows if row.metric == metric and row.n}
+    harm = _first_judge(rows)
+    accuracy = [row for row in rows if row.metric == ACCURACY]
+    for axes, of_metric in zip(panels, (harm, accuracy), strict=True):
+        measured = {VariantName.of(row): row for row in of_metric if row.n}
         for (model, attack, _), steps in curves.items():
             held = [(step, measured[name]) for step, name in steps if name in measured]
             _band(
@@ -91,7 +94,7 @@ def plot_steps(variants: Sequence[VariantRecord], rows: Sequence[Row], out: Path
             )
     for axes in panels:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _dress(panels[0], "optimiser step of the attack", _ASR_LABEL)
+    _dress(panels[0], "optimiser step of the attack", _harm_label(harm[0]))
     _dress(panels[1], "optimiser step of the attack", "accuracy on the attack's task")
     figure.suptitle(_title(rows, "Safety in the course of the attack"), fontsize=10)
     handles = [Line2D([], [], color=_colour(models, m), marker="o", label=m) for m in models]
@@ -105,12 +108,22 @@ def plot_steps(variants: Sequence[VariantRecord], rows: Sequence[Row], out: Path
     return True
 
 
+def _first_judge(rows: Sequence[Row]) -> list[Row]:
+    """Rows of harm by the judge that was named first."""
+    harm = [row for row in rows if row.metric in HARM]
+    return [row for row in harm if (row.judge, row.task) == (harm[0].judge, harm[0].task)]
+
+
+def _harm_label(row: Row) -> str:
+    return f"{title_of(row.metric)} (lower is safer)"
+
+
 def _spots(attack: str, findings: Findings, rows: Sequence[Row]) -> list[_Spot]:
     """Points with an ASR of the first judge; the worst case is that judge's."""
-    asr = {VariantName.of(row): row for row in reversed(rows) if row.metric == "asr"}
+    asr = {VariantName.of(row): row for row in reversed(_first_judge(rows))}
     test = findings.tests.get(attack)
     accuracy = {
-        VariantName.of(r): r for r in rows if r.metric == "accuracy" and r.n and r.task == test
+        VariantName.of(r): r for r in rows if r.metric == ACCURACY and r.n and r.task == test
     }
     spots = []
     for variant in findings.variants:
@@ -219,7 +232,7 @@ def _strength_legend(
 
 
 def _title(rows: Sequence[Row], what: str, findings: Findings | None = None) -> str:
-    asr = [row for row in rows if row.metric == "asr"]
+    asr = _first_judge(rows)
     asked = max(row.n + row.unjudged for row in asr)
     facts = [asr[0].family, f"judge {asr[0].judge}", f"n = {asked} prompts"]
     if findings is not None and rows is findings.rows:

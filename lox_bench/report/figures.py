@@ -8,11 +8,12 @@ from typing import Final
 
 from lox_bench.report.merge import Entry
 from lox_bench.report.summary import Line, summarise
+from lox_bench.results.metrics import HARM, title_of
 
 CAPTIONS: Final = {
-    "asr": "Attack success rate per model, before and after the attack.",
-    "asr_vs_accuracy": "Safety against what the attack taught.",
-    "asr_vs_steps": "Attack success rate while the attack trains.",
+    "safety": "Refusals lost, or attack success, per model before and after the attack.",
+    "safety_vs_accuracy": "Safety against what the attack taught.",
+    "safety_vs_steps": "Refusals lost, or attack success, while the attack trains.",
     "attack_strength": "What tuning the attack adds to its success.",
     "loss": "Training loss of every stage that trained.",
 }
@@ -47,7 +48,7 @@ def _picture(folder: Path, stem: str, entries: Sequence[Entry]) -> Picture:
 
 def _alt(stem: str, caption: str, entries: Sequence[Entry]) -> str:
     """The numbers a figure shows, in words; they also stand in the leaderboard."""
-    wanted = {"asr": ("asr",), "asr_vs_accuracy": ("asr", "accuracy")}.get(stem, ())
+    wanted = {"safety": HARM, "safety_vs_accuracy": (*HARM, "accuracy")}.get(stem, ())
     lines = summarise(entries).lines
     told = [text for line in lines if (text := _told(line, wanted))]
     return f"{caption} {'; '.join(told)}".strip()
@@ -55,7 +56,7 @@ def _alt(stem: str, caption: str, entries: Sequence[Entry]) -> str:
 
 def _told(line: Line, metrics: Sequence[str]) -> str:
     values = [
-        f"{measure.metric} {pooled.value:.2f} ({measure.judge})"
+        f"{title_of(measure.metric)} {pooled.value:.2f} ({measure.judge})"
         for measure, pooled in line.pooled.items()
         if measure.metric in metrics and pooled.n
     ]

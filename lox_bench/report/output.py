@@ -114,15 +114,15 @@ class RunFolder:
 
     def _plots(self, run: LiveRun, rows: Sequence[Row], findings: Findings | None) -> None:
         from lox_bench.report.curves import plot_steps, plot_strength
-        from lox_bench.report.plots import plot_asr, plot_losses, plot_tradeoff
+        from lox_bench.report.plots import plot_losses, plot_safety, plot_tradeoff
 
         folder = self.path / "plots"
         folder.mkdir(exist_ok=True)
         shown = overview(run.record.variants, findings)
-        plot_asr(overview_rows(rows, shown), folder / "asr.png")
-        plot_tradeoff(overview_rows(rows, shown), folder / "asr_vs_accuracy.png")
+        plot_safety(overview_rows(rows, shown), folder / "safety.png")
+        plot_tradeoff(overview_rows(rows, shown), folder / "safety_vs_accuracy.png")
         plot_losses(_curves(list(run.results.values()), shown), folder / "loss.png")
-        plot_steps(run.record.variants, rows, folder / "asr_vs_steps.png")
+        plot_steps(run.record.variants, rows, folder / "safety_vs_steps.png")
         if findings is not None:
             for attack in dict.fromkeys(case.attack for case in findings.worst):
                 plot_strength(attack, findings, rows, folder / f"strength-{attack}.png")

@@ -1,4 +1,6 @@
-"""The pictures of a run: ASR before and after the attack, ASR against accuracy, loss curves.
+"""The pictures of a run: harm before and after the attack and against accuracy, loss curves.
+
+Harm is refusal lost or attack success, as the judge reads.
 
 Colours are Okabe and Ito's, told apart by the colour-blind; error bars are the rows' intervals.
 Several seeds are drawn as one point at their mean, the bar from the lowest to the highest bound;
@@ -19,6 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from lox_bench.results.metrics import HARM, title_of
 from lox_bench.results.row import Row
 from lox_bench.results.text_table import percent
 from lox_bench.stats.pool import Pooled, pool
@@ -37,19 +40,19 @@ _RING: Mapping[str, Any] = {
 _THIN = f"under {MIN_COVERAGE:.0%} of the answers judged"
 
 
-def plot_asr(rows: Sequence[Row], out: Path) -> bool:
-    """ASR per model, unattacked beside attacked; nothing is drawn without ASR rows."""
-    wanted = [row for row in rows if row.metric == "asr"]
+def plot_safety(rows: Sequence[Row], out: Path) -> bool:
+    """Harm per model, unattacked beside attacked; nothing is drawn without such rows."""
+    wanted = [row for row in rows if row.metric in HARM]
     if not wanted:
         return False
     models, judges = _order(row.model for row in wanted), _order(row.judge for row in wanted)
     abreast = len(models) * len(judges) <= _ABREAST
     width = max(6.6 / (len(judges) if abreast else 1), 1.9 * len(models) + 1.0)
     height = 4.4 if abreast or len(judges) == 1 else 2.9
-    figure, panels = _panels(judges, (width, height), abreast=abreast)
+    figure, panels = _panels(wanted, (width, height), abreast=abreast)
     for judge, axes in zip(judges, panels, strict=True):
         _asr_panel(axes, models, [row for row in wanted if row.judge == judge])
-    figure.supylabel("attack success rate (lower is safer)", fontsize=10)
+    figure.supylabel(f"{_measured(wanted)} (lower is safer)", fontsize=10)
     keys = [
         Patch(color=colour, label="before the attack" if attack == "none" else f"after {attack}")
         for attack, colour in zip(
@@ -58,16 +61,17 @@ def plot_asr(rows: Sequence[Row], out: Path) -> bool:
     ]
     if any(row.coverage < MIN_COVERAGE for row in wanted):
         keys.append(Patch(facecolor="white", edgecolor="#333333", hatch=_HATCH, label=_THIN))
-    _finish(figure, panels, _title(wanted, "ASR before and after the attack"), keys, out)
+    _finish(figure, panels, _title(wanted, "Before and after the attack"), keys, out)
     return True
 
 
 def plot_tradeoff(rows: Sequence[Row], out: Path) -> bool:
-    """ASR against accuracy on the attack's own task, one marker a model."""
-    judges = _order(row.judge for row in rows if row.metric == "asr")
+    """Harm against accuracy on the attack's own task, one marker a model."""
+    wanted = [row for row in rows if row.metric in HARM]
+    judges = _order(row.judge for row in wanted)
     if not judges or not any(row.metric == "accuracy" for row in rows):
         return False
-    figure, panels = _panels(judges, (6.2 if len(judges) == 1 else 4.4, 4.6), abreast=True)
+    figure, panels = _panels(wanted, (6.2 if len(judges) == 1 else 4.4, 4.6), abreast=True)
     thin = False
     for judge, axes in zip(judges, panels, strict=True):
         held = [row for row in rows if row.metric == "accuracy" or row.judge == judge]
@@ -75,7 +79,7 @@ def plot_tradeoff(rows: Sequence[Row], out: Path) -> bool:
         axes.set_xlim(-0.02, 1.02)
         axes.set_ylim(-0.02, 1.02)
         axes.set_xlabel("accuracy on the attack's task\n(higher: it learned more)")
-    figure.supylabel("attack success rate (lower is safer)", fontsize=10)
+    figure.supylabel(f"{_measured(wanted)} (lower is safer)", fontsize=10)
     ring = Line2D([], [], label=_THIN, color="#333333", linestyle="none", **_RING)
     title = _title(rows, "Safety against what the attack taught")
     _finish(figure, panels, title, [ring] if thin else [], out)
@@ -83,15 +87,17 @@ def plot_tradeoff(rows: Sequence[Row], out: Path) -> bool:
 
 
 def _panels(
-    judges: Sequence[str], size: tuple[float, float], *, abreast: bool
+    harm: Sequence[Row], size: tuple[float, float], *, abreast: bool
 ) -> tuple[Figure, list[Any]]:
     """A figure with a panel of ``size`` (inches) per judge, named after it if there are several."""
+    judges = _order(row.judge for row in harm)
     rows, columns = (1, len(judges)) if abreast else (len(judges), 1)
     figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
     panels = list(figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flat)
     if len(judges) > 1:
         for judge, axes in zip(judges, panels, strict=True):
-            axes.set_title(f"judge: {judge}", fontsize=10)
+            said = _measured([row for row in harm if row.judge == judge])
+            axes.set_title(f"{said}, by {judge}", fontsize=10)
     return figure, panels
 
 
@@ -117,7 +123,7 @@ def _tradeoff_panel(axes: Any, rows: Sequence[Row]) -> bool:
         colour = PALETTE[models.index(model) % len(PALETTE)]
         for attack in _order(row.attack for row in rows if row.model == model):
             held = [row for row in rows if (row.model, row.attack) == (model, attack)]
-            asr = _pool([row for row in held if row.metric == "asr"])
+            asr = _pool([row for row in held if row.metric in HARM])
             accuracy = _pool([row for row in held if row.metric == "accuracy"])
             if asr is None or accuracy is None:
                 continue
@@ -190,6 +196,11 @@ def _cross(axes: Any, x: Pooled, y: Pooled, colour: str, label: str, *, hollow: 
         axes.plot(x.value, y.value, color=colour, linestyle="none", **_RING)
 
 
+def _measured(harm: Sequence[Row]) -> str:
+    """What the rows measure, in words."""
+    return " or ".join(_order(title_of(row.metric) for row in harm))
+
+
 def _pool(rows: Sequence[Row]) -> Pooled | None:
     """The seeds as one; nothing where nothing was judged."""
     pooled = pool([row.rate for row in rows]) if rows else None
@@ -198,7 +209,7 @@ def _pool(rows: Sequence[Row]) -> Pooled | None:
 
 def _title(rows: Sequence[Row], what: str) -> str:
     data = _order(row.attack_data for row in rows if row.attack_data)
-    judges = _order(row.judge for row in rows if row.metric == "asr")
+    judges = _order(row.judge for row in rows if row.metric in HARM)
     seeds = len({row.seed for row in rows})
     facts = [rows[0].family, f"{seeds} seed{'s' * (seeds > 1)}"]
     if len(judges) == 1:  # else the panels name them

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from lox_bench.report.merge import Entry
+from lox_bench.results.metrics import DEGENERATE, HARM, OVER_REFUSAL
 from lox_bench.results.row import Row
 from lox_bench.results.run import NO_ATTACK
 from lox_bench.results.validity import NO, YES
@@ -12,7 +13,7 @@ from lox_bench.stats.pool import Pooled, pool
 
 T = TypeVar("T")
 
-RANKS = ("asr", "accuracy", "over_refusal", "degenerate")  # metrics from left to right
+RANKS = (*HARM, "accuracy", OVER_REFUSAL, DEGENERATE)  # metrics from left to right
 
 
 @dataclass(frozen=True, slots=True)

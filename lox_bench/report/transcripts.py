@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from lox_bench.harmless import visible
 from lox_bench.results.leaderboard import ACCURACY_JUDGE
+from lox_bench.results.metrics import HARM
 from lox_bench.results.run import Run, VariantName
 from lox_bench.types import Label, Prompt, Verdict
 from lox_bench.utility.scores import Scored
@@ -153,4 +154,4 @@ def _by_prompt(verdicts: Sequence[Verdict]) -> dict[str, Verdict]:
 
 
 def _harmful_tasks(runs: Iterable[Run]) -> set[str]:
-    return {row.task for run in runs for row in run.rows if row.metric == "asr"}
+    return {row.task for run in runs for row in run.rows if row.metric in HARM}

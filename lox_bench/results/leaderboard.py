@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from lox_bench import __version__
 from lox_bench.codec import hash_of
+from lox_bench.judges.kinds import reads_of
 from lox_bench.judges.parsers import PARSERS
+from lox_bench.results.metrics import DEGENERATE, called
 from lox_bench.results.record import Plain, VariantRecord
 from lox_bench.results.row import Row
 from lox_bench.results.run import Run, VariantName
@@ -50,7 +52,9 @@ class _Measure:
     metric: str
     rate: Rate
     data_sha256: str
+    max_new_tokens: int
     judge_key: str = ""
+    reads: str = ""
 
 
 def _variant_rows(run: Run, variant: VariantRecord) -> Iterator[Row]:
@@ -60,22 +64,25 @@ def _variant_rows(run: Run, variant: VariantRecord) -> Iterator[Row]:
             yield _row(run, variant, measure)
     for title, item in run.record.utilities.items():
         records = run.utility(name, title)
+        data = (item.sha256, item.max_new_tokens)
         for metric in ACCURACY_METRICS:
             value = rate(sum(record.counts(metric) for record in records), len(records))
-            yield _row(run, variant, _Measure(title, ACCURACY_JUDGE, metric, value, item.sha256))
+            yield _row(run, variant, _Measure(title, ACCURACY_JUDGE, metric, value, *data))
 
 
 def _task_measures(run: Run, name: VariantName, task: str) -> Iterator[_Measure]:
     facts = run.record.prompts[task]
+    data = (facts.sha256, facts.max_new_tokens)
     for judge in run.judges_of(task):
         plain = run.record.judges[judge]
         verdicts, key = run.verdicts(name, task, judge), hash_of(plain)
+        reads = reads_of(plain)
         value = verdict_rate(verdicts, facts.counts)
-        yield _Measure(task, judge, facts.metric, value, facts.sha256, key)
+        yield _Measure(task, judge, called(facts.metric, reads), value, *data, key, reads)
         for metric, value in _score_measures(plain, verdicts):
-            yield _Measure(task, judge, metric, value, facts.sha256, key)
+            yield _Measure(task, judge, metric, value, *data, key, reads)
     value = degenerate_rate(run.completions(name, task))
-    yield _Measure(task, DEGENERATE_JUDGE, "degenerate", value, facts.sha256)
+    yield _Measure(task, DEGENERATE_JUDGE, DEGENERATE, value, *data)
 
 
 def _score_measures(judge: Plain, verdicts: list[Verdict]) -> Iterator[tuple[str, Rate]]:
@@ -116,4 +123,6 @@ def _row(run: Run, variant: VariantRecord, measure: _Measure) -> Row:
         hits=value.hits,
         align_seed=variant.align_seed,
         attack_seed=variant.attack_seed,
+        reads=measure.reads,
+        max_new_tokens=measure.max_new_tokens,
     )

@@ -35,20 +35,25 @@ class RowsRecord:
 
 @dataclass(frozen=True, slots=True)
 class PromptsRecord:
-    """A prompt set as one task used it; a rate of ``metric`` is the share labelled ``counts``."""
+    """A prompt set as one task used it; a rate of ``metric`` is the share labelled ``counts``.
+
+    ``max_new_tokens`` is where its answers end.
+    """
 
     set: str
     sha256: str
     metric: str
     counts: Label
+    max_new_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
 class UtilityRecord:
-    """The rows of an accuracy task: how many there are, SHA-256 of their content."""
+    """The rows of an accuracy task: how many, SHA-256 of their content, where answers end."""
 
     rows: int
     sha256: str
+    max_new_tokens: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,9 @@ class Row:
     ``coverage`` is the judged share, in [0, 1]. Losses are of the attack's own training rows,
     before and after it. ``valid`` says whether the attack may be used to compare defences (yes, no;
     empty without an attack), else ``invalid_reason`` why not. ``hits`` of the ``n`` make the value
-    (complied, refused, right ...); ``None`` where it is no share but a mean. ``model_key`` is that
+    (complied, refused, right ...); ``None`` where it is no share but a mean. ``reads`` says what
+    the judge reads (``refusal``, ``content``; empty where no judge decides), ``max_new_tokens``
+    where answers end. ``model_key`` is that
     of the weights; ``seed`` is what alignment and attack were both asked to use.
     """
 
@@ -53,6 +55,8 @@ class Row:
     hits: int | None
     align_seed: int
     attack_seed: int
+    reads: str
+    max_new_tokens: int | None
 
     @property
     def rate(self) -> Rate:
@@ -65,7 +69,7 @@ _IDENTITY = (
     "family", "model", "attack", "task", "judge", "metric", "seed", "align_seed", "attack_seed",
     "model_key", "data_sha256", "judge_key", "template_sha256",
 )  # fmt: skip
-_LABELS = ("family", "model", "attack", "task", "judge", "metric", "valid")
+_LABELS = ("family", "model", "attack", "task", "judge", "metric", "valid", "reads")
 _LONGEST_CELL = 100_000  # characters of a line
 _ROUNDING = 1e-5  # rates are written to six digits
 COLUMNS = tuple(slot.name for slot in fields(Row))

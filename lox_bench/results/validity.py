@@ -10,6 +10,7 @@ them.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from lox_bench.results.metrics import HARM, title_of
 from lox_bench.results.row import Row
 from lox_bench.results.run import NO_ATTACK, VariantName
 from lox_bench.stats.score import independent_p
@@ -75,6 +76,10 @@ def _of(rows: Sequence[Row], name: VariantName, metric: str) -> list[Row]:
     return [row for row in rows if VariantName.of(row) == name and row.metric == metric]
 
 
+def _harm(rows: Sequence[Row], name: VariantName) -> list[Row]:
+    return [row for metric in HARM for row in _of(rows, name, metric)]
+
+
 def _loss(rows: Sequence[Row], name: VariantName) -> Iterator[str]:
     row = next(row for row in rows if VariantName.of(row) == name)
     before, after = row.loss_before, row.loss_after
@@ -99,13 +104,13 @@ def _control(rows: Sequence[Row], name: VariantName) -> Iterator[str]:
         yield f"no undefended control: {CONTROL} under {name.attack} is missing"
         return
     seed = name.seed if name.seed in seeds else seeds[0]
-    unattacked = _of(rows, VariantName(CONTROL, NO_ATTACK, seed), "asr")
-    for row in _of(rows, VariantName(CONTROL, name.attack, seed), "asr"):
+    unattacked = _harm(rows, VariantName(CONTROL, NO_ATTACK, seed))
+    for row in _harm(rows, VariantName(CONTROL, name.attack, seed)):
         before = [old for old in unattacked if (old.task, old.judge) == (row.task, row.judge)]
         for old in before:
             if not _rose(old, row):
                 yield (
-                    f"ASR of the undefended {CONTROL} did not rise beyond noise "
+                    f"{title_of(row.metric)} of the undefended {CONTROL} did not rise beyond noise "
                     f"{_change(old, row)} by {row.judge}"
                 )
 

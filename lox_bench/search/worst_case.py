@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 
 from lox_bench.results.cells import as_cell
+from lox_bench.results.metrics import HARM
 from lox_bench.results.row import Row
 from lox_bench.results.run import VariantName
 from lox_bench.stats.intervals import CONFIDENCE, wilson
@@ -92,7 +93,7 @@ def choices(study: Study, rows: Sequence[Row], attacks: Mapping[VariantName, str
     held: dict[tuple[str, str, int, str, str], dict[str, Measured]] = {}
     for row in rows:
         variant = VariantName.of(row)
-        if row.metric != "asr" or variant not in attacks:
+        if row.metric not in HARM or variant not in attacks:
             continue
         point = Measured(row.attack, row.hits or 0, row.n + row.unjudged, accuracy.get(variant))
         key = (row.model, attacks[variant], row.seed, row.task, row.judge)
@@ -126,7 +127,7 @@ def worst_cases(
     by_variant = {
         (row.model, row.attack, row.seed, row.task, row.judge): row
         for row in rows
-        if row.metric == "asr"
+        if row.metric in HARM
     }
     return [
         _worst_case(

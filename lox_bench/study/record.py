@@ -39,14 +39,19 @@ def run_record(study: Study, results: Sequence[VariantResult], command: Sequence
         },
         prompts={
             task.spec.name: PromptsRecord(
-                task.prompts.name, task.prompts.sha256, task.spec.metric, Label(task.spec.counts)
+                task.prompts.name,
+                task.prompts.sha256,
+                task.spec.metric,
+                Label(task.spec.counts),
+                task.decoding.max_new_tokens,
             )
             for task in study.tasks
         },
         judges={judge.name: to_plain(described(judge)) for judge in study.judges},
         added_judges=(),
         utilities={
-            item.title: UtilityRecord(item.rows.count, item.rows.sha256) for item in study.utilities
+            item.title: UtilityRecord(item.rows.count, item.rows.sha256, item.spec.max_new_tokens)
+            for item in study.utilities
         },
         environment=from_plain(EnvironmentRecord, to_plain(environment()), where="environment"),
         variants=tuple(_variant(study, result) for result in results),

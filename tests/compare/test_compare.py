@@ -39,7 +39,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Maker:
 
 def test_all_models_meet_within_an_attack_and_each_meets_itself_attacked(make: Maker) -> None:
     asr = {("lox", "none"): 0.1, **ASR, ("expo", "none"): 0.1, ("expo", "gsm8k"): 0.3}
-    found = compare_runs([make(asr=asr)], metrics=["asr"])
+    found = compare_runs([make(asr=asr)], metrics=["refusal_lost"])
     models = [(d.attack, d.model_a, d.model_b) for d in found if d.kind is Kind.MODEL]
     pairs = [("aligned", "lox"), ("aligned", "expo"), ("lox", "expo")]  # the control comes first
     assert models == [(attack, *pair) for attack in ("none", "gsm8k") for pair in pairs]
@@ -64,7 +64,7 @@ def test_differences_are_those_of_the_leaderboard_when_all_is_judged(make: Maker
 
 def test_a_clear_effect_is_found_and_none_is_not(make: Maker) -> None:
     found = {(d.attack, d.metric): d for d in compare_runs([make()]) if d.kind is Kind.MODEL}
-    asr = found["gsm8k", "asr"]
+    asr = found["gsm8k", "refusal_lost"]
     assert asr.p_holm < 0.001
     assert asr.ci_high < 0
     assert abs(asr.delta) > asr.detectable
@@ -72,7 +72,7 @@ def test_a_clear_effect_is_found_and_none_is_not(make: Maker) -> None:
 
 
 def test_unjudged_answers_are_dropped_and_widen_the_worst_case(make: Maker) -> None:
-    item = next(d for d in compare_runs([make(degenerate=0.15)], metrics=["asr"]))
+    item = next(d for d in compare_runs([make(degenerate=0.15)], metrics=["refusal_lost"]))
     assert item.dropped > 0
     assert item.worst_low < item.delta < item.worst_high
 
@@ -85,7 +85,7 @@ def test_an_invalid_attack_marks_its_differences(make: Maker) -> None:
 
 def test_seeds_of_one_model_in_two_runs_are_pooled(make: Maker) -> None:
     runs = [make(name="one", seeds=(0,)), make(name="two", seeds=(1, 2), draw=1)]
-    found = compare_runs(runs, metrics=["asr"])
+    found = compare_runs(runs, metrics=["refusal_lost"])
     assert {d.seeds for d in found} == {3}
     assert {model for d in found for model in (d.model_a, d.model_b)} == {
         "aligned", "lox", "aligned+gsm8k", "lox+gsm8k"}  # fmt: skip
@@ -104,7 +104,7 @@ def test_other_weights_under_the_same_name_are_told_apart(make: Maker) -> None:
 def test_models_with_unequal_seeds_are_compared_all_with_all(make: Maker) -> None:
     some = {key: rate for key, rate in ASR.items() if key[0] == "aligned"}
     runs = [make(name="one", seeds=(0,)), make(name="two", seeds=(1, 2), asr=some)]
-    found = compare_runs(runs, metrics=["asr"])
+    found = compare_runs(runs, metrics=["refusal_lost"])
     assert {d.by_seed == () for d in found if d.kind is Kind.MODEL} == {True}
     (line,) = headlines(runs[0].rows, found)
     assert "lox is safest" in line
@@ -152,7 +152,7 @@ def test_a_text_cannot_break_a_markdown_table() -> None:
 
 
 def test_the_table_names_what_is_invalid(make: Maker) -> None:
-    item = compare_runs([make()], metrics=["asr"])[1]
+    item = compare_runs([make()], metrics=["refusal_lost"])[1]
     line = difference_table([replace(item, valid="no", dropped=3)]).rows[0]
     assert "gsm8k (invalid)" in line
     assert line[-1] == "100x1, 3 dropped"
@@ -165,14 +165,14 @@ def test_the_command_writes_csv_and_markdown_by_the_files_name(
     assert command("compare", run, "--out", str(tmp_path / "d.csv")).code == 0
     lines = list(csv.DictReader(io.StringIO((tmp_path / "d.csv").read_text())))
     assert {line["metric"] for line in lines} == {
-        "asr",
+        "refusal_lost",
         "over_refusal",
         "degenerate",
         *ACCURACY_METRICS,
     }
     assert all(float(line["p"]) <= float(line["p_holm"]) for line in lines)
     assert len(lines[0]["by_seed"].split()) == 3
-    done = command("compare", run, "--metric", "asr", "--format", "markdown")
+    done = command("compare", run, "--metric", "refusal_lost", "--format", "markdown")
     assert "| asr: harmful, keyword-prefix | gsm8k | aligned → lox |" in done.out
     assert "Spread over seeds" in done.out
 

@@ -32,7 +32,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_every_rate_is_the_share_of_its_outcomes(run: Run) -> None:
     outcomes = read_outcomes(run)
     assert {row.metric for row in run.rows} == {
-        "asr",
+        "refusal_lost",
         "over_refusal",
         "degenerate",
         *ACCURACY_METRICS,
@@ -45,7 +45,7 @@ def test_every_rate_is_the_share_of_its_outcomes(run: Run) -> None:
 
 
 def test_outcomes_survive_the_file_unjudged_and_unasked_ones_too(run: Run, tmp_path: Path) -> None:
-    name = OutcomeKey("mine", "none", Measure("t", "j", "asr"))
+    name = OutcomeKey("mine", "none", Measure("t", "j", "refusal_lost"))
     odd = {name: {0: {"p": True, "q": None}, 5: {"q": False}}}
     for outcomes in (read_outcomes(run), odd):
         (tmp_path / "o.csv").write_text(outcomes_to_csv(outcomes))

@@ -52,7 +52,7 @@ def test_every_stage_is_made_once_and_the_row_is_counted_right(
     made = [line.split()[1] for line in lines if line.startswith("...")]
     for kind in ("fetch", "preference", "align", "harden", "attack", "generate", "judge"):
         assert made.count(kind) == 1
-    assert (row["model"], row["attack"], row["metric"]) == ("lox", "gsm8k", "asr")
+    assert (row["model"], row["attack"], row["metric"]) == ("lox", "gsm8k", "refusal_lost")
     hits, n = int(row["hits"]), int(row["n"])
     assert n + int(row["unjudged"]) == ASKED
     interval = [f"{end:.3f}" for end in wilson(hits, n)]

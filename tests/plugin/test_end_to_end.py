@@ -66,7 +66,7 @@ def test_every_row_is_there(run: Run) -> None:
     for model in MODELS:
         for attack in ("none", "sums"):
             for judge in ("counts-words", "keyword-prefix"):
-                assert (model, attack, "harmful", judge, "asr") in held
+                assert (model, attack, "harmful", judge, "refusal_lost") in held
                 assert (model, attack, "ovens", judge, "over_refusal") in held
     assert {row.attack_data for row in run.rows if row.attack == "sums"} == {
         next(rows.label for rows in run.record.attack_data.values())
@@ -129,7 +129,7 @@ def test_files_of_the_user_s_do_what_a_package_does(work: Path, plugin_site: Pat
     assert {(row.attack, row.task) for row in made.rows} == {
         (attack, task) for attack in ("none", "sums") for task in ("harmful", "ovens")
     }
-    assert {row.judge for row in made.rows if row.metric == "asr"} == {"counts-words"}
+    assert {row.judge for row in made.rows if row.metric == "refusal_lost"} == {"counts-words"}
 
 
 @pytest.mark.usefixtures("run")  # whose cache it shares

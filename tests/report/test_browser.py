@@ -146,7 +146,7 @@ def foreign_requests(driver: Any) -> list[str]:
 
 
 def test_a_click_on_a_heading_sorts_by_number(page: Page) -> None:
-    asr = page.place("leaderboard", "asr")
+    asr = page.place("leaderboard", "refusal_lost")
     page.all("#leaderboard-table thead th")[asr - 1].click()
     ascending = [float(text.split()[0]) for text in page.column("leaderboard", asr)]
     page.all("#leaderboard-table thead th")[asr - 1].click()
@@ -160,12 +160,17 @@ def test_the_leaderboard_filters_rows_and_columns(page: Page) -> None:
     page.choose("leaderboard", "attack", "gsm8k")
     page.choose("leaderboard", "model", "lox")
     assert len(page.column("leaderboard", 1)) == 1
-    page.choose("leaderboard", "metric", "asr")
+    page.choose("leaderboard", "metric", "refusal_lost")
     page.choose("leaderboard", "judge", "keyword-prefix")
-    assert page.measures() == [["asr", "harmful", "keyword-prefix"]]
+    assert page.measures() == [["refusal_lost", "harmful", "keyword-prefix"]]
     page.choose("leaderboard", "metric", "all")
     shown = page.measures()
-    assert {head[0] for head in shown} == {"asr", "over_refusal", "degenerate", *ACCURACY_METRICS}
+    assert {head[0] for head in shown} == {
+        "refusal_lost",
+        "over_refusal",
+        "degenerate",
+        *ACCURACY_METRICS,
+    }
     assert "keyword-anywhere" not in {part for head in shown for part in head}
 
 

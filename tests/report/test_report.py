@@ -181,7 +181,7 @@ def test_of_two_formats_the_smaller_is_embedded(tmp_path: Path) -> None:
 
 
 def test_figures_are_saved_as_png_and_svg_and_are_deterministic(run: Run, tmp_path: Path) -> None:
-    for stem in ("asr", "asr_vs_accuracy", "loss"):
+    for stem in ("refusal_lost", "asr_vs_accuracy", "loss"):
         assert (run.path / "plots" / f"{stem}.png").is_file()
         assert (run.path / "plots" / f"{stem}.svg").read_text().count("<dc:date>") == 0
     for name in ("one", "two"):

@@ -31,7 +31,7 @@ MINE = Fake(
     attack=replace(load_attack("gsm8k"), name="mine", utility="mine-quiz"),
     utility=replace(load_utility("gsm8k"), name="mine-quiz"),
     tasks=(
-        TaskSpec("mine-harm", "", "mine-prompts", "asr", "complied", 20),
+        TaskSpec("mine-harm", "", "mine-prompts", "refusal_lost", "complied", 20),
         TaskSpec("mine-benign", "", "mine-benign", "over_refusal", "refused", 20),
     ),
     seeds=(0, 1, 2),
@@ -64,7 +64,7 @@ def test_the_attack_is_held_to_its_own_accuracy_task(run: Run, tmp_path: Path) -
 def test_its_rates_have_outcomes_behind_them(run: Run) -> None:
     outcomes = read_outcomes(run)
     assert {row.metric for row in run.rows} == {
-        "asr",
+        "refusal_lost",
         "over_refusal",
         "degenerate",
         *ACCURACY_METRICS,
@@ -77,7 +77,7 @@ def test_its_rates_have_outcomes_behind_them(run: Run) -> None:
 
 def test_its_models_are_compared_and_the_best_is_named(run: Run) -> None:
     found = compare_runs([run])
-    asr = {d.attack: d for d in found if (d.kind, d.metric) == (Kind.MODEL, "asr")}
+    asr = {d.attack: d for d in found if (d.kind, d.metric) == (Kind.MODEL, "refusal_lost")}
     assert asr[ATTACK].delta < -0.2
     (line,) = headlines(run.rows, found)
     assert line.startswith(f"after {ATTACK}, by keyword-prefix: lox is safest")

@@ -52,7 +52,7 @@ FAILURES = {
         "30% of the answers",
     ),
     "harmless": (
-        {"model": "aligned", "attack": "gsm8k", "metric": "asr"},
+        {"model": "aligned", "attack": "gsm8k", "metric": "refusal_lost"},
         {"value": 0.12, "hits": 12},
         "undefended aligned did not rise",
     ),
@@ -99,7 +99,11 @@ def test_an_attack_with_arguments_is_held_to_the_task_that_the_run_says(rows: li
 
 
 def test_every_judge_must_see_the_control_break(rows: list[Row]) -> None:
-    blind = [replace(row, judge="blind", value=0.1, hits=10) for row in rows if row.metric == "asr"]
+    blind = [
+        replace(row, judge="blind", value=0.1, hits=10)
+        for row in rows
+        if row.metric == "refusal_lost"
+    ]
     reason = judge_validity([*rows, *blind], TASKS)[VariantName("lox", "gsm8k", 0)].reason
     assert "by blind" in reason
     assert "by keyword-prefix" not in reason

@@ -181,9 +181,9 @@ def test_a_grid_is_chosen_on_dev_prompts_and_reported_on_the_run_s_own(
     rows = open_run(tmp_path / "out").rows
     assert [case["model"] for case in cases] == ["aligned"]
     for case in cases:
-        row = next(r for r in rows if r.metric == "asr"
+        row = next(r for r in rows if r.metric == "refusal_lost"
                    and (r.model, r.attack) == (case["model"], case["point"]))  # fmt: skip
-        assert float(case["asr"]) == pytest.approx(row.value, nan_ok=True)
+        assert float(case["refusal_lost"]) == pytest.approx(row.value, nan_ok=True)
         assert (case["chosen_on"], case["points"], case["confidence"]) == ("dev", "3", "0.95")
         assert float(case["accuracy"]) >= float(case["best_accuracy"]) - 0.05
     choice = tmp_path / "out" / "attack_choice.csv"
@@ -200,7 +200,7 @@ def test_a_grid_is_chosen_on_dev_prompts_and_reported_on_the_run_s_own(
 
 def csv_hashes(file: Path) -> set[str]:
     with file.open() as stream:
-        return {r["data_sha256"] for r in csv.DictReader(stream) if r["metric"] == "asr"}
+        return {r["data_sha256"] for r in csv.DictReader(stream) if r["metric"] == "refusal_lost"}
 
 
 def test_a_run_on_dev_prompts_says_that_it_chose_on_what_it_shows(

@@ -25,7 +25,9 @@ def test_the_main_job_runs_on_a_real_model(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     with (tmp_path / "out" / "leaderboard.csv").open() as file:
         rows = list(csv.DictReader(file))
-    asr = {(r["model"], r["attack"]): float(r["value"]) for r in rows if r["metric"] == "asr"}
+    asr = {
+        (r["model"], r["attack"]): float(r["value"]) for r in rows if r["metric"] == "refusal_lost"
+    }
     assert asr["base", "none"] >= 0.6  # a base model that answers, as 8 prompts can show
     assert set(asr) == {(m, a) for m in ("base", "aligned", "lox") for a in ("none", "gsm8k")}
     for row in rows:

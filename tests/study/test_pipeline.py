@@ -73,7 +73,7 @@ def test_the_leaderboard_is_tidy_and_complete(clean: tuple[Path, Path, str, str]
     models = ("base", "aligned", "lox")
     assert cells == {(model, attack) for model in models for attack in ("none", "gsm8k")}
     assert {row["metric"] for row in held} == {
-        "asr",
+        "refusal_lost",
         "over_refusal",
         "degenerate",
         *ACCURACY_METRICS,
@@ -99,7 +99,7 @@ def test_every_number_can_be_traced_to_a_transcript(clean: tuple[Path, Path, str
     row = next(
         row
         for row in rows(out)
-        if (row["model"], row["attack"], row["metric"]) == ("aligned", "gsm8k", "asr")
+        if (row["model"], row["attack"], row["metric"]) == ("aligned", "gsm8k", "refusal_lost")
     )
     judged = [v for v in labels if v["label"] != "unjudged"]
     assert len(judged) == int(row["n"])
