@@ -43,7 +43,8 @@ def load_task(name: str) -> TaskSpec:
 def load_prompts(name: str) -> Prompts:
     """Read a packaged prompt set by name, or the user's ``FILE.jsonl``.
 
-    A row holds ``id`` and ``prompt``, and may hold ``hazard`` (else ``none``) and ``topic``.
+    A row holds ``id`` and ``prompt``, and may hold ``hazard`` (else ``none``) and ``topic``; what
+    else it holds (``pair`` in a look-alike: the harmful prompt it is like) is not read.
 
     Raises:
         DataError: the file cannot be read, or a row lacks a text.
