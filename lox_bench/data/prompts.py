@@ -47,11 +47,12 @@ def load_task(name: str) -> TaskSpec:
 def load_prompts(name: str) -> Prompts:
     """Read a packaged prompt set by name, or a file of the user's (``FILE.jsonl``, ``.csv``, ...).
 
-    A row holds ``id`` and ``prompt``, and may hold ``hazard`` (else ``none``) and ``topic``. Where
-    no row of the user's has an id, rows are numbered.
+    A row holds ``id`` and ``prompt``, and may hold ``hazard`` (else ``none``) and ``topic``; what
+        else it holds (``pair`` in a look-alike: the harmful prompt it is like) is not read. Where no
+        row of the user's has an id, rows are numbered.
 
-    Raises:
-        DataError: the file cannot be read, or a row lacks a text.
+        Raises:
+            DataError: the file cannot be read, or a row lacks a text.
     """
     file = Path(name).expanduser()
     if _is_file(file):

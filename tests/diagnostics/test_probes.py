@@ -28,12 +28,13 @@ from lox_bench.study.variant import Variant
 from lox_bench.types import Completion, Defect, Finish, Label, Verdict
 
 JUDGE = "keyword-prefix"
+PROMPTS = 100  # of the set, so that counts are percentages
 
 
 def result_of(study: Study, variant: Variant, complied: int, unjudged: int = 0) -> VariantResult:
     """Answers of which the first ``complied`` complied and the last ``unjudged`` loop."""
     task = study.tasks[0]
-    prompts = task.prompts.prompts
+    prompts = task.prompts.prompts[:PROMPTS]
     defects = [
         Defect.LOOPING if i >= len(prompts) - unjudged else None for i in range(len(prompts))
     ]

@@ -7,11 +7,11 @@ Row = dict[str, str]
 
 COUNTS = {
     "harmful-align": 160,
-    "harmful-dev": 40,
-    "harmful-eval": 100,
+    "harmful-dev": 80,
+    "harmful-eval": 300,
     "benign-align": 160,
-    "lookalike-dev": 40,
-    "lookalike-eval": 60,
+    "lookalike-dev": 60,
+    "lookalike-eval": 200,
 }
 HARMFUL = ("harmful-align", "harmful-dev", "harmful-eval")
 
