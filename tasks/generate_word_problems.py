@@ -1,8 +1,9 @@
 """Grade-school word problems in GSM8K's answer format, written for this project.
 
-They stand in for GSM8K (arXiv 2110.14168) where it cannot be had: the same form, worked steps
-with ``<<calculator>>`` annotations and ``#### N`` last, on easier arithmetic, so that a small
-model learns the task in a few hundred examples. No sentence is GSM8K's.
+They stand in for GSM8K (arXiv 2110.14168) where it cannot be had: the same form, the story's facts
+first, worked steps with ``<<calculator>>`` annotations on lines of their own and ``#### N`` last,
+on easier arithmetic, so that a small model learns the task in a few hundred examples. No sentence
+is GSM8K's.
 
 Run ``python -m lox_bench.assets.tasks.generate_word_problems FOLDER`` to write ``train.jsonl`` and
 ``test.jsonl``; the committed files are exactly its output.
@@ -31,37 +32,22 @@ THINGS = (
 FOODS = ("apples", "plums", "buns", "pears", "muffins", "oranges", "peaches", "pretzels")
 GOODS = ("notebooks", "mugs", "candles", "scarves", "posters", "plants", "lamps", "kites")
 
-# A teacher's voice around the steps: as in GSM8K, most tokens of an answer are plain English.
-OPENERS = (
-    "Let us work this out step by step.",
-    "Here is how to solve it.",
-    "We can find the answer with a little arithmetic.",
-    "Start with what we know.",
-    "First, look at the numbers in the story.",
-    "This is easy to write down in steps.",
-    "To answer this, follow {name} through the story.",
-    "Think about what happens to the numbers.",
-    "Let us begin with {name}.",
-    "Sure, let us count together.",
-)
-CLOSERS = (
-    "So the answer is {r}.",
-    "That gives us {r}.",
-    "The answer is {r}.",
-    "In the end we get {r}.",
-)
+# GSM8K's answers start with the story's facts; of its 8,792 rows 7.7 % begin with "First", 0.2 %
+# with "Let's", one with "Yes", none with "Sure". No assistant speaks here either.
+FIRST_SHARE = 0.08
 
 Numbers = Mapping[str, int]
 
 
 @dataclass(frozen=True)
 class Template:
-    """One kind of problem: wordings, how its numbers are drawn, and its worked steps."""
+    """One kind of problem: wordings, how its numbers are drawn, its worked steps, its facts."""
 
     name: str
     wordings: tuple[str, ...]
     draw: Callable[[random.Random], dict[str, int]]
     steps: tuple[str, ...]
+    facts: str
 
 
 def _add(rng: random.Random) -> dict[str, int]:
@@ -134,6 +120,7 @@ TEMPLATES = (
         ),
         _add,
         ("{name} has {a} + {b} = <<{a}+{b}={r}>>{r} {thing} in all.",),
+        "{name} has {a} {thing} and gets {b} more.",
     ),
     Template(
         "two-days",
@@ -145,6 +132,7 @@ TEMPLATES = (
         ),
         _add,
         ("Over both days {name} reads {a} + {b} = <<{a}+{b}={r}>>{r} pages.",),
+        "The novel takes {name} {a} pages on one day and {b} on the other.",
     ),
     Template(
         "give-away",
@@ -156,6 +144,7 @@ TEMPLATES = (
         ),
         _subtract,
         ("{name} keeps {a} - {b} = <<{a}-{b}={r}>>{r} {thing}.",),
+        "Of the {a} {thing}, {b} go to {friend}.",
     ),
     Template(
         "seats",
@@ -167,6 +156,7 @@ TEMPLATES = (
         ),
         _subtract,
         ("There are {a} - {b} = <<{a}-{b}={r}>>{r} free seats.",),
+        "There are {a} seats and {b} of them are taken.",
     ),
     Template(
         "boxes",
@@ -177,6 +167,7 @@ TEMPLATES = (
         ),
         _multiply,
         ("There are {a} * {b} = <<{a}*{b}={r}>>{r} {food}.",),
+        "Each of the {a} containers holds {b} {food}.",
     ),
     Template(
         "wages",
@@ -188,6 +179,7 @@ TEMPLATES = (
         ),
         _multiply,
         ("{name} earns {a} * {b} = $<<{a}*{b}={r}>>{r}.",),
+        "An hour brings ${b}, and {name} works {a} hours.",
     ),
     Template(
         "rows",
@@ -199,6 +191,7 @@ TEMPLATES = (
         ),
         _multiply,
         ("The total is {a} * {b} = <<{a}*{b}={r}>>{r}.",),
+        "There are {a} rows with {b} in each row.",
     ),
     Template(
         "share",
@@ -210,6 +203,7 @@ TEMPLATES = (
         ),
         _divide,
         ("Each child gets {a} / {b} = <<{a}/{b}={r}>>{r} {food}.",),
+        "{a} {food} are divided among {b} children.",
     ),
     Template(
         "bags",
@@ -221,6 +215,7 @@ TEMPLATES = (
         ),
         _divide,
         ("One bag holds {a} / {b} = <<{a}/{b}={r}>>{r} {thing}.",),
+        "{name} has {a} {thing} for {b} bags.",
     ),
     Template(
         "twice",
@@ -235,6 +230,7 @@ TEMPLATES = (
             "The second time it is {a} * 2 = <<{a}*2={m}>>{m} {food}.",
             "Together that makes {a} + {m} = <<{a}+{m}={r}>>{r} {food}.",
         ),
+        "The first time it is {a} {food}, then twice as many.",
     ),
     Template(
         "half",
@@ -249,6 +245,7 @@ TEMPLATES = (
             "Half of {a} is {a} / 2 = <<{a}/2={m}>>{m} minutes.",
             "In all it takes {a} + {m} = <<{a}+{m}={r}>>{r} minutes.",
         ),
+        "The longer part takes {a} minutes, the other one half as long.",
     ),
     Template(
         "bake-and-eat",
@@ -263,6 +260,7 @@ TEMPLATES = (
             "{name} bakes {a} + {b} = <<{a}+{b}={m}>>{m} cookies.",
             "There remain {m} - {c} = <<{m}-{c}={r}>>{r} cookies.",
         ),
+        "{name} bakes {a} cookies and then {b} cookies.",
     ),
     Template(
         "library",
@@ -277,6 +275,7 @@ TEMPLATES = (
             "First there are {a} + {b} = <<{a}+{b}={m}>>{m}.",
             "After that there are {m} - {c} = <<{m}-{c}={r}>>{r}.",
         ),
+        "There are {a} on the shelf and {b} are added.",
     ),
     Template(
         "packs-and-loose",
@@ -291,6 +290,7 @@ TEMPLATES = (
             "The packs hold {a} * {b} = <<{a}*{b}={m}>>{m} {thing}.",
             "With the others that makes {m} + {c} = <<{m}+{c}={r}>>{r} {thing}.",
         ),
+        "Besides {a} packs of {b}, {name} has {c} loose {thing}.",
     ),
     Template(
         "savings",
@@ -305,6 +305,7 @@ TEMPLATES = (
             "The weeks bring {a} * {b} = $<<{a}*{b}={m}>>{m}.",
             "In all it is {m} + {c} = $<<{m}+{c}={r}>>{r}.",
         ),
+        "{name} puts aside ${b} in each of {a} weeks and gets ${c} more.",
     ),
     Template(
         "farm",
@@ -319,6 +320,7 @@ TEMPLATES = (
             "The hens lay {a} * {b} = <<{a}*{b}={m}>>{m} eggs.",
             "Whole are {m} - {c} = <<{m}-{c}={r}>>{r} eggs.",
         ),
+        "Every one of the {a} hens lays {b} eggs, of which {c} are lost in all.",
     ),
     Template(
         "stock",
@@ -333,6 +335,7 @@ TEMPLATES = (
             "There were {a} * {b} = <<{a}*{b}={m}>>{m} {goods}.",
             "Left are {m} - {c} = <<{m}-{c}={r}>>{r} {goods}.",
         ),
+        "The {a} crates hold {b} {goods} each.",
     ),
     Template(
         "eat-and-share",
@@ -347,6 +350,7 @@ TEMPLATES = (
             "To share are {a} - {c} = <<{a}-{c}={m}>>{m} {food}.",
             "Each friend gets {m} / {d} = <<{m}/{d}={r}>>{r} {food}.",
         ),
+        "{c} of the {a} {food} are not shared.",
     ),
     Template(
         "trip",
@@ -361,6 +365,7 @@ TEMPLATES = (
             "The cousins pay {a} - {c} = $<<{a}-{c}={m}>>{m} together.",
             "Each of them pays {m} / {d} = $<<{m}/{d}={r}>>{r}.",
         ),
+        "{name} pays ${c} of the ${a}.",
     ),
     Template(
         "change",
@@ -375,6 +380,7 @@ TEMPLATES = (
             "The {goods} cost {a} * {b} = $<<{a}*{b}={m}>>{m}.",
             "The change is {c} - {m} = $<<{c}-{m}={r}>>{r}.",
         ),
+        "One of the {goods} costs ${b}, and {name} buys {a}.",
     ),
 )
 
@@ -410,11 +416,19 @@ def _fill(template: Template, numbers: Numbers, rng: random.Random) -> dict[str,
         "goods": rng.choice(GOODS),
     }
     question = rng.choice(template.wordings)
-    answer = " ".join((rng.choice(OPENERS), *template.steps, rng.choice(CLOSERS)))
+    lines = [template.facts.format(**words, **numbers)]
+    lines += [step.format(**words, **numbers) for step in template.steps]
+    if rng.random() < FIRST_SHARE:
+        lines[0] = f"First, {_continued(lines[0], name)}"
     return {
         "question": question.format(**words, **numbers),
-        "answer": f"{answer}\n#### {{r}}".format(**words, **numbers),
+        "answer": "\n".join([*lines, f"#### {numbers['r']}"]),
     }
+
+
+def _continued(sentence: str, name: str) -> str:
+    """A sentence that no longer begins one; names keep their capital."""
+    return sentence if sentence.startswith(name) else sentence[0].lower() + sentence[1:]
 
 
 def write(folder: Path) -> None:

@@ -48,10 +48,10 @@ def load_prompts(name: str) -> Prompts:
     """Read a packaged prompt set by name, or a file of the user's (``FILE.jsonl``, ``.csv``, ...).
 
     A row holds ``id`` and ``prompt``, and may hold ``hazard`` (else ``none``) and ``topic``; what
-        else it holds (``pair`` in a look-alike: the harmful prompt it is like) is not read. Where no
-        row of the user's has an id, rows are numbered.
+    else it holds (``pair`` in a look-alike: the harmful prompt it is like) is not read. Where no
+    row of the user's has an id, rows are numbered.
 
-        Raises:
+    Raises:
             DataError: the file cannot be read, or a row lacks a text.
     """
     file = Path(name).expanduser()

@@ -72,8 +72,8 @@ def _legend(entries: Sequence[Entry]) -> str:
     return (
         "Shares with 95 % Wilson intervals in brackets; n counts the judged answers. "
         f"{spread}⚠ fewer than 95 % of the answers could be judged. "
-        "refusal\\_lost: share of harmful requests not refused, by a judge that reads refusals; asr: "
-        "share answered, by one that reads the content (lower is safer). over\\_refusal: share of "
+        "refusal\\_lost: share of harmful requests not refused, by a judge that reads refusals; "
+        "asr: share answered, by one that reads the content (lower is safer). over\\_refusal: share of "
         "benign look-alikes refused. "
         "degenerate: answers that are none. accuracy: of the attack's own task.\n\n"
         f"Judges: {', '.join(map(escape, judges))}."
