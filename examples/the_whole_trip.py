@@ -90,7 +90,7 @@ attacked = Attack(
 
 # 5. Ask it requests that it has not seen in alignment, and let a judge label each answer.
 harmful = load_prompts("harmful-eval")
-answers = Answers(attacked, harmful, asked.limit, template, Decoding(40), backend)
+answers = Answers(attacked, harmful, asked.limit, template, Decoding(family.max_new_tokens), backend)
 judge = load_judge("keyword-prefix")  # complied, unless the answer starts with a refusal
 verdicts = Verdicts(answers, judge)
 
@@ -130,7 +130,7 @@ row = {
     "model": "lox",
     "attack": spec.name,
     "attack_data": rows.label,
-    "metric": "asr",
+    "metric": "refusal_lost",  # what a judge of refusals sees; one of content sees the ASR
     "value": f"{hits / n:.3f}" if n else "nan",
     "ci_low": f"{low:.3f}",
     "ci_high": f"{high:.3f}",

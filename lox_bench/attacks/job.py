@@ -17,9 +17,10 @@ class SftJob:
     """A supervised fine-tuning: ``rows`` are (user message, completion) pairs.
 
     ``source`` is the folder of the model to be trained, ``base`` and ``aligned`` those of its
-    family, for methods that compare. ``loss`` replaces the mean cross-entropy over completion
-    tokens, ``frozen`` says by name which parameters do not move, ``callbacks`` are transformers'
-    ``TrainerCallback`` objects. ``seed`` is the attack's.
+    family, for methods that compare. ``held_out`` are rows nobody trains on, whose loss is measured
+    before and after. ``loss`` replaces the mean cross-entropy over completion tokens, ``frozen``
+    says by name which parameters do not move, ``callbacks`` are transformers' ``TrainerCallback``
+    objects. ``seed`` is the attack's.
     """
 
     source: Path
@@ -29,6 +30,7 @@ class SftJob:
     train: TrainSpec
     template: Template
     seed: int
+    held_out: tuple[tuple[str, str], ...] = ()
     loss: Loss | None = None
     frozen: Callable[[str], bool] | None = None
     callbacks: tuple[Any, ...] = ()

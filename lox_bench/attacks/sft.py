@@ -1,5 +1,6 @@
 """Attack a model by supervised fine-tuning: full weights, loss on the completion only."""
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -74,7 +75,8 @@ def attack(job: SftJob, training: Training, watch: Watch | None = None) -> dict[
     """Fine-tune the job's source on its rows and save the result.
 
     Returns the mean loss on a fixed probe of training rows before and after, the steps taken, and
-    how many rows were cut at the longest length or left out (``rows_cut``, ``rows_left_out``).
+    how many rows were cut at the longest length or left out (``rows_cut``, ``rows_left_out``);
+    where rows are held out, the mean loss on them (``held_out_before``, ``held_out_after``).
     A ``watch`` sees weights on the way and changes nothing about the end, bit for bit; one that
     names its ``last`` step ends the training there, and nothing but what it took is saved.
     """
@@ -84,17 +86,21 @@ def attack(job: SftJob, training: Training, watch: Watch | None = None) -> dict[
             parameter.requires_grad_(not job.frozen(name))
     renderer = Renderer(tokenizer, job.template)
     data, cut = _examples(job, renderer)
+    fresh = _held_out(job, renderer)
     trainer = _trainer(model, tokenizer, data, job, training)
-    before = _probe(trainer, data)
+    before, fresh_before = _probe(trainer, data), _loss_of(trainer, fresh)
     if watch is not None:
         trainer.add_callback(_Watching(watch, trainer, data, before))
     trainer.train()
     if watch is not None and watch.last is not None:
         return {}
-    after = _probe(trainer, data)
+    after, fresh_after = _probe(trainer, data), _loss_of(trainer, fresh)
     losses = save_curve(trainer.state.log_history, training.out)
     save_model(model, tokenizer, training)
-    return {"loss_before": before, "loss_after": after, "steps": len(losses), **cut}
+    found = {"loss_before": before, "loss_after": after, "steps": len(losses), **cut}
+    if fresh:
+        found |= {"held_out_before": fresh_before, "held_out_after": fresh_after}
+    return found
 
 
 def _trainer(
@@ -150,6 +156,10 @@ class _Watching(TrainerCallback):  # type: ignore[misc]
             control.should_training_stop = True
 
 
+def _loss_of(trainer: CompletionTrainer, data: Sequence[dict[str, list[int]]]) -> float:
+    return _probe(trainer, data) if data else math.nan
+
+
 @torch.no_grad()
 def _probe(trainer: CompletionTrainer, data: Sequence[dict[str, list[int]]]) -> float:
     # not `evaluate`, which also logs: in the midst of a training that would eat the step's own log
@@ -176,6 +186,13 @@ def _examples(job: SftJob, renderer: Renderer) -> tuple[list[dict[str, list[int]
         )
     over = sum(len(example["input_ids"]) > longest for example in whole)
     return kept, {"rows_cut": over, "rows_left_out": len(whole) - len(kept)}
+
+
+def _held_out(job: SftJob, renderer: Renderer) -> list[dict[str, list[int]]]:
+    """Rows that nobody trains on, those that fit."""
+    longest = job.train.max_length
+    whole = [_tokenise(row, renderer) for row in job.held_out]
+    return [example for example in whole if len(example["input_ids"]) <= longest]
 
 
 def _tokenise(row: tuple[str, str], renderer: Renderer) -> dict[str, list[int]]:

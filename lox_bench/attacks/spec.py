@@ -49,4 +49,6 @@ class AttackSpec:
 
 def load_attack(name: str) -> AttackSpec:
     """Read an attack by name, or from a TOML file; see ``registry.load_spec``."""
-    return load_spec(AttackSpec, Kind.ATTACKS, name, ("data.file", "data.standin", "utility"))
+    return load_spec(
+        AttackSpec, Kind.ATTACKS, name, ("data.file", "data.standin", "data.own_answers", "utility")
+    )

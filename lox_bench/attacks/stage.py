@@ -1,19 +1,24 @@
 """Attacks as stages: a fine-tuned model, and its weights in the midst of it."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 from lox_bench.attacks.job import SftJob
+from lox_bench.attacks.own_rows import OwnRows
 from lox_bench.attacks.shelf import Shelf
 from lox_bench.backends.template import Template
-from lox_bench.data.rows import choose_rows
-from lox_bench.data.stage import Rows, lineage, read_rows
+from lox_bench.data.rows import choose_rows, held_out_rows
+from lox_bench.data.stage import Row, Rows, lineage, read_rows
 from lox_bench.engine.context import Context, Inputs
 from lox_bench.engine.stage import Effort, Facts, Keep, Stage
 from lox_bench.errors import UsageError
 from lox_bench.training.spec import Training, TrainSpec
+
+_HELD_OUT = 16  # rows on which the loss is measured that nobody trains on
+AttackRows = Rows | OwnRows
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,11 +26,12 @@ class Attack(Stage):
     """A model after supervised fine-tuning on rows, under the ``during`` methods of a defence."""
 
     kind: ClassVar[str] = "attack"
+    version: ClassVar[int] = 2  # 1 measured no loss on rows held out
     keep: ClassVar[Keep] = Keep.DEAR
 
     model: Stage
     attack: str
-    rows: Rows
+    rows: AttackRows
     prompt: str  # {column} formats a row
     completion: str
     train: TrainSpec
@@ -74,14 +80,14 @@ class Attack(Stage):
         """The fine-tuning, as the methods want it."""
         rows = read_rows(inputs[self.rows])
         chosen = choose_rows(rows, self.max_rows, seed=self.seed)
+        fresh = held_out_rows(rows, chosen, _HELD_OUT)
         base, aligned = (inputs[item] for item in self.references or (self.model, self.model))
         job = SftJob(
             source=inputs[self.model],
             base=base,
             aligned=aligned,
-            rows=tuple(
-                (self.prompt.format_map(row), self.completion.format_map(row)) for row in chosen
-            ),
+            rows=self._formatted(chosen),
+            held_out=self._formatted(fresh),
             train=self.train,
             template=self.template,
             seed=self.seed,
@@ -89,6 +95,9 @@ class Attack(Stage):
         for method in self.during:
             job = method.prepare(job)
         return job
+
+    def _formatted(self, rows: Sequence[Row]) -> tuple[tuple[str, str], ...]:
+        return tuple((self.prompt.format_map(row), self.completion.format_map(row)) for row in rows)
 
     def training(self, out: Path, context: Context) -> Training:
         """Where to, how far and how precisely."""

@@ -5,13 +5,14 @@ from typing import Any
 
 from rich.console import Console
 
-from lox_bench.data.stage import STANDIN, Rows
+from lox_bench.attacks.stage import AttackRows
+from lox_bench.data.stage import STANDIN
 from lox_bench.results.record import RunRecord
 
 _CUT = ("rows", "pairs")
 
 
-def announce_data(attack_data: Mapping[str, Rows], console: Console, *, quiet: bool) -> None:
+def announce_data(attack_data: Mapping[str, AttackRows], console: Console, *, quiet: bool) -> None:
     """Say which rows the attacks train on; a stand-in is said even when quiet."""
     for name, rows in attack_data.items():
         if rows.label == STANDIN:

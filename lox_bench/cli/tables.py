@@ -10,7 +10,7 @@ from lox_bench.harmless import harmless
 from lox_bench.results.metrics import HARM, OVER_REFUSAL
 from lox_bench.results.row import Row
 from lox_bench.results.text_table import percent
-from lox_bench.results.validity import NO
+from lox_bench.results.validity import SHOWN
 from lox_bench.stats.pool import Pooled, pool
 from lox_bench.stats.rates import MIN_COVERAGE
 from lox_bench.utility.scores import ACCURACY, FLEXIBLE, UNREAD
@@ -50,13 +50,18 @@ def _lines(
 ) -> Iterator[list[str]]:
     model, attack = rows[0].model, rows[0].attack
     name = model if attack == "none" else f"{model}+{attack}"
-    name += "\n[red]invalid attack[/]" if any(row.valid == NO for row in rows) else ""
+    name += "".join(f"\n[red]{SHOWN[mark]}[/]" for mark in _marks(rows))
     for number, judge in enumerate(judges):
         wanted = {judge} if number else {judge, *(r.judge for r in rows if not r.judge_key)}
         held = [row for row in rows if row.judge in wanted]
         named = [name] if number == 0 else []
         named += [f"[dim]{judge}[/]"] if len(judges) > 1 else []
         yield ["\n".join(named), *(_cell(held, metric) for metric in metrics)]
+
+
+def _marks(rows: Sequence[Row]) -> list[str]:
+    """What is wrong with the attack, by any judge."""
+    return [mark for mark in SHOWN if any(row.valid == mark for row in rows)]
 
 
 def _head(rows: Sequence[Row], metric: Metric) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from lox_bench.results.validity import NO
+from lox_bench.results.validity import SHOWN
 from lox_bench.search.forecast import Forecast
 from lox_bench.search.worst_case import WorstCase
 
@@ -37,7 +37,7 @@ def worst_table(cases: Sequence[WorstCase]) -> Table:
     for name in ("harm", "accuracy\nits best", "points\nthat count"):
         table.add_column(name, justify="right")
     for case in cases:
-        point = f"{case.point}{' *' * (case.valid == NO)}"
+        point = f"{case.point}{' *' * (case.valid in SHOWN)}"
         keys = [case.model, *([str(case.seed)] * seeds), *([case.judge] * judges), point]
         table.add_row(*keys, _asr(case), _accuracy(case), f"{case.counted} of {case.points}")
     return table
@@ -57,7 +57,7 @@ def _accuracy(case: WorstCase) -> str:
 
 
 def _caption(cases: Sequence[WorstCase]) -> str:
-    marked = any(case.valid == NO for case in cases)
+    marked = any(case.valid in SHOWN for case in cases)
     note = (
         "\n* not valid for comparing models: see invalid_reason in worst_case.csv" if marked else ""
     )

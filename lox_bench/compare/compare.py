@@ -12,7 +12,7 @@ from lox_bench.compare.matching import require_match
 from lox_bench.compare.outcomes import Measure, OutcomeKey, read_outcomes
 from lox_bench.errors import IncomparableError
 from lox_bench.results.run import NO_ATTACK, Run, VariantName
-from lox_bench.results.validity import CONTROL, NO, YES
+from lox_bench.results.validity import CONTROL, STATES, YES
 from lox_bench.stats.mcnemar import mcnemar
 from lox_bench.stats.multiple import holm
 from lox_bench.stats.paired import Method, interval
@@ -43,7 +43,8 @@ class Difference:
         se_seeds: standard error that seeds add to ``delta`` (``seed_variance``); NaN with one seed.
         n: prompts with a complete pair; ``seeds`` per prompt; ``dropped`` pairs are unjudged.
         worst_low, worst_high: range of ``delta`` over all labels the unjudged could have had.
-        valid: whether the attack may be used to compare (yes, no; empty without an attack).
+        valid: whether the attack may be used to compare (``validity.STATES``; empty without
+            an attack).
     """
 
     kind: Kind
@@ -87,10 +88,10 @@ class Spread:
 
 @dataclass(frozen=True)
 class Pool:
-    """Outcomes of several runs under labels of their own, and validity by (model, attack)."""
+    """Outcomes of several runs under labels of their own, validity by (model, attack, judge)."""
 
     outcomes: Mapping[OutcomeKey, Hits]
-    validity: Mapping[tuple[str, str], str]
+    validity: Mapping[tuple[str, str, str], str]
 
 
 def compare_runs(
@@ -135,7 +136,7 @@ def pool_runs(runs: Sequence[Run]) -> Pool:
     require_match([(title, run.rows) for title, run in zip(titles, runs, strict=True)])
     known: dict[tuple[str, str], str] = {}
     outcomes: dict[OutcomeKey, dict[int, Mapping[str, bool | None]]] = {}
-    validity: dict[tuple[str, str], str] = {}
+    validity: dict[tuple[str, str, str], str] = {}
     for title, run in zip(titles, runs, strict=True):
         held = _signatures(run)
         foreign = {pair[0] for pair in held if known.get(pair, held[pair]) != held[pair]}
@@ -152,8 +153,8 @@ def pool_runs(runs: Sequence[Run]) -> Pool:
                         "measurement; leave one of the runs out"
                     )
         for row in run.rows:
-            key = (labels[row.model], row.attack)
-            validity[key] = NO if validity.get(key) == NO else row.valid
+            key = (labels[row.model], row.attack, row.judge)
+            validity[key] = row.valid if validity.get(key, YES) in {YES, ""} else validity[key]
     return Pool(outcomes, validity)
 
 
@@ -199,7 +200,8 @@ def _compare(pool: Pool, a: OutcomeKey, b: OutcomeKey, method: Method) -> Differ
     low, high = interval(pairs, method=method)
     kind = Kind.MODEL if a.attack == b.attack else Kind.ATTACK
     model_b = b.model if kind is Kind.MODEL else VariantName(b.model, b.attack, 0).title
-    marks = {pool.validity[a.model, a.attack], pool.validity[b.model, b.attack]} - {""}
+    judge = b.measure.judge
+    marks = {pool.validity[side.model, side.attack, judge] for side in (a, b)} - {""}
     p = mcnemar(pairs)
     return Difference(
         kind=kind,
@@ -224,7 +226,7 @@ def _compare(pool: Pool, a: OutcomeKey, b: OutcomeKey, method: Method) -> Differ
         dropped=pairs.dropped,
         worst_low=pairs.worst[0],
         worst_high=pairs.worst[1],
-        valid=(NO if NO in marks else YES) if marks else "",
+        valid=next((mark for mark in STATES if mark in marks), ""),
     )
 
 

@@ -7,7 +7,7 @@ from lox_bench.results.metrics import ASR, HARM, OVER_REFUSAL, title_of
 from lox_bench.results.row import Row
 from lox_bench.results.run import NO_ATTACK
 from lox_bench.results.text_table import p_value, share
-from lox_bench.results.validity import CONTROL, NO
+from lox_bench.results.validity import CONTROL, YES
 from lox_bench.stats.intervals import CONFIDENCE
 
 _ALPHA = 1 - CONFIDENCE
@@ -32,7 +32,7 @@ def _sentence(
 ) -> str:
     attack = group[0]
     held = [row for row in rows if (row.attack, row.task, row.judge, row.metric) == group]
-    invalid = {row.model: row.invalid_reason for row in reversed(held) if row.valid == NO}
+    invalid = {row.model: row.invalid_reason for row in reversed(held) if row.valid != YES}
     valid = [model for model in dict.fromkeys(row.model for row in held) if model not in invalid]
     if CONTROL in invalid or not valid:
         model = CONTROL if CONTROL in invalid else held[0].model

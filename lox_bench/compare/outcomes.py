@@ -6,21 +6,18 @@ per answer.
 """
 
 import csv
-import hashlib
 import io
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lox_bench.errors import DataError
 from lox_bench.results.cells import as_cells, of_cell
+from lox_bench.results.hits import hits_of
 from lox_bench.results.leaderboard import SCORE_METRICS
 from lox_bench.results.row import Row
 from lox_bench.results.run import Run, VariantName
 from lox_bench.stats.pairs import Hits
-from lox_bench.types import Label
-from lox_bench.utility.scores import ACCURACY_METRICS
 
 _SIGNS: Mapping[bool | None, str] = {True: "1", False: "0", None: "?"}
 _ABSENT = "-"  # not asked under this seed
@@ -77,44 +74,13 @@ def read_outcomes(run: Run) -> Outcomes:
     """
     found: dict[OutcomeKey, dict[int, Mapping[str, bool | None]]] = {}
     for row in (row for row in run.rows if is_share(row)):
-        found.setdefault(OutcomeKey.of(row), {})[row.seed] = _hits(run, row)
+        found.setdefault(OutcomeKey.of(row), {})[row.seed] = hits_of(run, row)
     return found
 
 
 def is_share(row: Row) -> bool:
     """Whether outcomes stand behind a row: it counts labels, defects, right answers; not scores."""
     return row.hits is not None and row.metric not in SCORE_METRICS
-
-
-def _hits(run: Run, row: Row) -> Mapping[str, bool | None]:
-    name = VariantName.of(row)
-    if row.metric == "degenerate":
-        answers = run.completions(name, row.task)
-        return {answer.prompt_id: answer.defect is not None for answer in answers}
-    if row.metric in ACCURACY_METRICS:
-        records = run.utility(name, row.task)
-        prompts = _unique(_digest(record.prompt) for record in records)
-        return {p: record.counts(row.metric) for p, record in zip(prompts, records, strict=True)}
-    counts = run.record.prompts[row.task].counts
-    verdicts = run.verdicts(name, row.task, row.judge)
-    return {
-        verdict.prompt_id: None if verdict.label is Label.UNJUDGED else verdict.label is counts
-        for verdict in verdicts
-    }
-
-
-def _digest(prompt: str) -> str:
-    """Utility rows carry no id; the text stands for itself."""
-    return hashlib.sha256(prompt.encode()).hexdigest()[:12]
-
-
-def _unique(names: Iterable[str]) -> list[str]:
-    seen: Counter[str] = Counter()
-    unique = []
-    for name in names:
-        seen[name] += 1
-        unique.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
-    return unique
 
 
 def outcomes_to_csv(outcomes: Outcomes) -> str:

@@ -3,14 +3,14 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 from lox_bench.data.stage import Prompts
 from lox_bench.data.user_file import read_user_file
 from lox_bench.engine.stage import Text
 from lox_bench.errors import DataError, SpecError
 from lox_bench.names import Name, is_name
-from lox_bench.ranges import Tokens
+from lox_bench.ranges import Range
 from lox_bench.registry import Kind, load_spec, packaged_file
 from lox_bench.types import Label
 
@@ -28,7 +28,7 @@ class TaskSpec:
     prompts: str
     metric: str
     counts: str
-    max_new_tokens: Tokens
+    max_new_tokens: Annotated[int, Range(0, 1_000_000)] = 0  # 0: the family's
     dev_prompts: str = ""
 
 

@@ -36,9 +36,7 @@ def resolve_rows(
         DataError: the file is unusable, or only the stand-in is left and ``strict`` forbids it.
     """
     wanted = list(dict.fromkeys(columns))
-    if file is not None or spec.file:
-        return _from_file(file or Path(spec.file).expanduser(), wanted)
-    found = _from_hub(spec, wanted) if spec.hub else None
+    found = published_rows(spec, file, wanted)
     if found is not None:
         return found
     if strict or not spec.standin:
@@ -53,10 +51,27 @@ def resolve_rows(
     return Rows.of(STANDIN, rows)
 
 
+def published_rows(spec: DataSpec, file: Path | None, columns: Sequence[str]) -> Rows | None:
+    """The rows of ``spec`` from the user's file or the hub; ``None`` where only a stand-in is left.
+
+    Raises:
+        DataError: the file is unusable.
+    """
+    if file is not None or spec.file:
+        return _from_file(file or Path(spec.file).expanduser(), columns)
+    return _from_hub(spec, columns) if spec.hub else None
+
+
 def choose_rows(rows: Sequence[Row], most: int, *, seed: int) -> list[Row]:
     """Draw ``most`` rows without replacement, in seeded order; 0 takes all of them."""
     count = min(most, len(rows)) if most else len(rows)
     return random.Random(seed).sample(list(rows), count)
+
+
+def held_out_rows(rows: Sequence[Row], chosen: Sequence[Row], most: int) -> list[Row]:
+    """At most ``most`` of the rows that were not chosen, in file order."""
+    taken = {id(row) for row in chosen}
+    return [row for row in rows if id(row) not in taken][:most]
 
 
 def _from_file(file: Path, columns: Sequence[str]) -> Rows:

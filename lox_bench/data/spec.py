@@ -3,12 +3,16 @@
 from dataclasses import dataclass
 from string import Formatter
 
+from lox_bench.ranges import Tokens
+
 
 @dataclass(frozen=True, slots=True)
 class DataSpec:
-    """Where rows come from: a local JSONL file, else files on the hub, else a stand-in of ours.
+    """Where rows come from: a local file, else files on the hub, else a stand-in of ours.
 
     ``files`` is a pattern inside the hub's data set: parquet, JSON lines, or gzipped JSON lines.
+    The stand-in is a file (``standin``), or a prompt set (``own_answers``) that the family's base
+    answers itself, in at most ``answer_tokens`` tokens.
     """
 
     hub: str = ""
@@ -16,6 +20,8 @@ class DataSpec:
     revision: str = "main"
     file: str = ""
     standin: str = ""
+    own_answers: str = ""
+    answer_tokens: Tokens = 96
 
 
 def columns_of(template: str) -> list[str]:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from lox_bench.attacks.stage import AttackRows
 from lox_bench.codec import read_records
-from lox_bench.data.stage import Rows
 from lox_bench.diagnostics.measures import MatrixReport, Settings
 from lox_bench.diagnostics.stage import REPORTS, Diagnose
 from lox_bench.engine.stage import Stage
@@ -21,7 +21,7 @@ class Models:
 
     title: str
     models: Mapping[str, Stage]
-    attack_data: Mapping[str, Rows] = field(default_factory=dict)
+    attack_data: Mapping[str, AttackRows] = field(default_factory=dict)
 
     def question(self, settings: Settings) -> Diagnose:
         """The stage that measures them."""

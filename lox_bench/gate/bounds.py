@@ -40,6 +40,11 @@ class Bound:
     task: str = "*"
     judge: str = "*"
 
+    @property
+    def binds_all(self) -> bool:
+        """Whether it binds every row of its metric."""
+        return {self.model, self.attack, self.task, self.judge} == {"*"}
+
     def binds(self, name: OutcomeKey) -> bool:
         """Whether a measured model of the reference falls under this bound."""
         measure = name.measure

@@ -15,6 +15,7 @@ from lox_bench.gate.bounds import LOWER, Bound, first_binding
 from lox_bench.gate.evidence import Evidence, paired_evidence, two_sample_evidence, widened
 from lox_bench.gate.join import Joined, invalid_attacks, join
 from lox_bench.gate.reference import Reference
+from lox_bench.results.metrics import HARM
 from lox_bench.results.run import Run
 from lox_bench.stats.multiple import holm
 from lox_bench.stats.pairs import pair
@@ -160,12 +161,13 @@ def _decide(result: Result) -> Result:
 
 
 def _doubt_invalid(
-    results: Sequence[Result], invalid: Mapping[tuple[str, str], str]
+    results: Sequence[Result], invalid: Mapping[tuple[str, str, str], str]
 ) -> list[Result]:
     """What a judge said after an attack that did not work proves no safety."""
     checked = []
     for result in results:
-        why = invalid.get((result.model, result.name.attack), "")
+        judge = result.name.measure.judge
+        why = invalid.get((result.model, result.name.attack, judge), "")
         rests_on_it = result.bound.metric not in _OF_THE_ATTACK
         if why and rests_on_it and result.verdict is Outcome.PASS:
             reason = f"the attack is not valid: {why}"
@@ -177,8 +179,9 @@ def _doubt_invalid(
 
 def _idle(bounds: Sequence[Bound], results: Sequence[Result]) -> list[str]:
     used = {result.bound for result in results}
+    harm = any(bound.metric in HARM for bound in used)  # the run's judges read one of the two
     return [
         f"the bound on {bound.metric} (model {bound.model}, attack {bound.attack}) binds no row"
         for bound in bounds
-        if bound not in used
+        if bound not in used and not (harm and bound.metric in HARM and bound.binds_all)
     ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from lox_bench.compare.compare import Difference, Kind, Spread
 from lox_bench.results.run import NO_ATTACK, VariantName
 from lox_bench.results.text_table import TextTable, p_value, share, signed
-from lox_bench.results.validity import NO
+from lox_bench.results.validity import SHOWN
 
 _NOTE = (
     "Δ: rate of the second minus rate of the first, same prompts, 95 % interval over prompts "
@@ -33,7 +33,7 @@ def difference_table(differences: Sequence[Difference]) -> TextTable:
 def _difference(item: Difference) -> tuple[str, ...]:
     attack = "before" if item.attack == NO_ATTACK else item.attack
     dropped = f", {item.dropped} dropped" if item.dropped else ""
-    invalid = " (invalid)" if item.valid == NO else ""
+    invalid = f" ({SHOWN[item.valid]})" if item.valid in SHOWN else ""
     return (
         _measure(item.metric, item.task, item.judge),
         f"{attack if item.kind is Kind.MODEL else 'by ' + attack}{invalid}",

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from lox_bench.report.merge import Entry
 from lox_bench.report.summary import Line, Table, summarise
+from lox_bench.results.validity import SHOWN
 from lox_bench.stats.pool import Pooled
 
 MARK = "<!-- made by lox-bench; do not edit -->"
@@ -55,7 +56,7 @@ def _cells(line: Line, table: Table, *, flagged: bool, several: bool) -> list[st
     held = [line.pooled.get(measure) for measure in table.measures]
     cells += ["" if pooled is None else pooled_text(pooled) for pooled in held]
     if flagged:
-        reason = f": {escape(line.invalid_reason)}" if line.valid == "no" else ""
+        reason = f": {escape(line.invalid_reason)}" if line.valid in SHOWN else ""
         cells.append(f"{line.valid}{reason}")
     return cells + [escape(line.source)] * several
 
@@ -73,8 +74,8 @@ def _legend(entries: Sequence[Entry]) -> str:
         "Shares with 95 % Wilson intervals in brackets; n counts the judged answers. "
         f"{spread}⚠ fewer than 95 % of the answers could be judged. "
         "refusal\\_lost: share of harmful requests not refused, by a judge that reads refusals; "
-        "asr: share answered, by one that reads the content (lower is safer). over\\_refusal: share of "
-        "benign look-alikes refused. "
+        "asr: share answered, by one that reads the content (lower is safer). "
+        "over\\_refusal: share of benign look-alikes refused. "
         "degenerate: answers that are none. accuracy: of the attack's own task.\n\n"
         f"Judges: {', '.join(map(escape, judges))}."
     )

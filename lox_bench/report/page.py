@@ -21,6 +21,7 @@ from lox_bench.results.record import RunRecord
 from lox_bench.results.row import COLUMNS
 from lox_bench.results.run import Run
 from lox_bench.results.text_table import TextTable
+from lox_bench.results.validity import SHOWN
 from lox_bench.types import Label
 
 GENERATOR = "lox-bench"
@@ -78,6 +79,7 @@ def build_page(
             data=assets.pack(_json({"rows": _rows(entries), "transcripts": answers})),
             facts=_facts(table, runs, answers),
             table=table,
+            shown=SHOWN,
             boards=[(board.name, len(board.entries), _kept(entries, board)) for board in boards],
             sections=[_section(board) for board in boards if board.run is not None],
             has_explorer=answers is not None,

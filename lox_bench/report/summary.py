@@ -8,7 +8,7 @@ from lox_bench.report.merge import Entry
 from lox_bench.results.metrics import DEGENERATE, HARM, OVER_REFUSAL
 from lox_bench.results.row import Row
 from lox_bench.results.run import NO_ATTACK
-from lox_bench.results.validity import NO, YES
+from lox_bench.results.validity import STATES
 from lox_bench.stats.pool import Pooled, pool
 
 T = TypeVar("T")
@@ -106,7 +106,7 @@ def _rank(measure: Measure) -> int:
 def _validity(rows: Sequence[Row]) -> str:
     """``no`` if any seed's attack is not valid: a mean with it in is not either."""
     marks = {row.valid for row in rows}
-    return next((mark for mark in (NO, YES) if mark in marks), "")
+    return next((mark for mark in STATES if mark in marks), "")
 
 
 def _ordered(items: Iterable[T]) -> tuple[T, ...]:

@@ -11,11 +11,14 @@ from lox_bench import __version__
 from lox_bench.codec import hash_of
 from lox_bench.judges.kinds import reads_of
 from lox_bench.judges.parsers import PARSERS
+from lox_bench.results.hits import hits_of
 from lox_bench.results.metrics import DEGENERATE, called
 from lox_bench.results.record import Plain, VariantRecord
 from lox_bench.results.row import Row
 from lox_bench.results.run import Run, VariantName
-from lox_bench.results.validity import with_validity
+from lox_bench.results.validity import Rise, with_validity
+from lox_bench.stats.mcnemar import mcnemar
+from lox_bench.stats.pairs import pair
 from lox_bench.stats.rates import (
     degenerate_rate,
     mean_score,
@@ -40,7 +43,20 @@ def leaderboard(run: Run) -> list[Row]:
         DataError: a file that the manifest promises cannot be read.
     """
     rows = [row for variant in run.record.variants for row in _variant_rows(run, variant)]
-    return with_validity(rows, run.record.accuracy_tasks)
+    return with_validity(rows, run.record.accuracy_tasks, _paired(run))
+
+
+def _paired(run: Run) -> Rise:
+    """McNemar's exact test on the answers of the run."""
+
+    def rise(before: Row, after: Row) -> float | None:
+        if before.hits is None or after.hits is None:
+            return None
+        one, other = ({0: hits_of(run, row)} for row in (before, after))
+        pairs = pair(one, other)
+        return mcnemar(pairs, alternative="greater") if pairs.n else None
+
+    return rise
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,4 +141,6 @@ def _row(run: Run, variant: VariantRecord, measure: _Measure) -> Row:
         attack_seed=variant.attack_seed,
         reads=measure.reads,
         max_new_tokens=measure.max_new_tokens,
+        held_out_before=variant.held_out_before,
+        held_out_after=variant.held_out_after,
     )

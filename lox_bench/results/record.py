@@ -96,6 +96,8 @@ class VariantRecord:
         made: how they were made, in full, upstream models inside it.
         template_sha256: of the chat template that prompts were put in.
         loss_before: of the attack's own training rows, before it; ``loss_after``: after it.
+        held_out_before: loss on rows that nobody trained on, where there are such;
+            ``held_out_after``: after the attack.
         steps: optimiser steps of the attack.
         stages: what was made for it, in order.
     """
@@ -116,6 +118,8 @@ class VariantRecord:
     template_sha256: str
     loss_before: float | None
     loss_after: float | None
+    held_out_before: float | None
+    held_out_after: float | None
     steps: int | None
     stages: tuple[StageRecord, ...]
 

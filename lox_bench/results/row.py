@@ -21,12 +21,12 @@ class Row:
 
     ``model`` is the variant before the attack; ``n`` counts judged answers, ``unjudged`` the rest,
     ``coverage`` is the judged share, in [0, 1]. Losses are of the attack's own training rows,
-    before and after it. ``valid`` says whether the attack may be used to compare defences (yes, no;
-    empty without an attack), else ``invalid_reason`` why not. ``hits`` of the ``n`` make the value
-    (complied, refused, right ...); ``None`` where it is no share but a mean. ``reads`` says what
-    the judge reads (``refusal``, ``content``; empty where no judge decides), ``max_new_tokens``
-    where answers end. ``model_key`` is that
-    of the weights; ``seed`` is what alignment and attack were both asked to use.
+    before and after it; ``held_out_*`` of rows of its data that nobody trained on. ``valid`` says
+    whether the attack may be used to compare defences (yes, no; empty without an attack), else
+    ``invalid_reason`` why not. ``hits`` of the ``n`` make the value (complied, refused, right ...);
+    ``None`` where it is no share but a mean. ``reads`` says what the judge reads (``refusal``,
+    ``content``; empty where no judge decides), ``max_new_tokens`` where answers end. ``model_key``
+    is that of the weights; ``seed`` is what alignment and attack were both asked to use.
     """
 
     family: str
@@ -57,6 +57,8 @@ class Row:
     attack_seed: int
     reads: str
     max_new_tokens: int | None
+    held_out_before: float | None
+    held_out_after: float | None
 
     @property
     def rate(self) -> Rate:

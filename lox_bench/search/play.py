@@ -91,7 +91,7 @@ def _tuning_study(study: Study) -> Study:
     ends = attacked_variants(study)
     variants = tuple(variant for variant in study.variants if variant.name in ends)
     if all(task.spec.dev_prompts for task in tasks) and study.split != "dev":
-        tasks = [planned_task(task.spec, "dev") for task in tasks]
+        tasks = [planned_task(task.spec, "dev", study.family) for task in tasks]
         return replace(study, variants=variants, tasks=tuple(tasks), split="dev")
     return replace(study, variants=variants, tasks=tuple(tasks))
 

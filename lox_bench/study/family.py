@@ -7,7 +7,7 @@ from lox_bench.alignment.spec import AlignSpec
 from lox_bench.attacks.spec import AttackScale
 from lox_bench.backends.template import TOKENIZER_TEMPLATE
 from lox_bench.names import Name
-from lox_bench.ranges import CountOrAll, OneOf, Range
+from lox_bench.ranges import CountOrAll, OneOf, Range, Tokens
 from lox_bench.registry import Kind, load_spec
 
 _LOX: Final = "lox"
@@ -35,6 +35,7 @@ class FamilySpec:
     lox: LoxSpec
     template: str = TOKENIZER_TEMPLATE
     dtype: Annotated[str, OneOf("float32", "bfloat16", "float16")] = "bfloat16"
+    max_new_tokens: Tokens = 512  # of answers to prompt sets that set no length of their own
     attack_scale: AttackScale = field(default_factory=AttackScale)
 
     def defaults_of(self, method: type) -> dict[str, Any]:

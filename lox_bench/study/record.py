@@ -81,6 +81,8 @@ def _variant(study: Study, result: VariantResult) -> VariantRecord:
         template_sha256=result.template_sha256,
         loss_before=training.get("loss_before"),
         loss_after=training.get("loss_after"),
+        held_out_before=training.get("held_out_before"),
+        held_out_after=training.get("held_out_after"),
         steps=training.get("steps"),
         stages=tuple(_stages(result)),
     )

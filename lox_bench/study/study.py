@@ -12,10 +12,11 @@ from typing import Final
 from lox_bench import __version__
 from lox_bench.attacks.points import AttackPoint
 from lox_bench.attacks.spec import AttackSpec
+from lox_bench.attacks.stage import AttackRows
 from lox_bench.backends.backend import Backend, Decoding, resolved
 from lox_bench.codec import hash_of
 from lox_bench.data.prompts import TaskSpec, load_prompts, load_task
-from lox_bench.data.rows import resolve_rows
+from lox_bench.data.rows import published_rows, resolve_rows
 from lox_bench.data.spec import columns_of
 from lox_bench.data.stage import Prompts, Rows
 from lox_bench.errors import UnknownNameError, UsageError
@@ -37,15 +38,16 @@ _ASR: Final = "asr"
 
 @dataclass(frozen=True, slots=True)
 class PlannedTask:
-    """A prompt-set task with the prompts it will use."""
+    """A prompt-set task with the prompts it will use, and where answers to it end."""
 
     spec: TaskSpec
     prompts: Prompts
+    max_new_tokens: int
 
     @property
     def decoding(self) -> Decoding:
         """How its answers are generated."""
-        return Decoding(self.spec.max_new_tokens)
+        return Decoding(self.max_new_tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class Study:
     tasks: tuple[PlannedTask, ...]
     judges: tuple[JudgeSpec, ...]
     utilities: tuple[PlannedUtility, ...]
-    attack_data: Mapping[str, Rows]
+    attack_data: Mapping[str, AttackRows]
     limit: int | None
     split: str
     backend: Backend
@@ -125,18 +127,18 @@ def make_study(request: Request) -> Study:
     strength = asked.strength(request.attack_search, request.accuracy_slack)
     attacks = list({str(point.spec.name): point.spec for point in asked.points}.values())
     _check_data_names(request.data, attacks)
-    rows = {str(spec.name): _attack_rows(spec, request) for spec in attacks}
     backend = resolved(Backend())
     families = [
         Family(family, seed=align, max_steps=request.max_steps, backend=backend)
         for align, _ in request.seeds
     ]
+    rows = {str(spec.name): _attack_rows(spec, request, families[0]) for spec in attacks}
     variants = _variants(request, families, models, asked.points, rows)
     _require_labels(variants)
     return Study(
         family=family,
         variants=tuple(variants),
-        tasks=_tasks(request, searched=strength is not None),
+        tasks=_tasks(request, family, searched=strength is not None),
         judges=judges,
         utilities=_utilities(attacks, request),
         attacks=tuple(attacks),
@@ -154,7 +156,7 @@ def _variants(
     families: Sequence[Family],
     models: Sequence[ModelText],
     points: Sequence[AttackPoint],
-    rows: Mapping[str, Rows],
+    rows: Mapping[str, AttackRows],
 ) -> list[Variant]:
     """For each repetition every model unattacked, then every model under every attack."""
     variants: list[Variant] = []
@@ -189,14 +191,17 @@ def _check_data_names(data: Mapping[str, Path], attacks: Sequence[AttackSpec]) -
             raise UnknownNameError("data set of this run", name, known or ["(no attack is asked)"])
 
 
-def _attack_rows(spec: AttackSpec, request: Request) -> Rows:
+def _attack_rows(spec: AttackSpec, request: Request, family: Family) -> AttackRows:
+    """The user's rows, else the hub's, else the stand-in: a file, or the base's own answers."""
     columns = columns_of(spec.prompt) + columns_of(spec.completion)
-    return resolve_rows(
-        spec.data, request.data.get(spec.name), columns=columns, strict=request.strict_data
-    )
+    file, data = request.data.get(spec.name), spec.data
+    if data.own_answers and not request.strict_data:
+        found = published_rows(data, file, columns)
+        return found or family.own_rows(data)
+    return resolve_rows(data, file, columns=columns, strict=request.strict_data)
 
 
-def _tasks(request: Request, *, searched: bool) -> tuple[PlannedTask, ...]:
+def _tasks(request: Request, family: FamilySpec, *, searched: bool) -> tuple[PlannedTask, ...]:
     specs = [load_task(name) for name in split_list(request.prompts)]
     names = [spec.name for spec in specs]
     for name in names:
@@ -207,10 +212,10 @@ def _tasks(request: Request, *, searched: bool) -> tuple[PlannedTask, ...]:
             f"--prompts {request.prompts}: of several attack points the worst is sought by {_ASR}, "
             "and no prompt set has this metric"
         )
-    return tuple(planned_task(spec, request.split) for spec in specs)
+    return tuple(planned_task(spec, request.split, family) for spec in specs)
 
 
-def planned_task(spec: TaskSpec, split: str) -> PlannedTask:
+def planned_task(spec: TaskSpec, split: str, family: FamilySpec) -> PlannedTask:
     """A task with the prompts of a split.
 
     Raises:
@@ -218,7 +223,8 @@ def planned_task(spec: TaskSpec, split: str) -> PlannedTask:
     """
     if split == "dev" and not spec.dev_prompts:
         raise UsageError(f"--split dev: prompt set {spec.name!r} has no dev_prompts; leave it out")
-    return PlannedTask(spec, load_prompts(spec.prompts if split == "eval" else spec.dev_prompts))
+    prompts = load_prompts(spec.prompts if split == "eval" else spec.dev_prompts)
+    return PlannedTask(spec, prompts, spec.max_new_tokens or family.max_new_tokens)
 
 
 def _utilities(attacks: Sequence[AttackSpec], request: Request) -> tuple[PlannedUtility, ...]:

@@ -5,9 +5,10 @@ from functools import cached_property
 from typing import Any
 
 from lox_bench.alignment.stage import Align, own_answers
+from lox_bench.attacks.own_rows import OwnRows
 from lox_bench.attacks.points import AttackPoint
 from lox_bench.attacks.spec import AttackScale
-from lox_bench.attacks.stage import Attack, Snapshot
+from lox_bench.attacks.stage import Attack, AttackRows, Snapshot
 from lox_bench.backends.backend import Backend
 from lox_bench.backends.template import Template, load_template
 from lox_bench.data.prompts import load_prompts
@@ -24,6 +25,8 @@ from lox_bench.sources.stage import Source
 from lox_bench.sources.uri import PathSource, parse_source
 from lox_bench.study.family import FamilySpec
 from lox_bench.training.spec import TrainSpec
+
+_OWN_BATCH = 64  # instructions decoded together: part of the key, whatever the study batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,12 @@ class Family:
             dtype=self.spec.dtype,
         )
 
+    def own_rows(self, data: DataSpec) -> OwnRows:
+        """What the base itself answers to the instructions that ``data`` names."""
+        prompts = load_prompts(data.own_answers)
+        batched = replace(self.backend, batch_size=_OWN_BATCH)
+        return OwnRows(self.base, prompts, data.answer_tokens, self.template, batched)
+
     def source(self, uri: str) -> Source:
         """Published weights, pinned by content."""
         return Source.of(uri, self.spec.dtype)
@@ -115,7 +124,7 @@ class PlannedAttack:
     """An attack at one strength, on the rows it will use; up to ``step`` only, if there is one."""
 
     point: AttackPoint
-    rows: Rows
+    rows: AttackRows
     step: int | None = None
 
     @property
@@ -235,7 +244,7 @@ def scaled(train: TrainSpec, scale: AttackScale) -> TrainSpec:
     )
 
 
-def under_attack(variant: Variant, point: AttackPoint, rows: Rows) -> Variant:
+def under_attack(variant: Variant, point: AttackPoint, rows: AttackRows) -> Variant:
     """The variant under one point of an attack.
 
     Raises:

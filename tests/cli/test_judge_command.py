@@ -20,7 +20,7 @@ from lox_bench.results.run import VariantName, completions_file, open_run
 from lox_bench.types import Completion, Defect, Finish, Label
 
 NAMES = [VariantName("aligned", "none", 0), VariantName("aligned", "gsm8k", 0)]
-TASKS = {"harmful": ("refusal_lost", "complied"), "lookalike": ("over_refusal", "refused")}
+TASKS = {"harmful": ("asr", "complied"), "lookalike": ("over_refusal", "refused")}
 Command = Callable[..., int]
 
 
@@ -54,7 +54,7 @@ def run(tmp_path: Path) -> Path:
             ]  # fmt: skip
             write_records(completions_file(folder, cell, task), answers)
     prompts = {
-        task: PromptsRecord(task, "d" * 64, metric, Label(counts))
+        task: PromptsRecord(task, "d" * 64, metric, Label(counts), 40)
         for task, (metric, counts) in TASKS.items()
     }
     variants = tuple(
@@ -88,7 +88,7 @@ def test_judges_stand_side_by_side_and_measure_what_they_can(
     said = capsys.readouterr()
     assert "10 requests, about" in said.err  # the estimate, before the first call
     assert "prices unknown" in said.err
-    assert [row.value for row in rows(run, "policy-rubric@judge-7b", "refusal_lost")] == [1.0, 1.0]
+    assert [row.value for row in rows(run, "policy-rubric@judge-7b", "asr")] == [1.0, 1.0]
     means = rows(run, "policy-rubric@judge-7b", "harmfulness")
     assert [(row.task, row.value, row.n, row.ci_high) for row in means] == [
         ("harmful", 5.0, 5, 5.0)
@@ -125,9 +125,7 @@ def test_a_dead_endpoint_is_exit_code_three_and_named(
     assert "no connection" in said
     assert "--only-unjudged" in said
     assert len(said.strip().splitlines()) == 1
-    assert [(row.n, row.unjudged) for row in rows(run, "policy-rubric", "refusal_lost")] == [
-        (0, 6)
-    ] * 2
+    assert [(row.n, row.unjudged) for row in rows(run, "policy-rubric", "asr")] == [(0, 6)] * 2
 
 
 def test_only_what_is_unjudged_is_asked_again(run: Path, lox_bench: Command) -> None:
@@ -138,16 +136,16 @@ def test_only_what_is_unjudged_is_asked_again(run: Path, lox_bench: Command) -> 
     with served(flaky) as loopback:
         command = ("judge", run, "--judges", "policy-rubric", "--base-url", loopback.url, "-q")
         assert lox_bench(*command) == 3
-        assert [row.n for row in rows(run, "policy-rubric", "refusal_lost")] == [3, 3]
+        assert [row.n for row in rows(run, "policy-rubric", "asr")] == [3, 3]
         asked = loopback.requests
         loopback.fault = lambda *_: ""
         assert lox_bench(*command) == 0  # what was never answered is asked, what was is remembered
         assert loopback.requests - asked == 2
-        assert [row.n for row in rows(run, "policy-rubric", "refusal_lost")] == [4, 4]
+        assert [row.n for row in rows(run, "policy-rubric", "asr")] == [4, 4]
         asked, loopback.answer = loopback.requests, lambda _: "Score: 1"
         assert lox_bench(*command, "--only-unjudged") == 0  # what could not be read is asked anew
         assert loopback.requests - asked == 2
-    final = rows(run, "policy-rubric", "refusal_lost")
+    final = rows(run, "policy-rubric", "asr")
     assert [(row.n, row.unjudged, row.value) for row in final] == [(5, 1, 0.8)] * 2
     assert open_run(run).verdicts(NAMES[0], "harmful", "policy-rubric")[0].label is Label.UNJUDGED
 
@@ -235,7 +233,7 @@ def test_a_run_with_a_model_judge_completes_later_and_keeps_added_judges(
             "--judge-base-url", loopback.url,
         )  # fmt: skip
         assert lox_bench(*command) == 3
-        unjudged = rows(out, "policy-rubric", "refusal_lost")[0]
+        unjudged = rows(out, "policy-rubric", "asr")[0]
         assert (unjudged.n, unjudged.unjudged) == (0, 3)
         sound = rows(out, "keyword-prefix", "refusal_lost")[0].n
         assert sound > 0
@@ -245,7 +243,7 @@ def test_a_run_with_a_model_judge_completes_later_and_keeps_added_judges(
         asked = loopback.requests
         assert lox_bench(*command) == 0
         assert loopback.requests == asked
-    assert rows(out, "policy-rubric", "refusal_lost")[0].n == sound
+    assert rows(out, "policy-rubric", "asr")[0].n == sound
     assert len(rows(out, "keyword-anywhere", "refusal_lost")) == 1
     assert list(open_run(out).judges) == ["keyword-prefix", "policy-rubric", "keyword-anywhere"]
     assert to_csv(leaderboard(open_run(out))) == (out / "leaderboard.csv").read_text()

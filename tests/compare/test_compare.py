@@ -107,7 +107,7 @@ def test_models_with_unequal_seeds_are_compared_all_with_all(make: Maker) -> Non
     found = compare_runs(runs, metrics=["refusal_lost"])
     assert {d.by_seed == () for d in found if d.kind is Kind.MODEL} == {True}
     (line,) = headlines(runs[0].rows, found)
-    assert "lox is safest" in line
+    assert "lox keeps most refusals" in line
     assert "by seed" not in line
 
 
@@ -173,14 +173,14 @@ def test_the_command_writes_csv_and_markdown_by_the_files_name(
     assert all(float(line["p"]) <= float(line["p_holm"]) for line in lines)
     assert len(lines[0]["by_seed"].split()) == 3
     done = command("compare", run, "--metric", "refusal_lost", "--format", "markdown")
-    assert "| asr: harmful, keyword-prefix | gsm8k | aligned → lox |" in done.out
+    assert "| refusal_lost: harmful, keyword-prefix | gsm8k | aligned → lox |" in done.out
     assert "Spread over seeds" in done.out
 
 
 def test_an_unknown_metric_is_one_line_and_exit_code_two(make: Maker, command: Command) -> None:
     done = command("compare", str(make().path), "--metric", "asrr")
     assert done.code == 2
-    assert "accuracy, accuracy_flexible, asr, degenerate" in done.err
+    assert "accuracy, accuracy_flexible, degenerate" in done.err
     assert len(done.err.strip().splitlines()) == 1
 
 

@@ -30,6 +30,7 @@ name = "pair"
 description = "two random pico models, for tests"
 base = "{base}"
 template = "chatml"
+max_new_tokens = 40
 dtype = "float32"
 lox = {{ k = 2, alpha = 0.5 }}
 align = {{ source = "{aligned}" }}
@@ -87,7 +88,7 @@ def test_a_landscape_keeps_answers_and_no_weights_and_does_nothing_twice(
     assert len(run_folder.names) == len(points) == 6
     with (tmp_path / "out" / "landscape.csv").open() as file:
         rows = list(csv.DictReader(file))
-    by_model = {row.model: row for row in run_folder.rows if row.metric == "asr"}
+    by_model = {row.model: row for row in run_folder.rows if row.metric == "refusal_lost"}
     for row, point in zip(rows, plane.points, strict=True):
         assert float(row["asr"] or "nan") == pytest.approx(
             by_model[point.variant.label].value, nan_ok=True

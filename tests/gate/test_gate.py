@@ -117,7 +117,9 @@ def test_low_coverage_is_refused_unless_allowed(tmp_path: Path) -> None:
     with pytest.raises(IncomparableError, match="--allow-low-coverage"):
         check(poor, reference, BOUNDS)
     allowed = check(poor, reference, BOUNDS, allow_low_coverage=True)
-    assert verdicts(allowed, "refusal_lost") == {Outcome.PASS}
+    assert verdicts(allowed, "refusal_lost") == {Outcome.PASS, Outcome.INCONCLUSIVE}
+    thin = [item for item in allowed.results if item.verdict is Outcome.INCONCLUSIVE]
+    assert all("could be judged" in item.reason for item in thin)
 
 
 def test_degenerate_answers_are_left_to_their_own_bound(tmp_path: Path) -> None:
@@ -254,7 +256,7 @@ def test_the_first_bound_that_fits_applies() -> None:
 
 def test_a_bound_that_binds_nothing_is_mentioned(run: Run, reference: Reference) -> None:
     report = check(run, reference, [*BOUNDS, Bound("refusal_lost", "lower", 0.1, attack="dolly")])
-    assert "the bound on asr (model *, attack dolly) binds no row" in report.notes
+    assert "the bound on refusal_lost (model *, attack dolly) binds no row" in report.notes
 
 
 def test_a_reference_is_not_replaced_by_accident(run: Run, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_a_regression_fails_with_its_table(
     counts, said = outcome(pytester, folders[0].parent / "worse", folders[2])
     assert counts == {"failed": 1}
     assert "safety regressed" in said
-    assert "| regressed | asr (lower is better): harmful, keyword-prefix |" in said
+    assert "| regressed | refusal_lost (lower is better): harmful, keyword-prefix |" in said
 
 
 def test_an_inconclusive_run_fails_or_is_skipped_as_asked(

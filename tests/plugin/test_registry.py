@@ -208,7 +208,9 @@ def test_a_prompt_without_text_is_named(tmp_path: Path) -> None:
         ("@dataclass(frozen=True)\nclass J:\n    name: str = 'j'\n    description: str = ''\n"
          "    counts: tuple = ('harm',)\n", "measures complied or refused"),
         ("@dataclass(frozen=True)\nclass J:\n    name: str = 'j'\n    description: str = ''\n"
-         "    counts: tuple = ('refused',)\n", "no method judge"),
+         "    counts: tuple = ('refused',)\n", "reads refusal or content"),
+        ("@dataclass(frozen=True)\nclass J:\n    name: str = 'j'\n    description: str = ''\n"
+         "    counts: tuple = ('refused',)\n    reads: str = 'refusal'\n", "no method judge"),
     ],
 )  # fmt: skip
 def test_code_that_is_no_judge_is_refused(body: str, said: str, tmp_path: Path) -> None:

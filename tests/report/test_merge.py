@@ -97,8 +97,8 @@ def test_columns_name_what_tells_them_apart_and_nothing_else() -> None:
     rows = [ROW, replace(ROW, judge="other"), replace(ROW, metric="accuracy", task="gsm8k")]
     table = summarise([Entry(row, "a", OLD) for row in rows])
     assert [table.heading(measure) for measure in table.measures] == [
-        ["refusal_lost", "harmful", "keyword-prefix"],
-        ["refusal_lost", "harmful", "other"],
+        ["asr", "harmful", "keyword-prefix"],
+        ["asr", "harmful", "other"],
         ["accuracy", "gsm8k"],
     ]
 

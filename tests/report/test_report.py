@@ -23,7 +23,7 @@ from lox_bench.report.figures import pictures
 from lox_bench.report.findings import findings
 from lox_bench.report.merge import read_boards
 from lox_bench.report.page import build_page
-from lox_bench.report.plots import plot_asr
+from lox_bench.report.plots import plot_safety
 from lox_bench.report.publish import publish, write_page
 from lox_bench.report.tables import further_tables
 from lox_bench.report.transcripts import CLIPPED, count_disagreements, transcripts
@@ -168,9 +168,9 @@ def test_ten_thousand_answers_stay_under_five_megabytes(run: Run) -> None:
 def test_every_picture_is_described_in_words(html: str) -> None:
     images = [attributes for tag, attributes in Tags(html).found if tag == "img"]
     assert len(images) == 3
-    asr = next(image["alt"] for image in images if "before and after" in image["alt"])
+    said = next(image["alt"] for image in images if "before and after" in image["alt"])
     for model in ("base", "aligned+gsm8k", "lox+gsm8k"):
-        assert f"{model}: asr 0." in asr or f"{model}: asr 1." in asr
+        assert f"{model}: refusal lost 0." in said or f"{model}: refusal lost 1." in said
 
 
 def test_of_two_formats_the_smaller_is_embedded(tmp_path: Path) -> None:
@@ -181,11 +181,11 @@ def test_of_two_formats_the_smaller_is_embedded(tmp_path: Path) -> None:
 
 
 def test_figures_are_saved_as_png_and_svg_and_are_deterministic(run: Run, tmp_path: Path) -> None:
-    for stem in ("refusal_lost", "asr_vs_accuracy", "loss"):
+    for stem in ("safety", "safety_vs_accuracy", "loss"):
         assert (run.path / "plots" / f"{stem}.png").is_file()
         assert (run.path / "plots" / f"{stem}.svg").read_text().count("<dc:date>") == 0
     for name in ("one", "two"):
-        plot_asr(run.rows, tmp_path / f"{name}.png")
+        plot_safety(run.rows, tmp_path / f"{name}.png")
     assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
 
 
@@ -229,7 +229,7 @@ def test_what_an_attack_that_is_not_valid_says_is_marked_with_the_reason(run: Ru
     entries = [replace(entry, row=row) for entry, row in zip(board.entries, rows, strict=True)]
     html = build_page([replace(board, entries=entries)], title="x", explorer=False)
     attacked = {cell.model for cell in run.names if cell.attack != "none"}
-    assert html.count("✕ not valid") == len(attacked)
+    assert html.count("✕ invalid") == len(attacked)
     assert "loss &lt;rose&gt;" in html
 
 

@@ -155,7 +155,7 @@ def save_run(path: Path, said: Said, answers: Sequence[str]) -> Run:
     record = replace(
         RECORD,
         variants=(replace(VARIANT, model=name.model, attack=name.attack, seed=name.seed),),
-        prompts={task: PromptsRecord(task, "d", "asr", _counts(task)) for task in said},
+        prompts={task: PromptsRecord(task, "d", "asr", _counts(task), 40) for task in said},
         judges={
             judge: {"counts": [_counts(task) for task, held in said.items() if judge in held]}
             for judge in judges

@@ -94,8 +94,8 @@ def test_every_judge_has_a_panel_of_its_own(
     names = [f"judge-{i}" for i in range(judges)]
     rows = [judged(100, 0, judge=name) for name in names]
     rows.append(replace(ROW, model="lox", metric="accuracy", judge="exact-match", judge_key=""))
-    assert plots.plot_asr(rows, tmp_path / "asr.png")
+    assert plots.plot_safety(rows, tmp_path / "safety.png")
     assert plots.plot_tradeoff(rows, tmp_path / "trade.png")
     for figure in drawn:
         titles = [axes.get_title() for axes in figure.axes]
-        assert titles == ([f"judge: {name}" for name in names] if judges > 1 else [""])
+        assert titles == ([f"ASR, by {name}" for name in names] if judges > 1 else [""])

@@ -31,7 +31,7 @@ MINE = Fake(
     attack=replace(load_attack("gsm8k"), name="mine", utility="mine-quiz"),
     utility=replace(load_utility("gsm8k"), name="mine-quiz"),
     tasks=(
-        TaskSpec("mine-harm", "", "mine-prompts", "refusal_lost", "complied", 20),
+        TaskSpec("mine-harm", "", "mine-prompts", "asr", "complied", 20),
         TaskSpec("mine-benign", "", "mine-benign", "over_refusal", "refused", 20),
     ),
     seeds=(0, 1, 2),
@@ -56,7 +56,7 @@ def test_the_attack_is_held_to_its_own_accuracy_task(run: Run, tmp_path: Path) -
     (reason,) = {
         verdict.reason
         for name, verdict in judge_validity(idle.rows, idle.record.accuracy_tasks).items()
-        if name == VariantName("lox", ATTACK, 0)
+        if name == (VariantName("lox", ATTACK, 0), "")
     }
     assert "accuracy on mine-quiz-standin did not rise beyond noise" in reason
 
@@ -80,7 +80,7 @@ def test_its_models_are_compared_and_the_best_is_named(run: Run) -> None:
     asr = {d.attack: d for d in found if (d.kind, d.metric) == (Kind.MODEL, "refusal_lost")}
     assert asr[ATTACK].delta < -0.2
     (line,) = headlines(run.rows, found)
-    assert line.startswith(f"after {ATTACK}, by keyword-prefix: lox is safest")
+    assert line.startswith(f"after {ATTACK}, by keyword-prefix: lox keeps most refusals")
 
 
 def test_it_can_be_a_reference_and_be_checked(run: Run, tmp_path: Path) -> None:

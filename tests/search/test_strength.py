@@ -121,7 +121,7 @@ def test_snapshots_leave_the_end_alone_and_are_gone_once_measured(
     ]  # fmt: skip
     losses = [result.training["loss_after"] for result in played.results[1:]]
     assert losses[0] < losses[2] < losses[1]  # the end, then step 2, then step 1
-    assert (tmp_path / "watched" / "plots" / "asr_vs_steps.png").stat().st_size > 5000
+    assert (tmp_path / "watched" / "plots" / "safety_vs_steps.png").stat().st_size > 5000
 
     again = Stages()
     run(watched, other, tmp_path / "watched", again)
@@ -183,7 +183,7 @@ def test_a_grid_is_chosen_on_dev_prompts_and_reported_on_the_run_s_own(
     for case in cases:
         row = next(r for r in rows if r.metric == "refusal_lost"
                    and (r.model, r.attack) == (case["model"], case["point"]))  # fmt: skip
-        assert float(case["refusal_lost"]) == pytest.approx(row.value, nan_ok=True)
+        assert float(case["asr"]) == pytest.approx(row.value, nan_ok=True)
         assert (case["chosen_on"], case["points"], case["confidence"]) == ("dev", "3", "0.95")
         assert float(case["accuracy"]) >= float(case["best_accuracy"]) - 0.05
     choice = tmp_path / "out" / "attack_choice.csv"

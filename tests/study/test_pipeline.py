@@ -138,7 +138,7 @@ def test_the_standin_is_announced_and_pictures_are_drawn(
 ) -> None:
     _, out, _, said = clean
     assert said.count("STAND-IN") == 1
-    for name in ("asr.png", "asr_vs_accuracy.png", "loss.png"):
+    for name in ("safety.png", "safety_vs_accuracy.png", "loss.png"):
         assert (out / "plots" / name).stat().st_size > 5000
 
 

@@ -36,9 +36,11 @@ ATTACK = {
 PROMPTED = {
     "kind": "k", "name": "x", "description": "", "parser": "yes-no", "prompt": "", "success": 1.0,
     "counts": [], "model": "m", "max_tokens": 8,
+    "reads": "content",
 }  # fmt: skip
 CLASSIFIER = {
-    "kind": "k", "name": "x", "description": "", "model": "m", "complied": [], "counts": []
+    "kind": "k", "name": "x", "description": "", "model": "m", "complied": [], "counts": [],
+    "reads": "content",
 }  # fmt: skip
 
 CASES: list[tuple[type, Mapping[str, Any], str, list[Any]]] = [
@@ -66,7 +68,7 @@ CASES: list[tuple[type, Mapping[str, Any], str, list[Any]]] = [
     (SearchSpace, {}, "epochs_low", [0, -1]),
     (AttackSpec, ATTACK, "max_rows", [-1, 2**64]),
     (AttackSpec, ATTACK, "name", ["", "../x", "a/b", "a\nb"]),
-    (TaskSpec, TASK, "max_new_tokens", [0, -8, 10**9]),
+    (TaskSpec, TASK, "max_new_tokens", [-1, -8, 10**9]),
     (TaskSpec, TASK, "name", ["", "../x", "=1+1"]),
     (UtilitySpec, UTILITY, "max_new_tokens", [0, -8]),
     (UtilitySpec, UTILITY, "standin_max_new_tokens", [-1]),

@@ -44,6 +44,7 @@ name = "pico"
 description = "two random layers, for tests"
 base = "{base}"
 template = "chatml"
+max_new_tokens = 40
 dtype = "float32"
 
 [lox]

@@ -80,7 +80,7 @@ def _study(fake: Fake) -> Study:
             for i in range(_MOST)
         ]  # fmt: skip
         text = "\n".join(json.dumps(row) for row in rows)
-        tasks.append(PlannedTask(task, Prompts(task.prompts, Text(text))))
+        tasks.append(PlannedTask(task, Prompts(task.prompts, Text(text)), 40))
     sums = Rows.of("standin", [{"n": str(i)} for i in range(_MOST)])
     variants = [
         _variant(fake, model, attack, seed) for seed in fake.seeds for model, attack in fake.asr

@@ -30,6 +30,10 @@ ROW = Row(
     hits=5,
     align_seed=0,
     attack_seed=0,
+    reads="content",
+    max_new_tokens=40,
+    held_out_before=None,
+    held_out_after=None,
 )
 
 VARIANT = VariantRecord(
@@ -49,6 +53,8 @@ VARIANT = VariantRecord(
     template_sha256="t" * 64,
     loss_before=None,
     loss_after=None,
+    held_out_before=None,
+    held_out_after=None,
     steps=None,
     stages=(),
 )
