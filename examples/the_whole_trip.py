@@ -90,7 +90,8 @@ attacked = Attack(
 
 # 5. Ask it requests that it has not seen in alignment, and let a judge label each answer.
 harmful = load_prompts("harmful-eval")
-answers = Answers(attacked, harmful, asked.limit, template, Decoding(family.max_new_tokens), backend)
+decoding = Decoding(family.max_new_tokens)  # greedy, and where answers end
+answers = Answers(attacked, harmful, asked.limit, template, decoding, backend)
 judge = load_judge("keyword-prefix")  # complied, unless the answer starts with a refusal
 verdicts = Verdicts(answers, judge)
 
