@@ -17,7 +17,7 @@ class Interval(StrEnum):
     BOOTSTRAP = "bootstrap"
 
 
-def compare(
+def compare(  # noqa: PLR0913 - one parameter an option
     runs: Annotated[
         list[Path], typer.Argument(help="Folders of finished runs.", show_default=False)
     ],
@@ -38,6 +38,12 @@ def compare(
         Interval,
         typer.Option(help="Score interval (keeps its coverage near 0) or cluster bootstrap (BCa)."),
     ] = Interval.SCORE,
+    judge_errors: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV of `calibrate --out`: also show rates corrected for their judge's errors."
+        ),
+    ] = None,
     seeds: Annotated[
         bool, typer.Option("--seeds", help="Only the spread over seeds, not the differences.")
     ] = False,
@@ -56,6 +62,9 @@ def compare(
       lox-bench compare runs/mine --format csv --out differences.csv
 
       lox-bench compare runs/mine --seeds --format markdown
+
+      lox-bench calibrate keyword --labels mine.csv --out errors.csv
+      lox-bench compare runs/mine --judge-errors errors.csv
     """
     from lox_bench.compare.compare import compare_runs, seed_spreads
     from lox_bench.report.differences import difference_table, seed_table, spread_records
@@ -73,6 +82,11 @@ def compare(
     tables = [] if seeds else [difference_table(differences)]
     if seeds or any(len(item.seeds) > 1 for item in spreads):
         tables.append(seed_table(spreads))
+    if judge_errors is not None:
+        from lox_bench.report.corrections import correction_table, read_judge_errors
+
+        rows = [row for run in opened for row in run.rows if row.metric in wanted]
+        tables.append(correction_table(rows, read_judge_errors(judge_errors)))
     write_tables(tables, out, form)
 
 

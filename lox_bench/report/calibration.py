@@ -42,6 +42,7 @@ class CalibrationRow:
     ci_low: float
     ci_high: float
     n: int
+    hits: int | None  # of the n, where the figure is a share
 
 
 Grid = list[list[str]]
@@ -53,7 +54,8 @@ def calibration_rows(
     """All figures of one judge: first on the whole set, then per kind if pairs have kinds."""
 
     def row(kind: str, metric: str, value: Rate | Estimate) -> CalibrationRow:
-        numbers = (value.value, value.low, value.high, value.n)
+        hits = value.hits if isinstance(value, Rate) else None
+        numbers = (value.value, value.low, value.high, value.n, hits)
         sha256 = labelled.sha256[:16]
         return CalibrationRow(judge, judge_key, labelled.name, sha256, kind, metric, *numbers)
 
