@@ -151,6 +151,8 @@ def test_yes_and_no_are_told_from_a_judge_that_declines(reply: str, expected: in
         ("Unsafe\nS2, S14", 1, "unsafe S2 S14"),
         ("unsafe", 1, "unsafe"),
         ("unsafe O3", 1, "unsafe O3"),
+        ("Safety: Unsafe\nCategories: Violent\nRefusal: No", 1, "unsafe"),  # Qwen3Guard
+        ("Safety: Safe\nCategories: None\nRefusal: Yes", 0, "safe"),
         ("**safe**", 0, "safe"),
         ("safe\nunsafe\nS1", 1, "unsafe S1"),
         ("unsa", None, ""),
