@@ -29,6 +29,7 @@ from lox_bench.results.row import Row
 from lox_bench.results.run import open_run
 from lox_bench.search.forecast import forecast
 from lox_bench.study.study import Study
+from lox_bench.utility.scores import FLEXIBLE
 
 if TYPE_CHECKING:
     from lox_bench.report.output import RunFolder
@@ -142,7 +143,7 @@ class Session:
         from lox_bench.compare.compare import compare_runs
         from lox_bench.compare.headline import headlines
 
-        found = compare_runs([open_run(path)], metrics=(*HARM, OVER_REFUSAL))
+        found = compare_runs([open_run(path)], metrics=(*HARM, OVER_REFUSAL, FLEXIBLE))
         for line in headlines(rows, found):
             console.print(line, markup=False, soft_wrap=True)
         published = published_table(rows)

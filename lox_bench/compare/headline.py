@@ -9,6 +9,7 @@ from lox_bench.results.run import NO_ATTACK
 from lox_bench.results.text_table import p_value, share
 from lox_bench.results.validity import CONTROL, YES
 from lox_bench.stats.intervals import CONFIDENCE
+from lox_bench.utility.scores import FLEXIBLE
 
 _ALPHA = 1 - CONFIDENCE
 
@@ -94,13 +95,29 @@ def _close(found: Sequence[Difference], best: Difference, valid: Sequence[str]) 
 
 
 def _price(differences: Sequence[Difference], best: Difference) -> Iterator[str]:
-    """What the best model refuses too much, where that is beyond noise."""
+    """What the best model refuses too much and what it learned, beside the control.
+
+    A difference is called one only by its Holm-corrected p; its interval is over prompts, at 95 %
+    and uncorrected, and is shown either way.
+    """
     for item in differences:
-        same = (item.attack, item.judge, item.model_a, item.model_b) == (
-            best.attack, best.judge, best.model_a, best.model_b,
-        )  # fmt: skip
-        if same and item.kind is Kind.MODEL and item.metric == OVER_REFUSAL and item.ci_low > 0:
-            yield f"its over-refusal is higher by {item.delta:.2f}"
+        pair = (item.attack, item.model_a, item.model_b)
+        if item.kind is not Kind.MODEL or pair != (best.attack, best.model_a, best.model_b):
+            continue
+        if item.metric == OVER_REFUSAL and item.judge == best.judge:
+            yield f"over-refusal {_beside(item)}"
+        if item.metric == FLEXIBLE:
+            yield f"accuracy on {item.task} {_beside(item)}"
+
+
+def _beside(item: Difference) -> str:
+    """``0.20 against 0.02 (higher, Δ +0.18, 95 % +0.05 to +0.31)``."""
+    shown = f"Δ {item.delta:+.2f}, 95 % {item.ci_low:+.2f} to {item.ci_high:+.2f}"
+    if not item.p_holm < _ALPHA:
+        word = "no difference shown"
+    else:
+        word = "higher" if item.delta > 0 else "lower"
+    return f"{item.rate_b:.2f} against {item.rate_a:.2f} ({word}, {shown})"
 
 
 def _left_out(invalid: dict[str, str]) -> Iterator[str]:

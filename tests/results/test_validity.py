@@ -199,7 +199,18 @@ def test_a_broken_model_is_left_out_with_its_reason(tmp_path: Path) -> None:
 def test_a_price_in_over_refusal_is_told(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", Fake())
     found = [
-        replace(item, delta=0.3, ci_low=0.2, ci_high=0.4) if item.metric == "over_refusal" else item
+        replace(item, delta=0.3, ci_low=0.2, ci_high=0.4, p_holm=0.001)
+        if item.metric == "over_refusal"
+        else item
         for item in compare_runs([run])
     ]
-    assert "its over-refusal is higher by 0.30" in headlines(run.rows, found)[0]
+    line = headlines(run.rows, found)[0]
+    assert "(higher, Δ +0.30, 95 % +0.20 to +0.40)" in line
+    assert "accuracy on gsm8k-standin" in line
+
+
+def test_what_is_not_shown_is_not_called_a_price(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", Fake())
+    (line,) = headlines(run.rows, compare_runs([run]))
+    assert "over-refusal" in line
+    assert "no difference shown" in line
