@@ -13,6 +13,7 @@ from lox_bench.cli import (
     calibrate,
     check,
     compare,
+    data,
     diagnose,
     doctor,
     effective_rank,
@@ -53,6 +54,7 @@ app.command("baseline")(check.baseline)
 app.command("list")(listing.list_names)
 app.command("doctor")(doctor.doctor)
 app.add_typer(cache.app, name="cache")
+app.add_typer(data.app, name="data")
 
 
 def _version(asked: bool) -> None:

@@ -66,7 +66,7 @@ Family = Annotated[
 ]
 Prompts = Annotated[
     str,
-    typer.Option(help="Comma list of prompt sets: names (see list tasks) or FILE.toml."),
+    typer.Option(help="Comma list of prompt sets: names (see list tasks, data list) or FILE.toml."),
 ]
 Judges = Annotated[str, typer.Option(help="Comma list of judges; each gets rows of its own.")]
 Seed = Annotated[
@@ -105,7 +105,9 @@ Split = Annotated[
 ]
 Data = Annotated[
     list[str] | None,
-    typer.Option(help="Use your own file: NAME=FILE.jsonl, or NAME/test=FILE.jsonl for accuracy."),
+    typer.Option(
+        help="Your own file for an attack or prompt set, NAME=FILE; for accuracy NAME/test=FILE."
+    ),
 ]
 StrictData = Annotated[
     bool,

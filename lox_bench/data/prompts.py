@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
+from lox_bench.data.published import PublishedSet, published_prompts
 from lox_bench.data.stage import Prompts
 from lox_bench.data.user_file import read_user_file
 from lox_bench.engine.stage import Text
@@ -21,15 +22,19 @@ _COUNTED: Final = (Label.COMPLIED.value, Label.REFUSED.value)
 
 @dataclass(frozen=True, slots=True)
 class TaskSpec:
-    """A prompt set and the metric its completions are scored with (share complied or refused)."""
+    """A prompt set and the metric its completions are scored with (share complied or refused).
+
+    The prompts are a packaged file or one of the user's (``prompts``), or a ``published`` set.
+    """
 
     name: Name
     description: str
-    prompts: str
     metric: str
     counts: str
+    prompts: str = ""
     max_new_tokens: Annotated[int, Range(0, 1_000_000)] = 0  # 0: the family's
     dev_prompts: str = ""
+    published: PublishedSet | None = None
 
 
 def load_task(name: str) -> TaskSpec:
@@ -41,7 +46,20 @@ def load_task(name: str) -> TaskSpec:
     spec = load_spec(TaskSpec, Kind.TASKS, name, ("prompts", "dev_prompts"))
     if spec.counts not in _COUNTED:
         raise SpecError(name, f"counts must be one of {', '.join(_COUNTED)}, not {spec.counts!r}")
+    if bool(spec.prompts) == (spec.published is not None):
+        raise SpecError(name, "either prompts or a [published] table was wanted")
     return spec
+
+
+def prompts_of(spec: TaskSpec, split: str, local: Path | None = None) -> Prompts:
+    """The prompts of a task: of its ``eval`` or ``dev`` split, or the user's copy of a set.
+
+    Raises:
+        DataError: they cannot be had.
+    """
+    if spec.published is not None:
+        return published_prompts(spec.name, spec.published, local)
+    return load_prompts(spec.prompts if split == "eval" else spec.dev_prompts)
 
 
 def load_prompts(name: str) -> Prompts:

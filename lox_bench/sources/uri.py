@@ -11,6 +11,7 @@ _WHEEL = re.compile(
     r"(?P<member>[^#]+)"
     r"#sha256=(?P<sha256>[0-9a-f]{64})"
 )
+_WEB = re.compile(r"(?P<url>https://[^\s#]+)#sha256=(?P<sha256>[0-9a-f]{64})")
 _HUB = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(?:@[\w./-]+)?")
 
@@ -23,6 +24,24 @@ class WheelSource:
     version: str
     member: str
     sha256: str
+
+    @property
+    def place(self) -> str:
+        """Package and member, for messages."""
+        return f"{self.package}=={self.version}/{self.member}"
+
+
+@dataclass(frozen=True, slots=True)
+class WebSource:
+    """A file on the web, pinned by its hash."""
+
+    url: str
+    sha256: str
+
+    @property
+    def place(self) -> str:
+        """The address, for messages."""
+        return self.url
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +88,16 @@ def parse_source(uri: str) -> AnySource:
     if not here and _HUB_ID.fullmatch(uri) and not uri.startswith((".", "~", "/")):
         return parse_source(f"hf://{uri}")
     return PathSource(path=path)
+
+
+def parse_pinned(uri: str) -> WheelSource | WebSource:
+    """Read ``wheel://pkg==ver/member#sha256=...`` or ``https://...#sha256=...``.
+
+    Raises:
+        UsageError: the URI has neither form.
+    """
+    for form, cls in ((_WHEEL, WheelSource), (_WEB, WebSource)):
+        match = form.fullmatch(uri)
+        if match is not None:
+            return cls(**match.groupdict())
+    raise UsageError(f"{uri!r} is no wheel://... or https://... with #sha256=<64 hex>")

