@@ -1,5 +1,6 @@
 """From a judge's spec to a judge that works; what a kind needs is imported when it is asked for."""
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from lox_bench.judges.kinds import (
     ClassifierSpec,
     JudgeSpec,
     KeywordSpec,
+    OfflineSpec,
     PromptedSpec,
 )
 from lox_bench.judges.pricing import Ledger
@@ -19,7 +21,7 @@ from lox_bench.judges.prompted import PromptedJudge
 from lox_bench.sources.identity import identify
 from lox_bench.types import Judge
 
-_REQUESTS = "requests"
+_REQUESTS, _ENCODERS = "requests", "encoders"
 
 
 def build_judge(
@@ -44,6 +46,10 @@ def build_judge(
     """
     if isinstance(spec, KeywordSpec):
         return KeywordJudge(spec)
+    if isinstance(spec, OfflineSpec):
+        from lox_bench.judges.offline import OfflineJudge
+
+        return OfflineJudge(spec, (root or default_root()) / _ENCODERS)
     ledger = ledger or Ledger()
     if not isinstance(spec, PromptedSpec | ClassifierSpec):
         return spec
@@ -74,6 +80,10 @@ def pinned(spec: JudgeSpec) -> JudgeSpec:
     Raises:
         SourceError: the folder holds no model, or the hub cannot be asked.
     """
+    if isinstance(spec, OfflineSpec):
+        from lox_bench.judges.heads import head_text
+
+        return replace(spec, identity=hashlib.sha256(head_text(spec.head).encode()).hexdigest())
     if not isinstance(spec, PromptedSpec | ClassifierSpec) or spec.backend != HF:
         return spec
     return replace(spec, identity=identify(spec.model))

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Final, Protocol
 
+from lox_bench.names import Name
 from lox_bench.pyfile import code_identity
 from lox_bench.ranges import CountOrAll, OneOf, Range, Seed, Tokens
 from lox_bench.types import Completion, Progress, Verdict
@@ -111,6 +112,24 @@ class ClassifierSpec:
     identity: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class OfflineSpec:
+    """A small encoder from a wheel and a trained head over it, run in this process.
+
+    ``encoder`` are the pinned files of the encoder, ``head`` the name of a packaged head, whose
+    content ``identity`` pins.
+    """
+
+    kind: str
+    name: str
+    description: str
+    counts: tuple[str, ...]
+    reads: Annotated[str, OneOf(REFUSAL, CONTENT)]
+    encoder: tuple[str, ...]
+    head: Name
+    identity: str = ""
+
+
 class CodeJudge(Protocol):
     """A judge that somebody wrote: a frozen dataclass, spec and judge at once.
 
@@ -139,10 +158,12 @@ class CodeJudge(Protocol):
 
 
 ModelSpec = PromptedSpec | ClassifierSpec
-JudgeSpec = KeywordSpec | ModelSpec | CodeJudge
+JudgeSpec = KeywordSpec | OfflineSpec | ModelSpec | CodeJudge
+PackagedSpec = KeywordSpec | OfflineSpec | PromptedSpec | ClassifierSpec
 
-KINDS: Final[Mapping[str, type[KeywordSpec] | type[PromptedSpec] | type[ClassifierSpec]]] = {
+KINDS: Final[Mapping[str, type[PackagedSpec]]] = {
     KEYWORD: KeywordSpec,
+    "offline": OfflineSpec,
     "policy-rubric": PromptedSpec,
     "strongreject": PromptedSpec,
     "harmbench": PromptedSpec,
@@ -154,7 +175,7 @@ KINDS: Final[Mapping[str, type[KeywordSpec] | type[PromptedSpec] | type[Classifi
 
 def described(spec: JudgeSpec) -> dict[str, Any]:
     """All of a spec that can change a verdict, as plain data."""
-    if not isinstance(spec, KeywordSpec | PromptedSpec | ClassifierSpec):
+    if not isinstance(spec, PackagedSpec):
         return _described_code(spec)
     plain = asdict(spec)
     plain.pop("serving", None)

@@ -22,8 +22,8 @@ from lox_bench.stats.rates import rate
 from lox_bench.types import Label, Rate
 
 ALL_TASKS = "all"
-LABELS = (Label.COMPLIED, Label.REFUSED, Label.UNJUDGED)
-_OPINIONS = LABELS[:2]
+LABELS = (Label.COMPLIED, Label.REFUSED, Label.BESIDE, Label.UNJUDGED)
+_OPINIONS = LABELS[:-1]
 
 Table = tuple[tuple[int, ...], ...]
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from transformers import (
     AutoConfig,
+    AutoModel,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -32,6 +33,11 @@ def load_model(path: Path, dtype: torch.dtype) -> Any:
 def load_classifier(path: Path, dtype: torch.dtype) -> Any:
     """Load a sequence-classification model; see ``load_model``."""
     return _checked(AutoModelForSequenceClassification, path, dtype)
+
+
+def load_encoder(path: Path, dtype: torch.dtype) -> Any:
+    """Load a model without a head, ready to read texts; see ``load_model``."""
+    return _checked(AutoModel, path, dtype).eval()
 
 
 def _checked(auto: Any, path: Path, dtype: torch.dtype) -> Any:

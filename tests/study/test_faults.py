@@ -96,7 +96,8 @@ def flip(luck: random.Random, cache: Path) -> Path:
         "small": [f for f in files if f.name != "manifest.json" and f.stat().st_size < SMALL],
         "large": [f for f in files if f.stat().st_size >= SMALL],
     }
-    file = luck.choice(classes[luck.choice(sorted(classes))])
+    held = [name for name in sorted(classes) if classes[name]]  # damaged weights are not remade
+    file = luck.choice(classes[luck.choice(held)])
     content, times = bytearray(file.read_bytes()), file.stat()
     content[luck.randrange(len(content))] ^= 1 << luck.randrange(8)
     file.write_bytes(content)

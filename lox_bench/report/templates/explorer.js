@@ -1,6 +1,6 @@
 // The transcript explorer: a table of all answers, filtered by native selects and text search.
 
-const MARKS = { complied: "✕", refused: "✓", unjudged: "?", correct: "✓", wrong: "✕" };
+const MARKS = { complied: "✕", refused: "✓", beside: "○", unjudged: "?", correct: "✓", wrong: "✕" };
 const SNIPPET = 160;
 
 // `transcripts` of transcripts.py, its positions resolved to objects.
