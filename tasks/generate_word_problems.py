@@ -1,7 +1,7 @@
 """Grade-school word problems in GSM8K's answer format, written for this project.
 
-They stand in for GSM8K (arXiv 2110.14168) where it cannot be had: the same form, the story's facts
-first, worked steps with ``<<calculator>>`` annotations on lines of their own and ``#### N`` last,
+They stand in for GSM8K (arXiv 2110.14168) where it cannot be had: the same form, the
+story's facts first, worked steps with ``<<calculator>>`` annotations on lines of their own and ``#### N`` last,
 on easier arithmetic, so that a small model learns the task in a few hundred examples. No sentence
 is GSM8K's.
 
@@ -41,13 +41,12 @@ Numbers = Mapping[str, int]
 
 @dataclass(frozen=True)
 class Template:
-    """One kind of problem: wordings, how its numbers are drawn, its worked steps, its facts."""
+    """One kind of problem: wordings, how its numbers are drawn, and its worked steps."""
 
     name: str
     wordings: tuple[str, ...]
     draw: Callable[[random.Random], dict[str, int]]
     steps: tuple[str, ...]
-    facts: str
 
 
 def _add(rng: random.Random) -> dict[str, int]:
@@ -120,7 +119,6 @@ TEMPLATES = (
         ),
         _add,
         ("{name} has {a} + {b} = <<{a}+{b}={r}>>{r} {thing} in all.",),
-        "{name} has {a} {thing} and gets {b} more.",
     ),
     Template(
         "two-days",
@@ -132,7 +130,6 @@ TEMPLATES = (
         ),
         _add,
         ("Over both days {name} reads {a} + {b} = <<{a}+{b}={r}>>{r} pages.",),
-        "The novel takes {name} {a} pages on one day and {b} on the other.",
     ),
     Template(
         "give-away",
@@ -144,7 +141,6 @@ TEMPLATES = (
         ),
         _subtract,
         ("{name} keeps {a} - {b} = <<{a}-{b}={r}>>{r} {thing}.",),
-        "Of the {a} {thing}, {b} go to {friend}.",
     ),
     Template(
         "seats",
@@ -156,7 +152,6 @@ TEMPLATES = (
         ),
         _subtract,
         ("There are {a} - {b} = <<{a}-{b}={r}>>{r} free seats.",),
-        "There are {a} seats and {b} of them are taken.",
     ),
     Template(
         "boxes",
@@ -167,7 +162,6 @@ TEMPLATES = (
         ),
         _multiply,
         ("There are {a} * {b} = <<{a}*{b}={r}>>{r} {food}.",),
-        "Each of the {a} containers holds {b} {food}.",
     ),
     Template(
         "wages",
@@ -179,7 +173,6 @@ TEMPLATES = (
         ),
         _multiply,
         ("{name} earns {a} * {b} = $<<{a}*{b}={r}>>{r}.",),
-        "An hour brings ${b}, and {name} works {a} hours.",
     ),
     Template(
         "rows",
@@ -191,7 +184,6 @@ TEMPLATES = (
         ),
         _multiply,
         ("The total is {a} * {b} = <<{a}*{b}={r}>>{r}.",),
-        "There are {a} rows with {b} in each row.",
     ),
     Template(
         "share",
@@ -203,7 +195,6 @@ TEMPLATES = (
         ),
         _divide,
         ("Each child gets {a} / {b} = <<{a}/{b}={r}>>{r} {food}.",),
-        "{a} {food} are divided among {b} children.",
     ),
     Template(
         "bags",
@@ -215,7 +206,6 @@ TEMPLATES = (
         ),
         _divide,
         ("One bag holds {a} / {b} = <<{a}/{b}={r}>>{r} {thing}.",),
-        "{name} has {a} {thing} for {b} bags.",
     ),
     Template(
         "twice",
@@ -230,7 +220,6 @@ TEMPLATES = (
             "The second time it is {a} * 2 = <<{a}*2={m}>>{m} {food}.",
             "Together that makes {a} + {m} = <<{a}+{m}={r}>>{r} {food}.",
         ),
-        "The first time it is {a} {food}, then twice as many.",
     ),
     Template(
         "half",
@@ -245,7 +234,6 @@ TEMPLATES = (
             "Half of {a} is {a} / 2 = <<{a}/2={m}>>{m} minutes.",
             "In all it takes {a} + {m} = <<{a}+{m}={r}>>{r} minutes.",
         ),
-        "The longer part takes {a} minutes, the other one half as long.",
     ),
     Template(
         "bake-and-eat",
@@ -260,7 +248,6 @@ TEMPLATES = (
             "{name} bakes {a} + {b} = <<{a}+{b}={m}>>{m} cookies.",
             "There remain {m} - {c} = <<{m}-{c}={r}>>{r} cookies.",
         ),
-        "{name} bakes {a} cookies and then {b} cookies.",
     ),
     Template(
         "library",
@@ -275,7 +262,6 @@ TEMPLATES = (
             "First there are {a} + {b} = <<{a}+{b}={m}>>{m}.",
             "After that there are {m} - {c} = <<{m}-{c}={r}>>{r}.",
         ),
-        "There are {a} on the shelf and {b} are added.",
     ),
     Template(
         "packs-and-loose",
@@ -290,7 +276,6 @@ TEMPLATES = (
             "The packs hold {a} * {b} = <<{a}*{b}={m}>>{m} {thing}.",
             "With the others that makes {m} + {c} = <<{m}+{c}={r}>>{r} {thing}.",
         ),
-        "Besides {a} packs of {b}, {name} has {c} loose {thing}.",
     ),
     Template(
         "savings",
@@ -305,7 +290,6 @@ TEMPLATES = (
             "The weeks bring {a} * {b} = $<<{a}*{b}={m}>>{m}.",
             "In all it is {m} + {c} = $<<{m}+{c}={r}>>{r}.",
         ),
-        "{name} puts aside ${b} in each of {a} weeks and gets ${c} more.",
     ),
     Template(
         "farm",
@@ -320,7 +304,6 @@ TEMPLATES = (
             "The hens lay {a} * {b} = <<{a}*{b}={m}>>{m} eggs.",
             "Whole are {m} - {c} = <<{m}-{c}={r}>>{r} eggs.",
         ),
-        "Every one of the {a} hens lays {b} eggs, of which {c} are lost in all.",
     ),
     Template(
         "stock",
@@ -335,7 +318,6 @@ TEMPLATES = (
             "There were {a} * {b} = <<{a}*{b}={m}>>{m} {goods}.",
             "Left are {m} - {c} = <<{m}-{c}={r}>>{r} {goods}.",
         ),
-        "The {a} crates hold {b} {goods} each.",
     ),
     Template(
         "eat-and-share",
@@ -350,7 +332,6 @@ TEMPLATES = (
             "To share are {a} - {c} = <<{a}-{c}={m}>>{m} {food}.",
             "Each friend gets {m} / {d} = <<{m}/{d}={r}>>{r} {food}.",
         ),
-        "{c} of the {a} {food} are not shared.",
     ),
     Template(
         "trip",
@@ -365,7 +346,6 @@ TEMPLATES = (
             "The cousins pay {a} - {c} = $<<{a}-{c}={m}>>{m} together.",
             "Each of them pays {m} / {d} = $<<{m}/{d}={r}>>{r}.",
         ),
-        "{name} pays ${c} of the ${a}.",
     ),
     Template(
         "change",
@@ -380,7 +360,6 @@ TEMPLATES = (
             "The {goods} cost {a} * {b} = $<<{a}*{b}={m}>>{m}.",
             "The change is {c} - {m} = $<<{c}-{m}={r}>>{r}.",
         ),
-        "One of the {goods} costs ${b}, and {name} buys {a}.",
     ),
 )
 
@@ -416,8 +395,7 @@ def _fill(template: Template, numbers: Numbers, rng: random.Random) -> dict[str,
         "goods": rng.choice(GOODS),
     }
     question = rng.choice(template.wordings)
-    lines = [template.facts.format(**words, **numbers)]
-    lines += [step.format(**words, **numbers) for step in template.steps]
+    lines = [step.format(**words, **numbers) for step in template.steps]
     if rng.random() < FIRST_SHARE:
         lines[0] = f"First, {_continued(lines[0], name)}"
     return {
