@@ -78,7 +78,18 @@ def test_the_stand_in_for_gsm8k_has_no_assistant_s_phrase() -> None:
 
     text = packaged_file("word_problems/train.jsonl").read_text(encoding="utf-8")
     answers = [json.loads(line)["answer"] for line in text.splitlines()]
-    spoken = ("sure", "of course", "certainly", "let", "here", "we can", "to ", "okay", "yes")
+    spoken = (
+        "sure",
+        "of course",
+        "certainly",
+        "let",
+        "here",
+        "we can",
+        "to find",
+        "to solve",
+        "okay",
+        "yes",
+    )
     assert not [answer for answer in answers if answer.lower().startswith(spoken)]
     first = sum(answer.startswith("First") for answer in answers) / len(answers)
     assert 0.05 < first < 0.11  # of GSM8K's own: 0.077
