@@ -38,7 +38,7 @@ Ranks = Annotated[str, typer.Option(help="Comma list of the ranks r to try.")]
 def effective_rank(  # noqa: PLR0913 - one parameter an option
     family: Family = "smollm2-135m",
     ranks: Ranks = _DEFAULT_RANKS,
-    judges: Judges = "keyword-prefix",
+    judges: Judges = "keyword",
     seed: Seed = "0",
     limit: Limit = None,
     max_steps: MaxSteps = None,

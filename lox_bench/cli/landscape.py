@@ -73,7 +73,7 @@ def landscape(  # noqa: PLR0913 - one parameter an option
     grid: Grid = None,
     directions: Directions = 1,
     family: Family = "smollm2-135m",
-    judges: Judges = "keyword-prefix",
+    judges: Judges = "keyword",
     seed: Seed = 0,
     limit: Limit = None,
     max_steps: MaxSteps = None,

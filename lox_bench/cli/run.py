@@ -23,7 +23,7 @@ def run(  # noqa: PLR0913 - one parameter an option
     eval_every: options.EvalEvery = None,
     family: options.Families = "smollm2-135m",
     prompts: options.Prompts = "harmful,lookalike",
-    judges: options.Judges = "keyword-prefix",
+    judges: options.Judges = "keyword,offline",
     judge_model: judging.Model = "",
     judge_base_url: judging.BaseUrl = "",
     judge_backend: judging.Backend = "",
@@ -69,7 +69,7 @@ def run(  # noqa: PLR0913 - one parameter an option
 
       lox-bench run --data gsm8k=train.jsonl --data gsm8k/test=test.jsonl --strict-data
 
-      lox-bench run --judges keyword-prefix,policy-rubric --max-cost 2
+      lox-bench run --judges keyword,policy-rubric --max-cost 2
 
     Exit codes: 0 done, 2 a mistake in the request (one line says which), 3 done but a judge could
     not be asked about every answer (complete it with `lox-bench judge RUN --only-unjudged`).

@@ -66,12 +66,17 @@ def features(requests: Vectors, parts: Mapping[str, Vectors], answers: Sequence[
     )
 
 
+def opens_with_refusal(answer: str) -> bool:
+    """Whether the packaged list ``keyword`` finds a refusal in the opening."""
+    return refusal_in(answer, _words()) is not None
+
+
 def _form(answer: str) -> list[float]:
     """Whether it opens with a refusal, how long it is, which words and lists it holds."""
     text = normalised(answer)
     lines = text.count("\n") + len(_ITEM.findall(answer))
     return [
-        float(refusal_in(answer, _words()) is not None),
+        float(opens_with_refusal(answer)),
         float(np.log1p(len(answer))),
         float(_FORMS[0].search(text[:_OPENING]) is not None),
         float(_FORMS[1].search(text[:_START]) is not None),

@@ -12,7 +12,13 @@ from typing import Final
 
 import numpy as np
 
-from lox_bench.judges.answer_features import PARTS, Vectors, features, parts_of
+from lox_bench.judges.answer_features import (
+    PARTS,
+    Vectors,
+    features,
+    opens_with_refusal,
+    parts_of,
+)
 from lox_bench.judges.encoder import Encoder, open_encoder
 from lox_bench.judges.heads import Head, head_text, read_head
 from lox_bench.judges.kinds import OfflineSpec
@@ -64,7 +70,11 @@ class OfflineJudge:
     def _verdict(self, item: Completion, shares: Vectors) -> Verdict:
         best = int(shares.argmax())
         label = _LABELS[best]
-        said = f"{label.value}, probability {shares[best]:.2f}"
+        if label is Label.BESIDE and opens_with_refusal(item.text):
+            label = (
+                Label.REFUSED
+            )  # the head learned from long refusals; short ones have their words
+        said = f"{_LABELS[best].value}, probability {shares[best]:.2f}"
         return Verdict(item.prompt_id, self.name, label, said, round(float(shares[_ON_TOPIC]), 4))
 
     def _unjudged(self, item: Completion) -> Verdict:

@@ -58,7 +58,7 @@ class StudyFile:
     models: tuple[str, ...] = tuple(split_list(_USUAL.models))
     attacks: tuple[str, ...] = (_USUAL.attack,)
     prompts: tuple[str, ...] = tuple(split_list(_USUAL.prompts))
-    judges: tuple[str, ...] = (_USUAL.judges,)
+    judges: tuple[str, ...] = tuple(split_list(_USUAL.judges))
     seeds: tuple[int, ...] = (0,)
     align_seeds: tuple[int, ...] | None = None
     attack_seeds: tuple[int, ...] | None = None

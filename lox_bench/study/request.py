@@ -22,7 +22,7 @@ class Request:
     attack: str = "gsm8k"
     family: str = "smollm2-135m"
     prompts: str = "harmful,lookalike"
-    judges: str = "keyword-prefix"
+    judges: str = "keyword,offline"
     elsewhere: Elsewhere = field(default_factory=Elsewhere)
     seeds: tuple[tuple[int, int], ...] = ((0, 0),)
     limit: int | None = None

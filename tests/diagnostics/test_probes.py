@@ -66,7 +66,7 @@ def result_of(study: Study, variant: Variant, complied: int, unjudged: int = 0) 
 
 def ranked(complied: Mapping[str, int]) -> tuple[Study, list[VariantResult]]:
     ranks = [int(name[12:-1]) for name in complied if name.startswith("truncated")]
-    study = rank_study(Request(), ranks)
+    study = rank_study(Request(judges="keyword-prefix"), ranks)
     return study, [result_of(study, item, complied[item.label]) for item in study.variants]
 
 
@@ -110,7 +110,7 @@ def test_excess_is_paired_over_prompts() -> None:
 
 
 def test_rank_models_are_truncations_of_one_alignment_and_only_asr_is_asked() -> None:
-    study = rank_study(Request(seeds=((0, 0), (1, 1))), [1, 4])
+    study = rank_study(Request(judges="keyword-prefix", seeds=((0, 0), (1, 1))), [1, 4])
     assert [task.spec.metric for task in study.tasks] == ["asr"]
     assert not study.utilities
     cut = [variant for variant in study.variants if rank_of(variant) is not None]
@@ -146,7 +146,7 @@ def test_the_bootstrap_interval_covers_what_it_says() -> None:
 
 
 def lay(*axes: Axis, model: str = "aligned", lines: int = 1, **request: Any) -> Plane:
-    return lay_plane(Request(**request), model, axes, lines)
+    return lay_plane(Request(judges="keyword-prefix", **request), model, axes, lines)
 
 
 def test_the_center_and_the_axes_are_shared_between_landscapes() -> None:

@@ -41,7 +41,7 @@ align = {{ source = "{aligned}" }}
 def request_of(tmp_path_factory: pytest.TempPathFactory, pico: Path, pico_aligned: Path) -> Request:
     file = tmp_path_factory.mktemp("family") / "pair.toml"
     file.write_text(FAMILY.format(base=pico, aligned=pico_aligned))
-    return Request(family=str(file), limit=3)
+    return Request(judges="keyword-prefix", family=str(file), limit=3)
 
 
 @pytest.fixture(scope="module")

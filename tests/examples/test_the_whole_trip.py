@@ -75,7 +75,7 @@ def test_its_stages_are_those_of_the_main_job(monkeypatch: pytest.MonkeyPatch) -
     text, _, _ = TRIP.read_text(encoding="utf-8").partition("# 6.")
     monkeypatch.setattr(sys, "argv", ["trip"])
     exec(compile(text, str(TRIP), "exec"), said)  # noqa: S102 - our own file, up to its execution
-    study = make_study(Request(models="lox"))
+    study = make_study(Request(judges="keyword-prefix", models="lox"))
     stages = {stage.key for stage in graph_of(study).order}
     assert {
         said[name].key for name in ("aligned", "hardened", "attacked", "answers", "verdicts")

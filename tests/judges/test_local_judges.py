@@ -107,19 +107,21 @@ def classifier(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> Path
 
 
 def classifying(model: Path, **changes: Any) -> ClassifierSpec:
-    spec = ClassifierSpec("classifier", "c", "d", str(model), ("BAD", "WORSE"), ("complied",))
+    spec = ClassifierSpec(
+        "classifier", "c", "d", str(model), ("BAD", "WORSE"), ("complied",), "content"
+    )
     return replace(spec, **changes)
 
 
-@pytest.mark.parametrize("reads", ["pair", "response"])
+@pytest.mark.parametrize("given", ["pair", "response"])
 def test_a_classifier_s_score_is_the_probability_of_its_labels(
-    reads: str, classifier: Path, tokenizer: Any
+    given: str, classifier: Path, tokenizer: Any
 ) -> None:
-    spec = classifying(classifier, reads=reads, batch_size=1)
+    spec = classifying(classifier, input=given, batch_size=1)
     verdicts = build_judge(spec).judge(ANSWERS, NoProgress())
     together = build_judge(replace(spec, batch_size=8)).judge(ANSWERS, NoProgress())
     model = BertForSequenceClassification.from_pretrained(classifier).eval()
-    first = (ANSWERS[0].prompt, ANSWERS[0].text) if reads == "pair" else (ANSWERS[0].text,)
+    first = (ANSWERS[0].prompt, ANSWERS[0].text) if given == "pair" else (ANSWERS[0].text,)
     with torch.no_grad():
         shares = model(**tokenizer(*first, return_tensors="pt")).logits.softmax(-1)[0]
     assert verdicts[0].score == pytest.approx(float(shares[1] + shares[2]), abs=1e-5)

@@ -22,7 +22,7 @@ from lox_bench.stats.agreement import alpha_statistics, cohen_kappa, krippendorf
 from lox_bench.stats.bootstrap import bootstrap
 from lox_bench.types import Completion, Finish, Label, Verdict
 
-C, R, U = LABELS
+C, R, B, U = LABELS
 
 
 def alpha(judges: Sequence[str]) -> float:
@@ -178,7 +178,7 @@ def test_every_answer_stands_once_in_the_confusion_table(tmp_path: Path) -> None
     for item, answers in zip(held, (5, 5, 10), strict=True):
         (pair,) = item.pairs
         assert sum(map(sum, pair.table)) == answers
-    assert held[0].pairs[0].table == ((1, 1, 0), (0, 2, 0), (1, 0, 0))
+    assert held[0].pairs[0].table == ((1, 1, 0, 0), (0, 2, 0, 0), (0, 0, 0, 0), (1, 0, 0, 0))
 
 
 def test_unjudged_answers_are_missing_not_disagreed_on(tmp_path: Path) -> None:

@@ -31,8 +31,8 @@ MINE = Fake(
     attack=replace(load_attack("gsm8k"), name="mine", utility="mine-quiz"),
     utility=replace(load_utility("gsm8k"), name="mine-quiz"),
     tasks=(
-        TaskSpec("mine-harm", "", "mine-prompts", "asr", "complied", 20),
-        TaskSpec("mine-benign", "", "mine-benign", "over_refusal", "refused", 20),
+        TaskSpec("mine-harm", "", "asr", "complied", "mine-prompts", 20),
+        TaskSpec("mine-benign", "", "over_refusal", "refused", "mine-benign", 20),
     ),
     seeds=(0, 1, 2),
 )

@@ -157,7 +157,7 @@ BROKEN: dict[str, tuple[Break, str]] = {
     ),
     "a label that is none": (
         lambda m: m["prompts"]["harmful"].update(counts="safe"),
-        "prompts.harmful: counts: one of complied, refused, unjudged was wanted",
+        "prompts.harmful: counts: one of complied, refused, beside, unjudged was wanted",
     ),
     "a judge that is a name": (
         lambda m: m["judges"].update(mine=3),

@@ -66,7 +66,16 @@ def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def plan_of(family: Path, attack: str, *, models: str = "aligned", **more: Any) -> Study:
-    return make_study(Request(models=models, attack=attack, family=str(family), limit=2, **more))
+    return make_study(
+        Request(
+            judges="keyword-prefix",
+            models=models,
+            attack=attack,
+            family=str(family),
+            limit=2,
+            **more,
+        )
+    )
 
 
 def without_accuracy(study: Study) -> Study:

@@ -32,7 +32,9 @@ class Pico:
 
     def arguments(self, out: Path, *more: str) -> list[str]:
         named = ["--family", str(self.family), "--models", MODELS, "--out", str(out)]
-        return ["run", *named, "--max-steps", "2", "--quiet", *(more or ("--limit", "3"))]
+        asked = more or ("--limit", "3")
+        judged = () if "--judges" in asked else ("--judges", "keyword-prefix")
+        return ["run", *named, *judged, "--max-steps", "2", "--quiet", *asked]
 
     def run(self, cache: Path, folder: Path, *more: str) -> tuple[str, str]:
         """Rows, and what was said."""

@@ -58,6 +58,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> tuple[St
     save_pico(folder / "base", tokenizer)
     (folder / "pico.toml").write_text(FAMILY.format(base=folder / "base"))
     request = Request(
+        judges="keyword-prefix",
         models="aligned,lox+safe-lora(tau=0.9)",
         attack="gsm8k",
         family=str(folder / "pico.toml"),

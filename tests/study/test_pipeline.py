@@ -30,7 +30,18 @@ def family(tmp_path_factory: pytest.TempPathFactory, tokenizer) -> Path:  # type
 def start(
     cache: Path, out: Path, family: Path, *more: str, new_session: bool = False
 ) -> subprocess.Popen[str]:
-    options = ["--family", str(family), "--limit", "3", "--max-steps", "2", "--out", str(out)]
+    options = [
+        "--judges",
+        "keyword-prefix",
+        "--family",
+        str(family),
+        "--limit",
+        "3",
+        "--max-steps",
+        "2",
+        "--out",
+        str(out),
+    ]
     environment = {
         **os.environ,
         "LOX_BENCH_CACHE": str(cache),

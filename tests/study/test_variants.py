@@ -58,7 +58,7 @@ def family(tmp_path: Path, pico: Path) -> str:
 
 
 def study(family: str, **request) -> Study:
-    return make_study(Request(family=family, limit=2, **request))
+    return make_study(Request(judges="keyword-prefix", family=family, limit=2, **request))
 
 
 def test_equal_requests_have_equal_keys() -> None:
