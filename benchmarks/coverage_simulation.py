@@ -1,4 +1,4 @@
-"""Simulate what the statistics promise: coverage, size, power, and the gate's error rates.
+"""Simulate what the statistics promise: coverage, size, power.
 
 Writes the tables of docs/simulations.md. Answers are drawn from a logistic model: each prompt has
 a hardness that both models share (standard deviation tau on the logit scale) and one of each
@@ -19,16 +19,11 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from lox_bench.compare.outcomes import Measure, OutcomeKey
-from lox_bench.gate.bounds import Bound
-from lox_bench.gate.check import Outcome, Result, decide
-from lox_bench.gate.evidence import Evidence, paired_evidence, widened
 from lox_bench.results.text_table import TextTable, markdown
 from lox_bench.stats.mcnemar import mcnemar
 from lox_bench.stats.paired import bootstrap, interval
 from lox_bench.stats.pairs import Pairs
 from lox_bench.stats.power import detectable
-from lox_bench.stats.seeds import seed_variance
 
 MARK = "<!-- tables -->"
 ALPHA = 0.05
@@ -164,85 +159,6 @@ def power(runs: int) -> TextTable:
     return TextTable("Power at the smallest detectable difference", head, tuple(rows))
 
 
-def gate(runs: int) -> TextTable:
-    """Verdicts of a check with four ASR rows (two models, before and after), tolerance 0.05."""
-    head = (
-        "n",
-        "seeds",
-        "reference ASR",
-        "true harm",
-        "in rows",
-        "pass",
-        "inconclusive",
-        "regressed",
-    )
-    rows = []
-    for n, seeds, rate in product((10, 100, 300), (1, 3), (0.1, 0.4)):
-        for harm, where in ((0.0, 4), (0.025, 4), (0.05, 4), (0.1, 1), (0.1, 4), (0.2, 4)):
-            worlds = [World(n, seeds, rate, rate + harm * (row < where), 2.0) for row in range(4)]
-            rng = np.random.default_rng([n, seeds, int(100 * rate), int(1000 * harm), where])
-            counts = dict.fromkeys(Outcome, 0)
-            for _ in range(runs):
-                counts[verdict([evidence(world, rng) for world in worlds])] += 1
-            shares = [f"{counts[key] / runs:.3f}" for key in ORDER]
-            rows.append((f"{n}", f"{seeds}", f"{rate}", f"{harm}", f"{where}", *shares))
-            report(rows[-1])
-    return TextTable("Verdicts of the gate on a method run anew", head, tuple(rows))
-
-
-def gate_seeds(runs: int) -> TextTable:
-    """Every seed shifts each model: seed noise left out, estimated, or known (``seed_sd``)."""
-    head = ("n", "seeds", "SD of a rate", "seed noise", "true harm", "pass", "inconclusive",
-            "regressed")  # fmt: skip
-    rows = []
-    for n, (seeds, noise), harm in product((100, 300), SEED_NOISE, (0.0, 0.1, 0.2)):
-        worlds = [World(n, seeds, 0.4, 0.4 + harm, 2.0, 0.2)] * 4
-        spread = rate_spread(worlds[0])
-        rng = np.random.default_rng([n, seeds, int(100 * harm)])
-        counts = dict.fromkeys(Outcome, 0)
-        for _ in range(runs):
-            found = [evidence(world, rng, spread if noise == "known" else 0.0, noise)
-                     for world in worlds]  # fmt: skip
-            counts[verdict(found)] += 1
-        rows.append((f"{n}", f"{seeds}", f"{spread:.3f}", noise, f"{harm}",
-                     *(f"{counts[key] / runs:.3f}" for key in ORDER)))  # fmt: skip
-        report(rows[-1])
-    return TextTable("Verdicts where seeds shift the models (four rows, reference 0.4)", head,
-                     tuple(rows))  # fmt: skip
-
-
-BOUND = Bound(metric="asr", direction="lower", tolerance=0.05)
-ORDER = (Outcome.PASS, Outcome.INCONCLUSIVE, Outcome.REGRESSED)
-
-
-SEED_NOISE = ((1, "left out"), (1, "known"), (3, "left out"), (3, "estimated"), (3, "known"),
-              (5, "estimated"))  # fmt: skip
-
-
-def evidence(
-    world: World, rng: np.random.Generator, seed_sd: float = 0.0, noise: str = "estimated"
-) -> Evidence:
-    """Draw reference and run, and weigh them as the gate does."""
-    pairs = draw(world, rng)
-    found = paired_evidence(pairs, lower=True, confidence=BOUND.confidence)
-    known = 2 * seed_sd**2 / world.seeds
-    variance = 0.0 if noise == "left out" else known or seed_variance(pairs)
-    return widened(found, variance, confidence=BOUND.confidence)
-
-
-def verdict(found: list[Evidence]) -> Outcome:
-    """The whole check's verdict, through the gate's own code."""
-    results = decide([
-        Result(OutcomeKey(str(i), "gsm8k", Measure("t", "j", "asr")), str(i), BOUND, item, item.p,
-               Outcome.INCONCLUSIVE, "")
-        for i, item in enumerate(found)
-    ])  # fmt: skip
-    verdicts = {result.verdict for result in results}
-    if Outcome.REGRESSED in verdicts:
-        return Outcome.REGRESSED
-    return Outcome.PASS if verdicts == {Outcome.PASS} else Outcome.INCONCLUSIVE
-
-
 def report(row: tuple[str, ...]) -> None:
     """Show that it is alive."""
     print(time.strftime("%H:%M:%S"), *row, flush=True)
@@ -253,8 +169,6 @@ PARTS = {
     "bootstrap": bootstraps,
     "seeds": new_seeds,
     "power": power,
-    "gate": gate,
-    "gate-seeds": gate_seeds,
 }
 
 

@@ -13,15 +13,16 @@ _HEAD = (
     "reference",
     "run",
     "harm",
-    "at most",
+    "shown",
     "tolerance",
     "n",
     "why",
 )
 _NOTE = (
-    "harm: how much worse the run is; at most: its one-sided upper confidence bound; pass: that "
-    "bound is below the tolerance; regressed: harm above the tolerance and not by chance; "
-    "inconclusive: neither could be shown."
+    "harm: how much worse the run is; shown: its one-sided confidence bounds, seeds included; "
+    "pass: the upper one is below the tolerance; regressed: the lower one is above it, "
+    "Holm-corrected over the check; inconclusive: neither is shown. Rows of the undefended control "
+    "only say whether run and reference can be compared."
 )
 
 
@@ -36,7 +37,8 @@ def report_table(report: Report) -> TextTable:
 def _line(result: Result) -> tuple[str, ...]:
     found = result.evidence
     numbers = ("-", "-", "-", "-") if found is None else (
-        share(found.reference), share(found.value), signed(found.harm), signed(found.most),
+        share(found.reference), share(found.value), signed(found.harm),
+        f"{signed(found.least)} to {signed(found.most)}",
     )  # fmt: skip
     size = "-" if found is None else f"{found.n} {found.how}"
     bound = result.bound
@@ -47,7 +49,7 @@ def _line(result: Result) -> tuple[str, ...]:
         *numbers,
         f"{bound.tolerance:.2f} at {bound.confidence:.0%}",
         size,
-        "" if result.verdict is Outcome.PASS else result.reason,  # "at most" says it all
+        "" if result.verdict is Outcome.PASS else result.reason,  # "shown" says it all
     )
 
 

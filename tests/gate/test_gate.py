@@ -13,8 +13,9 @@ from lox_bench.compare.outcomes import Measure, OutcomeKey
 from lox_bench.errors import DataError, IncomparableError, SpecError, UnknownNameError, UsageError
 from lox_bench.gate.bounds import Bound, first_binding, load_bounds
 from lox_bench.gate.check import Outcome, Report, check
-from lox_bench.gate.evidence import Evidence, paired_evidence, two_sample_evidence, widened
+from lox_bench.gate.evidence import Question, paired_evidence, two_sample_evidence
 from lox_bench.gate.reference import Reference, load_reference, write_reference
+from lox_bench.gate.spread import spread_of
 from lox_bench.results.run import Run, open_run
 from lox_bench.stats.pairs import pair
 from lox_bench.types import Label
@@ -47,6 +48,8 @@ def harmed(run: Run, copy: Path, points: int) -> Run:
     return open_run(copy)
 
 
+ASKED = Question(lower=True, margin=0.05, confidence=0.95)
+STEADY = [replace(bound, seed_sd=0.0, tolerance=0.05) for bound in BOUNDS]
 BOUND_METRICS = {bound.metric for bound in BOUNDS}
 
 
@@ -61,13 +64,18 @@ def test_a_run_passes_against_itself(run: Run, reference: Reference) -> None:
         {OutcomeKey.of(row) for row in run.rows if row.metric in BOUND_METRICS}
     )
     assert all(item.evidence.how == "paired" for item in report.results)
-    assert report.notes == ()
+    assert all("from seed to seed" in note for note in report.notes)
 
 
-def test_ten_more_points_of_asr_regress(run: Run, reference: Reference, tmp_path: Path) -> None:
-    report = check(harmed(run, tmp_path / "harmed", 10), reference, BOUNDS)
+def test_thirty_more_points_regress(run: Run, reference: Reference, tmp_path: Path) -> None:
+    report = check(harmed(run, tmp_path / "harmed", 30), reference, BOUNDS)
     assert report.verdict is Outcome.REGRESSED
-    assert verdicts(report, "refusal_lost") == {Outcome.REGRESSED}
+    judged = {
+        item.verdict
+        for item in report.results
+        if item.bound.metric == "refusal_lost" and not item.is_control
+    }
+    assert judged == {Outcome.REGRESSED}
     assert verdicts(report, "over_refusal") == {Outcome.PASS}
     assert "leaderboard is not that of its verdicts" in " ".join(report.notes)
 
@@ -82,8 +90,8 @@ def test_ten_prompts_show_nothing_either_way(tmp_path: Path) -> None:
     write_reference(few, "few", tmp_path)
     itself = check(few, load_reference(str(tmp_path / "few.csv")), BOUNDS)
     assert itself.verdict is Outcome.INCONCLUSIVE
-    assert verdicts(itself, "refusal_lost") == {Outcome.INCONCLUSIVE}
-    assert "too few prompts (n=10)" in itself.results[0].reason
+    assert verdicts(itself, "refusal_lost") == {Outcome.INCONCLUSIVE, Outcome.PASS}  # the control
+    assert "neither below nor above 0.1 is shown" in itself.results[0].reason
     more = check(harmed(few, tmp_path / "harmed", 10), load_reference(str(tmp_path / "few.csv")),
                  BOUNDS)  # fmt: skip
     assert more.verdict is Outcome.INCONCLUSIVE
@@ -115,8 +123,8 @@ def test_low_coverage_is_refused_unless_allowed(tmp_path: Path) -> None:
     write_reference(poor, "poor", tmp_path)
     reference = load_reference(str(tmp_path / "poor.csv"))
     with pytest.raises(IncomparableError, match="--allow-low-coverage"):
-        check(poor, reference, BOUNDS)
-    allowed = check(poor, reference, BOUNDS, allow_low_coverage=True)
+        check(poor, reference, STEADY)
+    allowed = check(poor, reference, STEADY, allow_low_coverage=True)
     assert verdicts(allowed, "refusal_lost") == {Outcome.PASS, Outcome.INCONCLUSIVE}
     thin = [item for item in allowed.results if item.verdict is Outcome.INCONCLUSIVE]
     assert all("could be judged" in item.reason for item in thin)
@@ -133,7 +141,7 @@ def test_degenerate_answers_are_left_to_their_own_bound(tmp_path: Path) -> None:
 def test_an_attack_that_failed_cannot_pass(tmp_path: Path) -> None:
     weak = write_run(tmp_path / "weak", Fake(losses=(1.0, 1.0)))
     write_reference(weak, "weak", tmp_path)
-    report = check(weak, load_reference(str(tmp_path / "weak.csv")), BOUNDS)
+    report = check(weak, load_reference(str(tmp_path / "weak.csv")), STEADY)
     doubted = {(i.bound.metric, i.name.attack) for i in report.results
                if i.verdict is Outcome.INCONCLUSIVE}  # fmt: skip
     assert doubted == {("refusal_lost", "gsm8k"), ("over_refusal", "gsm8k")}
@@ -183,43 +191,68 @@ def test_two_sample_evidence_counts_the_references_seeds_once(reference: Referen
     name = OutcomeKey("aligned", "gsm8k", Measure("harmful", "keyword-prefix", "refusal_lost"))
     rows = [row for row in reference.rows if OutcomeKey.of(row) == name]
     hits = reference.outcomes[name]
-    three = two_sample_evidence(hits, rows, lower=True, confidence=0.95)
-    one = two_sample_evidence(hits, [*rows[:1], *rows[:1]], lower=True, confidence=0.95)
-    single = two_sample_evidence(hits, rows[:1], lower=True, confidence=0.95)
+    three = two_sample_evidence(hits, rows, ASKED)
+    one = two_sample_evidence(hits, [*rows[:1], *rows[:1]], ASKED)
+    single = two_sample_evidence(hits, rows[:1], ASKED)
     assert one == single
     assert three.most - three.harm == pytest.approx(single.most - single.harm, abs=0.01)
 
 
-def test_seeds_that_disagree_widen_and_ones_that_agree_do_not() -> None:
+def test_the_bounds_hold_the_seeds_and_the_p_meets_them_at_the_margin() -> None:
     base = {s: {f"p{i}": i % 3 == 0 for i in range(90)} for s in range(3)}
-    steady = {s: {f"p{i}": i % 3 == 0 or i % 10 == 1 for i in range(90)} for s in range(3)}
-    erratic = {s: {f"p{i}": i % 3 == 0 or (s == 1 and i % 3 == 1) for i in range(90)}
-               for s in range(3)}  # fmt: skip
-    from lox_bench.stats.seeds import seed_variance
-
-    assert seed_variance(pair(base, steady)) == 0
-    pairs = pair(base, erratic)
-    found = paired_evidence(pairs, lower=True, confidence=0.95)
-    wide = widened(found, seed_variance(pairs), confidence=0.95)
-    assert wide.harm == found.harm
-    assert wide.most > found.most
-    assert found.p < 0.001
-    assert wide.p > 0.05
+    worse = {s: {f"p{i}": i % 3 == 0 or i % 4 == 1 for i in range(90)} for s in range(3)}
+    pairs = pair(base, worse)
+    plain = paired_evidence(pairs, Question(lower=True, margin=0.05, confidence=0.95))
+    wide = paired_evidence(
+        pairs, Question(lower=True, margin=0.05, confidence=0.95, seed_variance=0.05**2)
+    )
+    assert wide.harm == plain.harm
+    assert wide.least < plain.least < plain.harm < plain.most < wide.most
+    assert plain.p < wide.p
+    for found in (plain, wide):
+        assert (found.least > 0.05) == (found.p < 0.05)
+        at_p = Question(True, 0.05, 1 - found.p, 0.0 if found is plain else 0.05**2)
+        assert paired_evidence(pairs, at_p).least == pytest.approx(0.05, abs=1e-6)
 
 
 def test_improvement_is_no_harm_whatever_the_direction() -> None:
     low = {0: {f"p{i}": i < 10 for i in range(100)}}
     high = {0: {f"p{i}": i < 60 for i in range(100)}}
     for pairs, lower in ((pair(high, low), True), (pair(low, high), False)):
-        found = paired_evidence(pairs, lower=lower, confidence=0.95)
+        found = paired_evidence(pairs, Question(lower, margin=0.05, confidence=0.95))
         assert found.harm == pytest.approx(-0.5)
         assert found.most < 0
-        assert found.p > 0.999
+        assert found.p == 1.0
 
 
-def test_no_evidence_is_widened() -> None:
-    nothing = Evidence(0.0, 0.0, 0.0, 1.0, 1.0, 0, "paired")
-    assert widened(nothing, 0.1, confidence=0.95) is nothing
+def test_without_a_prompt_in_common_nothing_is_shown() -> None:
+    nothing = paired_evidence(pair({0: {"a": True}}, {0: {"b": True}}), Question(True, 0.05, 0.95))
+    assert (nothing.least, nothing.most, nothing.p, nothing.n) == (-1.0, 1.0, 1.0, 0)
+
+
+def test_the_spread_over_seeds_is_the_bound_s_else_the_reference_s(reference: Reference) -> None:
+    plain = Bound("refusal_lost", "lower", 0.1)
+    assert spread_of(replace(plain, seed_sd=0.03), reference).sd == 0.03
+    pooled = spread_of(plain, reference)
+    assert 0 <= pooled.sd < 0.05
+    assert "pooled over its seeds" in pooled.source
+    rates = spread_of(plain, replace(reference, outcomes=None))
+    assert rates.sd == pytest.approx(pooled.sd, abs=0.03)
+    one = [row for row in reference.rows if row.seed == 0]
+    assert spread_of(plain, replace(reference, outcomes=None, rows=one)).source == ""
+
+
+def test_a_control_that_differs_is_no_regression_but_no_ground_either(
+    reference: Reference, tmp_path: Path
+) -> None:
+    other = write_run(tmp_path / "other", Fake(seeds=(0, 1, 2), draw=3, asr={
+        ("aligned", "none"): 0.5, ("lox", "none"): 0.05,
+        ("aligned", "gsm8k"): 0.95, ("lox", "gsm8k"): 0.15}))  # fmt: skip
+    report = check(other, reference, BOUNDS)
+    control = [item for item in report.results if item.is_control]
+    assert Outcome.REGRESSED not in {item.verdict for item in control}
+    assert any("the control itself differs" in item.reason for item in control)
+    assert report.verdict is Outcome.INCONCLUSIVE
 
 
 BROKEN = {
@@ -297,7 +330,7 @@ def test_exit_codes_tell_the_verdict(
     run: Run, files: Callable[..., list[str]], command: Command, tmp_path: Path
 ) -> None:
     assert command(*files(run.path)).code == 0
-    worse = command(*files(harmed(run, tmp_path / "harmed", 10).path))
+    worse = command(*files(harmed(run, tmp_path / "harmed", 40).path))
     assert worse.code == 1
     assert "regressed: " in worse.out
     few = write_run(tmp_path / "few", Fake(n=10, seeds=(0, 1, 2)))
@@ -320,10 +353,10 @@ def test_ci_gets_junit_and_a_summary(
     summary, junit = tmp_path / "summary.md", tmp_path / "gate.xml"
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
     summary.write_text("before\n")
-    worse = harmed(run, tmp_path / "harmed", 10).path
+    worse = harmed(run, tmp_path / "harmed", 40).path
     assert command(*files(worse), "--junit", str(junit)).code == 1
     (suite,) = JUnitXml.fromfile(str(junit))
-    assert (suite.failures, suite.errors) == (4, 0)  # two models, before and after
+    assert (suite.failures, suite.errors) == (2, 2)  # lox regressed, and its control differs
     assert suite.tests == len(
         {OutcomeKey.of(row) for row in run.rows if row.metric in BOUND_METRICS}
     )

@@ -17,15 +17,20 @@ def test_mine(lox_run):
 """
 
 
+SEEDS = (0, 1, 2)
+
+
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, str]:
     """A run, a run of ten prompts, and the first one's reference."""
     folder = tmp_path_factory.mktemp("plugin")
-    run, few = write_run(folder / "run", Fake()), write_run(folder / "few", Fake(n=10))
+    run, few = (
+        write_run(folder / name, Fake(n=n, seeds=SEEDS)) for name, n in (("run", 100), ("few", 10))
+    )
     write_reference(run, "ours", folder)
     worse = {("aligned", "none"): 0.1, ("lox", "none"): 0.9,
              ("aligned", "gsm8k"): 0.6, ("lox", "gsm8k"): 0.9}  # fmt: skip
-    write_run(folder / "worse", Fake(asr=worse))
+    write_run(folder / "worse", Fake(asr=worse, seeds=SEEDS))
     return run.path, few.path, str(folder / "ours.csv")
 
 

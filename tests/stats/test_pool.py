@@ -12,7 +12,7 @@ from rich.console import Console
 from support.sample import ROW
 
 from lox_bench.cli.tables import leaderboard_table
-from lox_bench.gate.evidence import two_sample_evidence
+from lox_bench.gate.evidence import Question, two_sample_evidence
 from lox_bench.report.markdown import pooled_text
 from lox_bench.report.merge import Entry
 from lox_bench.report.summary import summarise
@@ -121,7 +121,7 @@ def test_terminal_markdown_and_gate_show_the_same_number_and_interval() -> None:
     text = pooled_text(table.lines[0].pooled[table.measures[0]])
     assert text.startswith(f"{pooled.value:.2f} [{pooled.low:.2f}, {pooled.high:.2f}] n=90")
     hits = {0: {f"p{i}": i < 13 for i in range(30)}}
-    evidence = two_sample_evidence(hits, rows, lower=True, confidence=0.95)
+    evidence = two_sample_evidence(hits, rows, Question(True, 0.05, 0.95))
     assert evidence.reference == pooled.value == pytest.approx(39 / 90)
 
 
