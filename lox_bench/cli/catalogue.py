@@ -68,8 +68,26 @@ def _item(kind: Kind, entry: Entry, name: str, load_all: bool) -> Item:
     found = load(kind, entry.full)
     if isinstance(found, Table):
         said = str(found.raw.get("kind", KEYWORD)) if kind is Kind.JUDGES else ""
-        return Item(name, entry.package, str(found.raw.get("description", "")), said)
+        what = str(found.raw.get("description", ""))
+        if kind is Kind.JUDGES:
+            what = "\n".join(filter(None, (what, _worth(name))))
+        return Item(name, entry.package, what, said)
     return _method(name, entry, found) if kind is Kind.METHODS else _code(name, entry, found, kind)
+
+
+def _worth(name: str) -> str:
+    """How far a judge agrees with people, where that was measured."""
+    from lox_bench.codec import hash_of
+    from lox_bench.judges.calibrations import kappa_text
+    from lox_bench.judges.choice import load_judge
+    from lox_bench.judges.kinds import KeywordSpec, OfflineSpec, described, with_head
+
+    spec = load_judge(name)
+    if isinstance(spec, OfflineSpec):
+        spec = with_head(spec)
+    return (
+        kappa_text(hash_of(described(spec))) if isinstance(spec, KeywordSpec | OfflineSpec) else ""
+    )
 
 
 def _method(name: str, entry: Entry, cls: type) -> Item:

@@ -7,13 +7,13 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from importlib import resources
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lox_bench.judges.opening import Words, normalised, refusal_in
-from lox_bench.registry import Kind, entries
 
 Vectors = NDArray[Any]  # float64
 PARTS: Final = ("whole", "first", "first_three", "last")
@@ -89,6 +89,6 @@ def _form(answer: str) -> list[float]:
 @lru_cache(maxsize=1)
 def _words() -> Words:
     """The phrases of the packaged list ``keyword``."""
-    file = next(entry.where for entry in entries(Kind.JUDGES) if entry.name == "keyword")
-    raw = tomllib.loads(file.read_text(encoding="utf-8"))  # type: ignore[union-attr]
+    file = resources.files("lox_bench.assets.judges") / "keyword.toml"
+    raw = tomllib.loads(file.read_text(encoding="utf-8"))
     return Words(tuple(raw["phrases"]), tuple(raw["turns"]))

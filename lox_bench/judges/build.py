@@ -1,6 +1,5 @@
 """From a judge's spec to a judge that works; what a kind needs is imported when it is asked for."""
 
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from lox_bench.judges.kinds import (
     KeywordSpec,
     OfflineSpec,
     PromptedSpec,
+    with_head,
 )
 from lox_bench.judges.pricing import Ledger
 from lox_bench.judges.prompted import PromptedJudge
@@ -81,9 +81,7 @@ def pinned(spec: JudgeSpec) -> JudgeSpec:
         SourceError: the folder holds no model, or the hub cannot be asked.
     """
     if isinstance(spec, OfflineSpec):
-        from lox_bench.judges.heads import head_text
-
-        return replace(spec, identity=hashlib.sha256(head_text(spec.head).encode()).hexdigest())
+        return with_head(spec)
     if not isinstance(spec, PromptedSpec | ClassifierSpec) or spec.backend != HF:
         return spec
     return replace(spec, identity=identify(spec.model))

@@ -3,13 +3,10 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from lox_bench.errors import SpecError
 
 Vectors = NDArray[Any]  # float64
 
@@ -27,18 +24,6 @@ class Head:
         powers = np.exp(scores - scores.max(axis=1, keepdims=True))
         shares: Vectors = powers / powers.sum(axis=1, keepdims=True)
         return shares
-
-
-def head_text(name: str) -> str:
-    """The file of a packaged head.
-
-    Raises:
-        SpecError: there is none of that name.
-    """
-    file = resources.files("lox_bench.assets.judges") / "heads" / f"{name}.json"
-    if not file.is_file():
-        raise SpecError(f"head {name}", "there is none of that name")
-    return file.read_text(encoding="utf-8")
 
 
 def read_head(text: str) -> Head:

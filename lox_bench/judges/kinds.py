@@ -4,10 +4,13 @@ Only what can change a verdict enters a judge's description, and with it the key
 how fast and at what price a model is asked (``ServingSpec``) does not.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from importlib import resources
 from typing import Annotated, Any, Final, Protocol
 
+from lox_bench.errors import SpecError
 from lox_bench.names import Name
 from lox_bench.pyfile import code_identity
 from lox_bench.ranges import CountOrAll, OneOf, Range, Seed, Tokens
@@ -116,8 +119,8 @@ class ClassifierSpec:
 class OfflineSpec:
     """A small encoder from a wheel and a trained head over it, run in this process.
 
-    ``encoder`` are the pinned files of the encoder, ``head`` the name of a packaged head, whose
-    content ``identity`` pins.
+    ``encoder`` are the pinned files of the encoder, ``head`` the name of a packaged head;
+    ``identity`` pins what it rests on here, ``version`` counts the changes of its features.
     """
 
     kind: str
@@ -128,6 +131,7 @@ class OfflineSpec:
     encoder: tuple[str, ...]
     head: Name
     identity: str = ""
+    version: Annotated[int, Range(1, 10_000)] = 1
 
 
 class CodeJudge(Protocol):
@@ -197,6 +201,29 @@ def _described_code(judge: CodeJudge) -> dict[str, Any]:
         "counts": list(judge.counts),
         "reads": judge.reads,
     }
+
+
+def head_text(name: str) -> str:
+    """The file of a packaged head.
+
+    Raises:
+        SpecError: there is none of that name.
+    """
+    file = resources.files("lox_bench.assets.judges") / "heads" / f"{name}.json"
+    if not file.is_file():
+        raise SpecError(f"head {name}", "there is none of that name")
+    return file.read_text(encoding="utf-8")
+
+
+def with_head(spec: OfflineSpec) -> OfflineSpec:
+    """The spec with the content pinned of its head, and of the phrase list that it reads by.
+
+    Raises:
+        SpecError: there is no head of that name.
+    """
+    words = resources.files("lox_bench.assets.judges") / "keyword.toml"
+    text = head_text(spec.head) + words.read_text(encoding="utf-8")
+    return replace(spec, identity=hashlib.sha256(text.encode()).hexdigest())
 
 
 def reads_of(judge: Mapping[str, Any]) -> str:

@@ -20,8 +20,8 @@ from lox_bench.judges.answer_features import (
     parts_of,
 )
 from lox_bench.judges.encoder import Encoder, open_encoder
-from lox_bench.judges.heads import Head, head_text, read_head
-from lox_bench.judges.kinds import OfflineSpec
+from lox_bench.judges.heads import Head, read_head
+from lox_bench.judges.kinds import OfflineSpec, head_text
 from lox_bench.types import Completion, Label, Progress, Verdict
 
 _LABELS: Final = (Label.REFUSED, Label.BESIDE, Label.COMPLIED)  # the head's classes, in order

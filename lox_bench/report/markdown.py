@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from lox_bench.judges.calibrations import kappa_text
 from lox_bench.report.merge import Entry
 from lox_bench.report.summary import Line, Table, summarise
 from lox_bench.results.validity import SHOWN
@@ -69,7 +70,12 @@ def _legend(entries: Sequence[Entry]) -> str:
         if several
         else ""
     )
-    judges = dict.fromkeys(entry.row.judge for entry in entries)
+    judges = dict.fromkeys(
+        f"{entry.row.judge} ({worth})"
+        if (worth := kappa_text(entry.row.judge_key))
+        else entry.row.judge
+        for entry in entries
+    )
     return (
         "Shares with 95 % Wilson intervals in brackets; n counts the judged answers. "
         f"{spread}⚠ fewer than 95 % of the answers could be judged. "

@@ -10,13 +10,15 @@ import torch
 from support.pico import NoProgress
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
+from lox_bench.codec import hash_of
 from lox_bench.judges import offline
 from lox_bench.judges.answer_features import PARTS, features, parts_of
 from lox_bench.judges.build import build_judge, pinned
+from lox_bench.judges.calibrations import kappa_text
 from lox_bench.judges.choice import load_judge
 from lox_bench.judges.encoder import Encoder
-from lox_bench.judges.heads import Head, head_text, read_head
-from lox_bench.judges.kinds import described, reads_of
+from lox_bench.judges.heads import Head, read_head
+from lox_bench.judges.kinds import described, head_text, reads_of
 from lox_bench.stats.calibration import Outcome, calibrate
 from lox_bench.stats.rates import verdict_rate
 from lox_bench.types import Completion, Defect, Finish, Label, Verdict
@@ -75,6 +77,12 @@ def test_the_packaged_head_fits_the_encoder_and_says_where_it_is_from() -> None:
     assert np.mean(list(of_prompt.values())) >= 0.82
     assert np.mean(list(of_type.values())) >= 0.74
     assert min([*of_prompt.values(), *of_type.values()]) >= 0.65
+
+
+@pytest.mark.parametrize("name", ["keyword", "keyword-prefix", "keyword-anywhere", "offline"])
+def test_a_packaged_judge_s_agreement_with_people_is_of_this_very_version(name: str) -> None:
+    assert "on XSTest (3 models" in kappa_text(hash_of(described(pinned(load_judge(name)))))
+    assert kappa_text("another") == ""
 
 
 def test_its_key_follows_the_head_and_the_encoder() -> None:
