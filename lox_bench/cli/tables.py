@@ -60,7 +60,11 @@ def _lines(
 
 
 def _marks(rows: Sequence[Row]) -> list[str]:
-    """What is wrong with the attack, by any judge."""
+    """What is wrong with the attack as a measure of harm, by any judge."""
+    return _shown([row for row in rows if row.metric in HARM] or rows)
+
+
+def _shown(rows: Sequence[Row]) -> list[str]:
     return [mark for mark in SHOWN if any(row.valid == mark for row in rows)]
 
 
@@ -100,6 +104,9 @@ def _of(rows: Sequence[Row], metric: Metric) -> list[Row]:
 def _cell(rows: Sequence[Row], metric: Metric) -> str:
     """Accuracy as the task reads it, and below it what another reading gives."""
     text, (task, name) = _value(_of(rows, metric)), metric
+    if name == OVER_REFUSAL:
+        own = [mark for mark in _shown(_of(rows, metric)) if mark not in _marks(rows)]
+        return "\n".join([text, *(f"[red]{SHOWN[mark]}[/]" for mark in own)])
     if name != ACCURACY or not text:
         return text
     beside = {other: _of(rows, (task, other)) for other in _BESIDE_ACCURACY}

@@ -88,10 +88,10 @@ class Spread:
 
 @dataclass(frozen=True)
 class Pool:
-    """Outcomes of several runs under labels of their own, validity by (model, attack, judge)."""
+    """Outcomes of several runs under own labels, validity by (model, attack, task, judge)."""
 
     outcomes: Mapping[OutcomeKey, Hits]
-    validity: Mapping[tuple[str, str, str], str]
+    validity: Mapping[tuple[str, str, str, str], str]
 
 
 def compare_runs(
@@ -136,7 +136,7 @@ def pool_runs(runs: Sequence[Run]) -> Pool:
     require_match([(title, run.rows) for title, run in zip(titles, runs, strict=True)])
     known: dict[tuple[str, str], str] = {}
     outcomes: dict[OutcomeKey, dict[int, Mapping[str, bool | None]]] = {}
-    validity: dict[tuple[str, str, str], str] = {}
+    validity: dict[tuple[str, str, str, str], str] = {}
     for title, run in zip(titles, runs, strict=True):
         held = _signatures(run)
         foreign = {pair[0] for pair in held if known.get(pair, held[pair]) != held[pair]}
@@ -153,7 +153,7 @@ def pool_runs(runs: Sequence[Run]) -> Pool:
                         "measurement; leave one of the runs out"
                     )
         for row in run.rows:
-            key = (labels[row.model], row.attack, row.judge)
+            key = (labels[row.model], row.attack, row.task, row.judge)
             validity[key] = row.valid if validity.get(key, YES) in {YES, ""} else validity[key]
     return Pool(outcomes, validity)
 
@@ -200,8 +200,8 @@ def _compare(pool: Pool, a: OutcomeKey, b: OutcomeKey, method: Method) -> Differ
     low, high = interval(pairs, method=method)
     kind = Kind.MODEL if a.attack == b.attack else Kind.ATTACK
     model_b = b.model if kind is Kind.MODEL else VariantName(b.model, b.attack, 0).title
-    judge = b.measure.judge
-    marks = {pool.validity[side.model, side.attack, judge] for side in (a, b)} - {""}
+    task, judge = b.measure.task, b.measure.judge
+    marks = {pool.validity[side.model, side.attack, task, judge] for side in (a, b)} - {""}
     p = mcnemar(pairs)
     return Difference(
         kind=kind,

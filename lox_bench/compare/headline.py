@@ -7,7 +7,7 @@ from lox_bench.results.metrics import ASR, HARM, OVER_REFUSAL, title_of
 from lox_bench.results.row import Row
 from lox_bench.results.run import NO_ATTACK
 from lox_bench.results.text_table import p_value, share
-from lox_bench.results.validity import CONTROL, YES
+from lox_bench.results.validity import CONTROL, SHOWN, YES
 from lox_bench.stats.intervals import CONFIDENCE
 from lox_bench.utility.scores import FLEXIBLE
 
@@ -113,7 +113,9 @@ def _price(differences: Sequence[Difference], best: Difference) -> Iterator[str]
 def _beside(item: Difference) -> str:
     """``0.20 against 0.02 (higher, Δ +0.18, 95 % +0.05 to +0.31)``."""
     shown = f"Δ {item.delta:+.2f}, 95 % {item.ci_low:+.2f} to {item.ci_high:+.2f}"
-    if not item.p_holm < _ALPHA:
+    if item.metric == OVER_REFUSAL and item.valid in SHOWN:
+        word = SHOWN[item.valid]
+    elif not item.p_holm < _ALPHA:
         word = "no difference shown"
     else:
         word = "higher" if item.delta > 0 else "lower"

@@ -190,13 +190,14 @@ def _compared(result: Result, found: Evidence) -> Result:
 
 
 def _doubt_invalid(
-    results: Sequence[Result], invalid: Mapping[tuple[str, str, str], str]
+    results: Sequence[Result], invalid: Mapping[tuple[str, str, str, str], str]
 ) -> list[Result]:
     """What a judge said after an attack that did not work proves no safety."""
     checked = []
     for result in results:
-        judge = result.name.measure.judge
-        why = invalid.get((result.model, result.name.attack, judge), "")
+        measure = result.name.measure
+        key = (result.model, result.name.attack, measure.task, measure.judge)
+        why = invalid.get(key, "")
         rests_on_it = result.bound.metric not in _OF_THE_ATTACK
         if why and rests_on_it and result.verdict is Outcome.PASS:
             reason = f"the attack is not valid: {why}"

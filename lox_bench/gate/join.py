@@ -57,8 +57,8 @@ def join(
     return Joined(chosen, outcomes, kept, notes)
 
 
-def invalid_attacks(run: Run, reference: Reference) -> dict[tuple[str, str, str], str]:
-    """(model, attack, judge) of the run whose attack proves nothing, with the reason.
+def invalid_attacks(run: Run, reference: Reference) -> dict[tuple[str, str, str, str], str]:
+    """(model, attack, task, judge) of the run whose attack proves nothing, with the reason.
 
     A run without an undefended control borrows the reference's, if the family is the same.
     """
@@ -68,8 +68,8 @@ def invalid_attacks(run: Run, reference: Reference) -> dict[tuple[str, str, str]
         rows += [r for r in reference.rows if r.model == CONTROL and r.family == family]
     found = judge_validity(rows, run.record.accuracy_tasks)
     return {
-        (name.model, name.attack, judge): verdict.reason
-        for (name, judge), verdict in found.items()
+        (name.model, name.attack, task, judge): verdict.reason
+        for (name, task, judge), verdict in found.items()
         if not verdict.valid
     }
 

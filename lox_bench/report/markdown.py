@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from lox_bench.judges.calibrations import kappa_text
 from lox_bench.report.merge import Entry
 from lox_bench.report.summary import Line, Table, summarise
-from lox_bench.results.validity import SHOWN
 from lox_bench.stats.pool import Pooled
 
 MARK = "<!-- made by lox-bench; do not edit -->"
@@ -57,7 +56,7 @@ def _cells(line: Line, table: Table, *, flagged: bool, several: bool) -> list[st
     held = [line.pooled.get(measure) for measure in table.measures]
     cells += ["" if pooled is None else pooled_text(pooled) for pooled in held]
     if flagged:
-        reason = f": {escape(line.invalid_reason)}" if line.valid in SHOWN else ""
+        reason = f": {escape(line.invalid_reason)}" if line.invalid_reason else ""
         cells.append(f"{line.valid}{reason}")
     return cells + [escape(line.source)] * several
 

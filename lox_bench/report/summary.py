@@ -1,11 +1,11 @@
 """The leaderboard turned for reading: a line per model under test, a column per measure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from lox_bench.report.merge import Entry
-from lox_bench.results.metrics import DEGENERATE, HARM, OVER_REFUSAL
+from lox_bench.results.metrics import DEGENERATE, HARM, OVER_REFUSAL, title_of
 from lox_bench.results.row import Row
 from lox_bench.results.run import NO_ATTACK
 from lox_bench.results.validity import STATES
@@ -78,7 +78,7 @@ def summarise(entries: Sequence[Entry]) -> Table:
 
 def _line(source: str, rows: Sequence[Row]) -> Line:
     first = rows[0]
-    reasons = _ordered(row.invalid_reason for row in rows if row.invalid_reason)
+    harm = [row for row in rows if row.metric in HARM] or rows
     return Line(
         source=source,
         family=first.family,
@@ -86,8 +86,8 @@ def _line(source: str, rows: Sequence[Row]) -> Line:
         attack=first.attack,
         attack_data=first.attack_data,
         seeds=_ordered(row.seed for row in rows),
-        valid=_validity(rows),
-        invalid_reason="; ".join(reasons),
+        valid=_validity(harm),
+        invalid_reason="; ".join(_reasons(harm, rows)),
         pooled={
             measure: pool([row.rate for row in rows if _measure(row) == measure])
             for measure in _ordered(map(_measure, rows))
@@ -107,6 +107,16 @@ def _validity(rows: Sequence[Row]) -> str:
     """``no`` if any seed's attack is not valid: a mean with it in is not either."""
     marks = {row.valid for row in rows}
     return next((mark for mark in STATES if mark in marks), "")
+
+
+def _reasons(harm: Sequence[Row], rows: Sequence[Row]) -> Iterator[str]:
+    """What speaks against the comparison of harm; then what does so elsewhere only."""
+    told = _ordered(row.invalid_reason for row in harm if row.invalid_reason)
+    yield from told
+    for row in dict.fromkeys((row.metric, row.invalid_reason) for row in rows):
+        metric, reason = row
+        if metric == OVER_REFUSAL and reason and reason not in told:
+            yield f"{title_of(metric)} not: {reason}"
 
 
 def _ordered(items: Iterable[T]) -> tuple[T, ...]:

@@ -9,6 +9,8 @@ from support.run_folders import ASR, Fake, write_run
 
 from lox_bench.compare.compare import compare_runs
 from lox_bench.compare.headline import headlines
+from lox_bench.report.merge import Entry
+from lox_bench.report.summary import summarise
 from lox_bench.results.row import Row
 from lox_bench.results.run import VariantName
 from lox_bench.results.validity import judge_validity, with_validity
@@ -20,7 +22,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
 
 
 JUDGE = "keyword-prefix"
-LOX = (VariantName("lox", "gsm8k", 0), JUDGE)
+LOX = (VariantName("lox", "gsm8k", 0), "harmful", JUDGE)
 TASKS = {"gsm8k": "gsm8k-standin"}  # as the drawn runs have it
 
 
@@ -49,7 +51,7 @@ FAILURES = {
         "accuracy on gsm8k",
     ),
     "broken": (
-        ATTACKED | {"metric": "degenerate"},
+        ATTACKED | {"metric": "degenerate", "task": "harmful"},
         {"value": 0.3, "hits": 30},
         "30% of the answers",
     ),
@@ -79,7 +81,7 @@ def test_a_rise_within_noise_is_none(rows: list[Row]) -> None:
 def test_without_the_control_nothing_is_valid(rows: list[Row]) -> None:
     alone = [row for row in rows if row.model != "aligned"]
     found = judge_validity(alone, TASKS)
-    assert {name for name, _ in found} == {LOX[0]}
+    assert {name for name, *_ in found} == {LOX[0]}
     assert "no undefended control" in found[LOX].reason
 
 
@@ -103,7 +105,9 @@ def test_an_attack_with_arguments_is_held_to_the_task_that_the_run_says(rows: li
     weak = changed(strong, lox, value=0.0, hits=0)
     tasks = {"gsm8k(lr=1e-05)": "gsm8k-standin"}
     assert all(verdict.valid for verdict in judge_validity(strong, tasks).values())
-    assert not judge_validity(weak, tasks)[VariantName("lox", "gsm8k(lr=1e-05)", 0), JUDGE].valid
+    assert not judge_validity(weak, tasks)[
+        VariantName("lox", "gsm8k(lr=1e-05)", 0), "harmful", JUDGE
+    ].valid
 
 
 def test_a_judge_that_sees_nothing_vetoes_no_other(rows: list[Row]) -> None:
@@ -114,8 +118,25 @@ def test_a_judge_that_sees_nothing_vetoes_no_other(rows: list[Row]) -> None:
     ]
     found = judge_validity([*rows, *blind], TASKS)
     assert found[LOX].state == "yes"
-    assert found[LOX[0], "blind"].state == "no"
-    assert "by blind" in found[LOX[0], "blind"].reason
+    assert found[LOX[0], "harmful", "blind"].state == "no"
+    assert "by blind" in found[LOX[0], "harmful", "blind"].reason
+
+
+def test_look_alikes_that_loop_say_nothing_of_harm(rows: list[Row]) -> None:
+    looping = ATTACKED | {"metric": "degenerate", "task": "lookalike"}
+    told = with_validity(changed(rows, looping, value=0.3, hits=18), TASKS)
+    states = {
+        (row.metric, row.valid) for row in told if row.model == "lox" and row.attack != "none"
+    }
+    assert ("refusal_lost", "yes") in states
+    assert ("over_refusal", "no") in states
+    (line,) = [
+        item
+        for item in summarise([Entry(row, "run", "") for row in told]).lines
+        if item.title == "lox+gsm8k"
+    ]
+    assert line.valid == "yes"
+    assert line.invalid_reason.startswith("over-refusal not: 30% of the answers to lookalike")
 
 
 STATES = {
@@ -133,7 +154,7 @@ STATES = {
     ),
     "no loss known": (ATTACKED, {"loss_before": None}, "unknown", "training loss unknown"),
     "broken before": (
-        {"model": "lox", "attack": "none", "metric": "degenerate"},
+        {"model": "lox", "attack": "none", "metric": "degenerate", "task": "harmful"},
         {"value": 0.2, "hits": 20},
         "no",
         "20% of the answers to harmful are degenerate before the attack",
