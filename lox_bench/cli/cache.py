@@ -10,6 +10,7 @@ from rich.console import Console
 
 from lox_bench.cli.cache_options import age, chosen_kinds
 from lox_bench.cli.jsonout import print_json
+from lox_bench.cli.once import Once
 from lox_bench.cli.progress import choose_display
 from lox_bench.cli.writing import rich_table
 from lox_bench.engine import housekeeping
@@ -37,7 +38,7 @@ Runs = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
-@app.command()
+@app.command(cls=Once)
 def size() -> None:
     """How much of what lies there, kind by kind.
 
@@ -66,7 +67,7 @@ def size() -> None:
     Console().print(rich_table(TextTable("", head, tuple(rows), note)))
 
 
-@app.command("list")
+@app.command("list", cls=Once)
 def list_artifacts(
     kind: Kinds = "",
     json: Annotated[bool, typer.Option("--json", help="Print JSON, nothing else.")] = False,
@@ -99,7 +100,7 @@ def list_artifacts(
     Console().print(rich_table(TextTable("", head, rows)))
 
 
-@app.command()
+@app.command(cls=Once)
 def verify(
     report_only: Annotated[
         bool, typer.Option("--report-only", help="Say what is damaged, and leave it.")
@@ -134,7 +135,7 @@ def verify(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(cls=Once)
 def prune(
     older_than: Annotated[
         str, typer.Option(metavar="AGE", help="What was made longer ago: 12h, 30d, 8w.")

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from lox_bench.cli.jsonout import print_json
+from lox_bench.cli.once import Once
 from lox_bench.cli.writing import rich_table
 from lox_bench.data.prompts import TaskSpec, load_task, prompts_of
 from lox_bench.data.published import PublishedSet, is_here
@@ -28,7 +29,7 @@ _NOTE = (
 )
 
 
-@app.command("list")
+@app.command("list", cls=Once)
 def list_sets(json: Json = False) -> None:
     """List the published sets: prompts, licence, source, and whether they are here.
 
@@ -47,7 +48,7 @@ def list_sets(json: Json = False) -> None:
     Console().print(rich_table(TextTable("Published prompt sets", head, rows, _NOTE)))
 
 
-@app.command("fetch")
+@app.command("fetch", cls=Once)
 def fetch(names: Names = None) -> None:
     """Fetch sets into the cache, each file checked against its pinned hash.
 
@@ -61,7 +62,7 @@ def fetch(names: Names = None) -> None:
         raise failed[0]
 
 
-@app.command("verify")
+@app.command("verify", cls=Once)
 def verify(names: Names = None) -> None:
     """Read the sets that are here again, and count their prompts.
 

@@ -2,6 +2,7 @@
 
 import io
 import sys
+from collections.abc import Callable, Mapping
 from typing import Annotated, NoReturn
 
 import typer
@@ -25,6 +26,7 @@ from lox_bench.cli import (
     report,
     run,
 )
+from lox_bench.cli.once import Once
 from lox_bench.cli.signals import Stopped, stoppable
 from lox_bench.errors import LoxBenchError, StoreError
 from lox_bench.files import DISK_ERRORS
@@ -35,24 +37,28 @@ app = typer.Typer(
     help="Does a language model's safety survive fine-tuning, and does hardening it help?\n\n"
     "Start with: lox-bench run --models aligned,lox --attack gsm8k",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-app.command("run")(run.run)
-app.command("judge")(judge.judge)
-app.command("harden")(harden.harden)
-app.command("diagnose")(diagnose.diagnose)
-app.command("effective-rank")(effective_rank.effective_rank)
-app.command("landscape")(landscape.landscape)
-app.command("agreement")(agreement.agreement)
-app.command("calibrate")(calibrate.calibrate)
-app.command("report")(report.report)
-app.command("leaderboard")(leaderboard.leaderboard)
-app.command("compare")(compare.compare)
-app.command("check")(check.check)
-app.command("baseline")(check.baseline)
-app.command("list")(listing.list_names)
-app.command("doctor")(doctor.doctor)
+COMMANDS: Mapping[str, Callable[..., None]] = {
+    "run": run.run,
+    "judge": judge.judge,
+    "harden": harden.harden,
+    "diagnose": diagnose.diagnose,
+    "effective-rank": effective_rank.effective_rank,
+    "landscape": landscape.landscape,
+    "agreement": agreement.agreement,
+    "calibrate": calibrate.calibrate,
+    "report": report.report,
+    "leaderboard": leaderboard.leaderboard,
+    "compare": compare.compare,
+    "check": check.check,
+    "baseline": check.baseline,
+    "list": listing.list_names,
+    "doctor": doctor.doctor,
+}
+for _name, _command in COMMANDS.items():
+    app.command(_name, cls=Once)(_command)
 app.add_typer(cache.app, name="cache")
 app.add_typer(data.app, name="data")
 
