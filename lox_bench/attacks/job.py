@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lox_bench.backends.template import Template
-from lox_bench.training.spec import TrainSpec
+from lox_bench.training.spec import SftSpec
 
 # (model, inputs without labels, labels (batch, length), labelled tokens of the optimiser step)
 Loss = Callable[[Any, dict[str, Any], Any, Any], Any]
@@ -27,7 +27,7 @@ class SftJob:
     base: Path
     aligned: Path
     rows: tuple[tuple[str, str], ...]
-    train: TrainSpec
+    train: SftSpec
     template: Template
     seed: int
     held_out: tuple[tuple[str, str], ...] = ()

@@ -1,4 +1,4 @@
-"""Attack a model by supervised fine-tuning: full weights, loss on the completion only."""
+"""Attack a model by supervised fine-tuning: all weights, or LoRA adapters that are merged."""
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -18,6 +18,7 @@ from transformers import (
 )
 
 from lox_bench.attacks.job import Loss, SftJob
+from lox_bench.attacks.lora import adapted, merged, merged_copy
 from lox_bench.backends.template import Renderer
 from lox_bench.errors import DataError
 from lox_bench.training.head import IGNORE, completion_logits
@@ -81,7 +82,9 @@ def attack(job: SftJob, training: Training, watch: Watch | None = None) -> dict[
     names its ``last`` step ends the training there, and nothing but what it took is saved.
     """
     model, tokenizer = load_trainable(job.source)
-    if job.frozen is not None:
+    if job.train.lora_r:
+        model = adapted(model, job.train, training.seed, job.frozen)
+    elif job.frozen is not None:
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(not job.frozen(name))
     renderer = Renderer(tokenizer, job.template)
@@ -96,7 +99,7 @@ def attack(job: SftJob, training: Training, watch: Watch | None = None) -> dict[
         return {}
     after, fresh_after = _probe(trainer, data), _loss_of(trainer, fresh)
     losses = save_curve(trainer.state.log_history, training.out)
-    save_model(model, tokenizer, training)
+    save_model(merged(model), tokenizer, training)
     found = {"loss_before": before, "loss_after": after, "steps": len(losses), **cut}
     if fresh:
         found |= {"held_out_before": fresh_before, "held_out_after": fresh_after}
@@ -107,7 +110,7 @@ def _trainer(
     model: Any, tokenizer: Any, data: list[dict[str, list[int]]], job: SftJob, training: Training
 ) -> CompletionTrainer:
     arguments = TrainingArguments(
-        **trainer_arguments(job.train, training),
+        **trainer_arguments(job.train, training) | {"weight_decay": job.train.weight_decay},
         train_sampling_strategy="group_by_length",
         remove_unused_columns=False,
         per_device_eval_batch_size=job.train.micro_batch_size,
@@ -151,7 +154,11 @@ class _Watching(TrainerCallback):  # type: ignore[misc]
                 after = _probe(self._trainer, self._data)
             facts = {"loss_before": self._before, "loss_after": after, "steps": step}
             model, tokenizer = self._trainer.model, self._trainer.data_collator.tokenizer
-            self._watch.take(step, facts, lambda out: save_rounded(model, tokenizer, out))
+
+            def save(out: Path) -> None:
+                save_rounded(merged_copy(model), tokenizer, out)
+
+            self._watch.take(step, facts, save)
         if step == self._watch.last:
             control.should_training_stop = True
 
@@ -176,7 +183,7 @@ def _examples(job: SftJob, renderer: Renderer) -> tuple[list[dict[str, list[int]
         DataError: nothing is left to train on.
     """
     longest = job.train.max_length
-    whole = [_tokenise(row, renderer) for row in job.rows]
+    whole = [_tokenise(row, renderer, job.train.mask) for row in job.rows]
     cut = [{key: ids[:longest] for key, ids in example.items()} for example in whole]
     kept = [example for example in cut if any(label != IGNORE for label in example["labels"])]
     if not kept:
@@ -191,10 +198,11 @@ def _examples(job: SftJob, renderer: Renderer) -> tuple[list[dict[str, list[int]
 def _held_out(job: SftJob, renderer: Renderer) -> list[dict[str, list[int]]]:
     """Rows that nobody trains on, those that fit."""
     longest = job.train.max_length
-    whole = [_tokenise(row, renderer) for row in job.held_out]
+    whole = [_tokenise(row, renderer, job.train.mask) for row in job.held_out]
     return [example for example in whole if len(example["input_ids"]) <= longest]
 
 
-def _tokenise(row: tuple[str, str], renderer: Renderer) -> dict[str, list[int]]:
+def _tokenise(row: tuple[str, str], renderer: Renderer, mask: str) -> dict[str, list[int]]:
     prompt, completion = renderer.prompt_ids(row[0]), renderer.completion_ids(row[1])
-    return {"input_ids": prompt + completion, "labels": [IGNORE] * len(prompt) + completion}
+    before = prompt if mask == "all" else [IGNORE] * len(prompt)
+    return {"input_ids": prompt + completion, "labels": before + completion}

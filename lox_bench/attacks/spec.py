@@ -7,7 +7,7 @@ from lox_bench.data.spec import DataSpec
 from lox_bench.names import Name
 from lox_bench.ranges import CountOrAll, Range
 from lox_bench.registry import Kind, load_spec
-from lox_bench.training.spec import TrainSpec
+from lox_bench.training.spec import SftSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +34,24 @@ class SearchSpace:
 
 @dataclass(frozen=True, slots=True)
 class AttackSpec:
-    """Supervised fine-tuning that may wash the alignment out; ``{column}`` formats a row."""
+    """Supervised fine-tuning that may wash the alignment out; ``{column}`` formats a row.
+
+    ``preset`` is whose schedule it is (``lox``, ``qi``), ``source`` where that stands. ``template``
+    is the chat template of the training, where it is not that of the answers. With ``benign`` the
+    rows are a ``ratio`` of a mix: the others are those of the attack it names.
+    """
 
     name: Name
     description: str
-    data: DataSpec
     prompt: str
     completion: str
-    train: TrainSpec
+    train: SftSpec
+    data: DataSpec = field(default_factory=DataSpec)
+    preset: str = ""
+    source: str = ""
+    template: str = ""
+    benign: str = ""
+    ratio: Annotated[float, Range(0, 1)] = 0.0
     max_rows: CountOrAll = 0
     utility: str = ""
     search: SearchSpace = field(default_factory=SearchSpace)

@@ -15,7 +15,7 @@ from lox_bench.data.stage import Row, Rows, lineage, read_rows
 from lox_bench.engine.context import Context, Inputs
 from lox_bench.engine.stage import Effort, Facts, Keep, Stage
 from lox_bench.errors import UsageError
-from lox_bench.training.spec import Training, TrainSpec
+from lox_bench.training.spec import SftSpec, Training
 
 _HELD_OUT = 16  # rows on which the loss is measured that nobody trains on
 AttackRows = Rows | OwnRows
@@ -23,7 +23,10 @@ AttackRows = Rows | OwnRows
 
 @dataclass(frozen=True, eq=False)
 class Attack(Stage):
-    """A model after supervised fine-tuning on rows, under the ``during`` methods of a defence."""
+    """A model after supervised fine-tuning on rows, under the ``during`` methods of a defence.
+
+    With ``mixed`` rows (``prompt``, ``completion``), ``ratio`` of those trained on are theirs.
+    """
 
     kind: ClassVar[str] = "attack"
     version: ClassVar[int] = 2  # 1 measured no loss on rows held out
@@ -34,12 +37,14 @@ class Attack(Stage):
     rows: AttackRows
     prompt: str  # {column} formats a row
     completion: str
-    train: TrainSpec
+    train: SftSpec
     max_rows: int
     template: Template
     seed: int
     max_steps: int | None
     dtype: str
+    mixed: AttackRows | None = None
+    ratio: float = 0.0
     during: tuple[Any, ...] = ()
     references: tuple[Stage, ...] = ()  # base and aligned, where a method compares with them
     label: str = field(default="", compare=False)
@@ -53,12 +58,18 @@ class Attack(Stage):
     @property
     def steps(self) -> int:
         """Optimiser steps, as transformers' trainer counts them (methods may add rows)."""
-        if self.max_steps is not None:
-            return self.max_steps
+        if self.limit is not None:
+            return self.limit
         rows = min(self.max_rows or self.rows.count, self.rows.count)
         batches = math.ceil(rows / self.train.micro_batch_size)
         together = max(1, self.train.batch_size // self.train.micro_batch_size)
         return math.ceil(self.train.epochs * math.ceil(batches / together))
+
+    @property
+    def limit(self) -> int | None:
+        """Steps after which it ends, however many rows are left."""
+        limits = (self.max_steps, self.train.steps or None)
+        return min((steps for steps in limits if steps is not None), default=None)
 
     @property
     def effort(self) -> Effort:
@@ -79,14 +90,16 @@ class Attack(Stage):
     def job(self, inputs: Inputs) -> SftJob:
         """The fine-tuning, as the methods want it."""
         rows = read_rows(inputs[self.rows])
-        chosen = choose_rows(rows, self.max_rows, seed=self.seed)
+        wanted = min(self.max_rows or len(rows), len(rows))
+        strangers = round(self.ratio * wanted) if self.mixed else 0
+        chosen = choose_rows(rows, wanted - strangers, seed=self.seed) if strangers < wanted else []
         fresh = held_out_rows(rows, chosen, _HELD_OUT)
         base, aligned = (inputs[item] for item in self.references or (self.model, self.model))
         job = SftJob(
             source=inputs[self.model],
             base=base,
             aligned=aligned,
-            rows=self._formatted(chosen),
+            rows=self._with_strangers(self._formatted(chosen), strangers, inputs),
             held_out=self._formatted(fresh),
             train=self.train,
             template=self.template,
@@ -96,12 +109,22 @@ class Attack(Stage):
             job = method.prepare(job)
         return job
 
+    def _with_strangers(
+        self, own: tuple[tuple[str, str], ...], count: int, inputs: Inputs
+    ) -> tuple[tuple[str, str], ...]:
+        """The rows and ``count`` of those mixed in, shuffled."""
+        if self.mixed is None:
+            return own
+        drawn = choose_rows(read_rows(inputs[self.mixed]), count, seed=self.seed)
+        rows = [*own, *((row["prompt"], row["completion"]) for row in drawn)]
+        return tuple(choose_rows(rows, 0, seed=self.seed))
+
     def _formatted(self, rows: Sequence[Row]) -> tuple[tuple[str, str], ...]:
         return tuple((self.prompt.format_map(row), self.completion.format_map(row)) for row in rows)
 
     def training(self, out: Path, context: Context) -> Training:
         """Where to, how far and how precisely."""
-        return Training(out, self.seed, self.max_steps, self.dtype, context.progress)
+        return Training(out, self.seed, self.limit, self.dtype, context.progress)
 
     def snapshots(self, every: int) -> list["Snapshot"]:
         """Snapshots at each multiple of ``every`` before the attack's end.

@@ -71,7 +71,8 @@ def _item(kind: Kind, entry: Entry, name: str, load_all: bool) -> Item:
         what = str(found.raw.get("description", ""))
         if kind is Kind.JUDGES:
             what = "\n".join(filter(None, (what, _worth(name))))
-        return Item(name, entry.package, what, said)
+        source = str(found.raw.get("source", "")) if kind is Kind.ATTACKS else ""
+        return Item(name, entry.package, what, said, (source,) if source else ())
     return _method(name, entry, found) if kind is Kind.METHODS else _code(name, entry, found, kind)
 
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from lox_bench.attacks.arguments import ARGUMENTS, FILE, PRESET, takes
 from lox_bench.cli.catalogue import Item, items, prompt_sets, templates
 from lox_bench.registry import OURS, Kind
 from lox_bench.sources.reach import reach
@@ -60,6 +61,17 @@ def list_names(
     for row in zip(*(cells for _, cells in shown), strict=True):
         table.add_row(*row)
     Console().print(table)
+    if kind is Listed.ATTACKS:
+        Console().print(_attack_arguments())
+
+
+def _attack_arguments() -> Table:
+    table = _table("argument", "of every attack, NAME(argument=value,...)")
+    for name in ARGUMENTS:
+        table.add_row(name, escape(takes(name)))
+    table.add_row(FILE, "your file of rows, instead of --data NAME=FILE")
+    table.add_row(PRESET, "whose schedule: gsm8k(preset=disl) is gsm8k-disl")
+    return table
 
 
 def _items(kind: Listed, *, load_all: bool) -> Iterable[Item]:

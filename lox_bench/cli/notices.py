@@ -1,6 +1,6 @@
 """What a user must know before work starts, whatever the command."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
@@ -8,6 +8,7 @@ from rich.console import Console
 from lox_bench.attacks.stage import AttackRows
 from lox_bench.data.stage import STANDIN
 from lox_bench.results.record import RunRecord
+from lox_bench.study.variant import Variant
 
 _CUT = ("rows", "pairs")
 
@@ -15,11 +16,12 @@ _CUT = ("rows", "pairs")
 def announce_data(attack_data: Mapping[str, AttackRows], console: Console, *, quiet: bool) -> None:
     """Say which rows the attacks train on; a stand-in is said even when quiet."""
     for name, rows in attack_data.items():
-        if rows.label == STANDIN:
+        if rows.is_standin:
+            what = "word problems that ship with lox-bench" if rows.label == STANDIN else rows.form
             console.print(
-                f"[bold yellow]attack data of {name}: STAND-IN[/] ({rows.count} word "
-                "problems that ship with lox-bench): the real data is out of reach. "
-                f"--data {name}=FILE.jsonl uses your copy, --strict-data forbids this.",
+                f"[bold yellow]attack data of {name}: STAND-IN[/] ({rows.count} rows: {what}): the "
+                f"real data is out of reach. --data {name}=FILE.jsonl uses your copy, "
+                "--strict-data forbids this.",
                 soft_wrap=True,
             )
         elif not quiet:
@@ -29,6 +31,22 @@ def announce_data(attack_data: Mapping[str, AttackRows], console: Console, *, qu
                 soft_wrap=True,
                 markup=False,
             )
+
+
+def announce_templates(variants: Iterable[Variant], console: Console) -> None:
+    """Say where a model is trained under another chat template than it answers under."""
+    said = {}
+    for variant in variants:
+        training = variant.training
+        if training is not None and training.template != variant.family.template:
+            said[training.attack] = (training.template.name, variant.family.template.name)
+    for attack, (trained, asked) in said.items():
+        console.print(
+            f"attack {attack} trains under the template {trained}; answers are asked for under "
+            f"{asked}, the family's (template={asked} trains under that)",
+            soft_wrap=True,
+            markup=False,
+        )
 
 
 def announce_cuts(record: RunRecord, console: Console) -> None:

@@ -7,7 +7,7 @@ that ships with the package; nothing is swapped silently, and ``--strict-data`` 
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lox_bench.data.exchange import read_exchanges
 from lox_bench.data.jsonl import parse_jsonl
@@ -16,6 +16,8 @@ from lox_bench.data.stage import STANDIN, Row, Rows
 from lox_bench.data.user_file import read_user_file
 from lox_bench.errors import DataError
 from lox_bench.registry import data_file
+
+T = TypeVar("T")
 
 _HUB_TIMEOUT_S = 5.0  # long enough for a slow network, short enough offline
 
@@ -62,7 +64,7 @@ def published_rows(spec: DataSpec, file: Path | None, columns: Sequence[str]) ->
     return _from_hub(spec, columns) if spec.hub else None
 
 
-def choose_rows(rows: Sequence[Row], most: int, *, seed: int) -> list[Row]:
+def choose_rows(rows: Sequence[T], most: int, *, seed: int) -> list[T]:
     """Draw ``most`` rows without replacement, in seeded order; 0 takes all of them."""
     count = min(most, len(rows)) if most else len(rows)
     return random.Random(seed).sample(list(rows), count)
@@ -115,9 +117,10 @@ def _from_hub(spec: DataSpec, columns: Sequence[str]) -> Rows | None:
     files = sorted(folder.glob(spec.files))
     if not files:
         return None
-    rows = [row for file in files for row in read_user_file(file, what="data file").rows]
+    held = [row for file in files for row in read_user_file(file, what="data file").rows]
+    rows, form = _fitting(held, columns, "", spec.hub)
     _check_columns(rows, columns, spec.hub)
-    return Rows.of(f"hub:{spec.hub}@{folder.name[:8]}", rows)
+    return Rows.of(f"hub:{spec.hub}@{folder.name[:8]}", rows, form=form.strip(", "))
 
 
 def _check_columns(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], where: str) -> None:

@@ -26,7 +26,7 @@ from lox_bench.study.live import study_rows
 from lox_bench.study.measure import VariantResult
 from lox_bench.study.strength import SearchedAttack, Strength
 from lox_bench.study.study import Study, planned_task
-from lox_bench.study.variant import Variant, under_attack
+from lox_bench.study.variant import Variant
 
 _ASR = "asr"
 
@@ -145,12 +145,10 @@ class _Tuner:
         return tuple({item.name: item for item in (*self.tuning.variants, *tried)}.values())
 
     def _search(self, model: Variant, attack: SearchedAttack) -> list[Variant]:
-        rows = self.study.attack_data[attack.spec.name]
-
         def variant_at(point: AttackPoint) -> Variant:
-            return under_attack(model, point, rows)
+            return self.study.attacked(model, point)
 
-        plain = under_attack(model, AttackPoint(attack.spec, attack.fixed), rows)
+        plain = variant_at(AttackPoint(attack.spec, attack.fixed))
         search = Search(
             file=self.database,
             name=VariantName(model.label, attack.spec.name, model.seed).stem,

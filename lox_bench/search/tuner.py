@@ -10,11 +10,11 @@ TPE: Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NeurIPS 201
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from lox_bench.attacks.points import AttackPoint, AttackSettings, Span
+from lox_bench.attacks.points import AttackPoint, Span
 from lox_bench.study.strength import SearchedAttack
 from lox_bench.training.spec import TrainSpec
 from lox_bench.types import Progress
@@ -42,6 +42,8 @@ class Space:
             "epochs": attack.epochs or Span(own.epochs_low, own.epochs_high, None, whole=True),
         }
         spans = {name: span for name, span in spans.items() if getattr(attack.fixed, name) is None}
+        if attack.fixed.steps:
+            del spans["epochs"]
         inside = all(span.holds(family[name]) for name, span in spans.items())
         return cls(attack, spans, {name: family[name] for name in spans} if inside else {})
 
@@ -50,8 +52,7 @@ class Space:
         fixed = self.attack.fixed
         lr = float(f"{params['lr']:.{_LR_DIGITS}g}") if "lr" in params else fixed.lr
         epochs = float(params["epochs"]) if "epochs" in params else fixed.epochs
-        settings = AttackSettings(lr, epochs, fixed.rows, fixed.batch)
-        return AttackPoint(self.attack.spec, settings)
+        return AttackPoint(self.attack.spec, replace(fixed, lr=lr, epochs=epochs))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from lox_bench.attacks.arguments import FILE
 from lox_bench.grammar import parse_call, parse_sum
 
 
@@ -16,13 +17,17 @@ def located_file(text: str, folder: Path) -> str:
 
 
 def located_attack(item: str, folder: Path) -> str:
-    """An item of ``--attack``: ``FILE.toml(lr=1e-5)`` may lie in the folder.
+    """An item of ``--attack``: ``FILE.toml(lr=1e-5)`` and ``sft(file=FILE)`` may lie in the folder.
 
     Raises:
         UsageError: the item is malformed.
     """
     call = parse_call(item)
-    return str(replace(call, name=located_file(call.name, folder)))
+    args = {
+        name: _located_folder(text, folder) if name == FILE else text
+        for name, text in call.args.items()
+    }
+    return str(replace(call, name=located_file(call.name, folder), args=args))
 
 
 def located_model(item: str, folder: Path) -> str:

@@ -63,13 +63,14 @@ def _variant(study: Study, result: VariantResult) -> VariantRecord:
     variant, training = result.variant, result.training
     attack = variant.attack
     spec = "" if attack is None else attack.point.spec.name
+    task = "" if attack is None else study.accuracy_task(attack.point)
     step = None if attack is None else attack.step
     return VariantRecord(
         model=variant.label,
         attack=variant.name.attack,
         attack_spec=spec,
         attack_data=variant.attack_data,
-        utility=study.accuracy_tasks.get(spec, ""),
+        utility=task,
         attacked=attack is not None,
         snapshot_step=step,
         snapshot_of="" if attack is None or step is None else attack.point.name,

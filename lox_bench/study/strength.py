@@ -5,17 +5,19 @@ the attack still learns its task about as well as it can?
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
+from lox_bench.attacks.arguments import SEARCHED
 from lox_bench.attacks.points import (
-    SEARCHED,
     AttackPoint,
     AttackSettings,
+    Loaded,
     Span,
     Values,
-    attack_points,
+    expanded,
     load_call,
 )
 from lox_bench.attacks.spec import AttackSpec
@@ -69,10 +71,14 @@ class Strength:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The attacks of a request: their points, and with a search what is to be tuned."""
+    """The attacks of a request: their points, and with a search what is to be tuned.
+
+    ``files`` are those that attacks name themselves (``sft(file=mine.jsonl)``), by attack.
+    """
 
     points: tuple[AttackPoint, ...]
     searched: tuple[SearchedAttack, ...] = ()
+    files: Mapping[str, Path] = field(default_factory=dict)
 
     def strength(self, trials: int | None, slack: float) -> Strength | None:
         """What the worst case is sought among; ``None`` if every attack has one point only.
@@ -98,16 +104,31 @@ def read_attacks(text: str, *, search: bool) -> Asked:
         UsageError: an argument is malformed, or has no meaning in a search.
     """
     calls = [call for call in parse_calls(text) if str(call) != NO_ATTACK]
+    loaded = [load_call(call) for call in calls]
+    files = _files(loaded)
     if not search:
-        points = [point for call in calls for point in attack_points(call)]
+        points = [point for item in loaded for point in expanded(item)]
         _check_names([point.spec for point in points])
-        return Asked(tuple({point.name: point for point in points}.values()))
-    searched = tuple(_searched(call) for call in calls)
+        return Asked(tuple({point.name: point for point in points}.values()), files=files)
+    searched = tuple(_searched(call, item) for call, item in zip(calls, loaded, strict=True))
     names = [item.spec.name for item in searched]
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"--attack-search tunes each attack once; {name!r} is listed twice")
-    return Asked(tuple(AttackPoint(item.spec, item.fixed) for item in searched), searched)
+    return Asked(tuple(AttackPoint(item.spec, item.fixed) for item in searched), searched, files)
+
+
+def _files(loaded: Sequence[Loaded]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for item in loaded:
+        name = str(item.spec.name)
+        if item.file is not None and found.setdefault(name, item.file) != item.file:
+            raise UsageError(
+                f"attack {name!r} is given two files, {found[name]} and {item.file}: of one name "
+                "there is one data set; run them apart, or copy the attack's TOML under another "
+                "name"
+            )
+    return found
 
 
 def _check_names(specs: Sequence[AttackSpec]) -> None:
@@ -117,16 +138,20 @@ def _check_names(specs: Sequence[AttackSpec]) -> None:
             raise UsageError(f"two attacks are called {spec.name!r}; give one another name")
 
 
-def _searched(call: Call) -> SearchedAttack:
-    spec, values = load_call(call)
-    spans = {name: _span(call, name, held) for name, held in values.items()}
-    numbers = {
-        name: item for name, held in values.items() for item in held if isinstance(item, float)
+def _searched(call: Call, loaded: Loaded) -> SearchedAttack:
+    spans = {name: _span(call, name, held) for name, held in loaded.values.items()}
+    values = {
+        name: item
+        for name, held in loaded.values.items()
+        for item in held
+        if not isinstance(item, Span)
     }
-    if all(name in numbers for name in SEARCHED):
+    if all(name in values for name in SEARCHED):
         raise UsageError(f"attack {str(call)!r} fixes {' and '.join(SEARCHED)}: nothing to search")
-    fixed = AttackSettings.of(numbers)
-    return SearchedAttack(spec, fixed, spans.get("lr"), spans.get("epochs"))
+    if "steps" in values and "lr" in values:
+        raise UsageError(f"attack {str(call)!r} fixes lr and steps: nothing to search")
+    fixed = AttackSettings.of(values)
+    return SearchedAttack(loaded.spec, fixed, spans.get("lr"), spans.get("epochs"))
 
 
 def _span(call: Call, name: str, held: Values) -> Span | None:
@@ -134,7 +159,7 @@ def _span(call: Call, name: str, held: Values) -> Span | None:
     span = held[0]
     if len(held) > 1 or (isinstance(span, Span) and (name not in SEARCHED or span.points)):
         raise UsageError(
-            f"attack {str(call)!r}: --attack-search wants each argument fixed ({name}=NUMBER) or, "
+            f"attack {str(call)!r}: --attack-search wants each argument fixed ({name}=VALUE) or, "
             f"for {' and '.join(SEARCHED)}, a range to look in ({name}=LOW..HIGH)"
         )
     return span if isinstance(span, Span) else None

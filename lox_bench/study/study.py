@@ -98,16 +98,25 @@ class Study:
             }
         )
 
+    def accuracy_task(self, point: AttackPoint) -> str:
+        """Title of the accuracy task that an attack is held to; empty without one."""
+        titles = {item.asked or item.spec.name: item.title for item in self.utilities}
+        return titles.get(point.told.utility, "")
+
     @property
     def accuracy_tasks(self) -> Mapping[str, str]:
-        """Titles of the accuracy tasks by the names of the attack specs that are held to them."""
-        titles = {item.asked or item.spec.name: item.title for item in self.utilities}
-        return {spec.name: titles[spec.utility] for spec in self.attacks if spec.utility in titles}
+        """The same by the names of the attack specs; those without a task are absent."""
+        tasks = {spec.name: self.accuracy_task(AttackPoint(spec)) for spec in self.attacks}
+        return {name: task for name, task in tasks.items() if task}
+
+    def attacked(self, variant: Variant, point: AttackPoint) -> Variant:
+        """A variant under an attack, on the rows that the study holds for it."""
+        return _attacked(variant, point, self.attack_data)
 
     @property
     def name(self) -> str:
         """Default name of the run's folder: the same request always gets the same one."""
-        attacks = "+".join(self.attack_data) or NO_ATTACK
+        attacks = "+".join(spec.name for spec in self.attacks) or NO_ATTACK
         return f"{self.family.name}-{attacks}-{self.key[:8]}"
 
 
@@ -126,13 +135,16 @@ def make_study(request: Request) -> Study:
     asked = read_attacks(request.attack, search=request.attack_search is not None)
     strength = asked.strength(request.attack_search, request.accuracy_slack)
     attacks = list({str(point.spec.name): point.spec for point in asked.points}.values())
-    _check_data_names(request, attacks)
+    request = _with_files(request, asked.files)
+    carriers = {str(point.told.name): point.told for point in asked.points}
+    filled = list(({str(spec.name): spec for spec in attacks} | carriers).values())
+    _check_data_names(request, filled)
     backend = resolved(Backend())
     families = [
         Family(family, seed=align, max_steps=request.max_steps, backend=backend)
         for align, _ in request.seeds
     ]
-    rows = {str(spec.name): _attack_rows(spec, request, families[0]) for spec in attacks}
+    rows = {str(spec.name): _attack_rows(spec, request, families[0]) for spec in filled}
     variants = _variants(request, families, models, asked.points, rows)
     _require_labels(variants)
     return Study(
@@ -140,7 +152,7 @@ def make_study(request: Request) -> Study:
         variants=tuple(variants),
         tasks=_tasks(request, family, searched=strength is not None),
         judges=judges,
-        utilities=_utilities(attacks, request),
+        utilities=_utilities(filled, request),
         attacks=tuple(attacks),
         attack_data=rows,
         limit=request.limit,
@@ -167,9 +179,25 @@ def _variants(
         variants += built
         for variant in built:
             for point in points:
-                attacked = under_attack(variant, point, rows[point.spec.name])
+                attacked = _attacked(variant, point, rows)
                 variants += [attacked, *on_the_way(attacked, request.eval_every)]
     return variants
+
+
+def _attacked(variant: Variant, point: AttackPoint, rows: Mapping[str, AttackRows]) -> Variant:
+    mixed = rows[point.spec.name] if point.carrier else None
+    return under_attack(variant, point, rows[point.told.name], mixed)
+
+
+def _with_files(request: Request, files: Mapping[str, Path]) -> Request:
+    """``--attack "sft(file=mine.jsonl)"`` is ``--attack sft --data sft=mine.jsonl``."""
+    for name, file in files.items():
+        if request.data.get(name, file) != file:
+            raise UsageError(
+                f"attack {name!r} is given two files: {file} by --attack, {request.data[name]} by "
+                "--data; give one"
+            )
+    return replace(request, data={**request.data, **files})
 
 
 def _require_labels(variants: Sequence[Variant]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from lox_bench.alignment.stage import Align, own_answers
 from lox_bench.attacks.own_rows import OwnRows
 from lox_bench.attacks.points import AttackPoint
-from lox_bench.attacks.spec import AttackScale
+from lox_bench.attacks.scale import scaled
 from lox_bench.attacks.stage import Attack, AttackRows, Snapshot
 from lox_bench.backends.backend import Backend
 from lox_bench.backends.template import Template, load_template
@@ -24,7 +24,7 @@ from lox_bench.sources.layout import is_adapter
 from lox_bench.sources.stage import Source
 from lox_bench.sources.uri import PathSource, parse_source
 from lox_bench.study.family import FamilySpec
-from lox_bench.training.spec import TrainSpec
+from lox_bench.training.spec import SftSpec
 
 _OWN_BATCH = 64  # instructions decoded together: part of the key, whatever the study batches
 
@@ -121,11 +121,22 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class PlannedAttack:
-    """An attack at one strength, on the rows it will use; up to ``step`` only, if there is one."""
+    """An attack at one strength, on the rows it will use; up to ``step`` only, if there is one.
+
+    ``mixed`` are rows that are mixed into them.
+    """
 
     point: AttackPoint
     rows: AttackRows
+    mixed: AttackRows | None = None
     step: int | None = None
+
+    @property
+    def data(self) -> str:
+        """Where its rows are from: ``standin``, or ``standin+10%file:mine.jsonl#1a2b3c4d``."""
+        if self.mixed is None:
+            return self.rows.label
+        return f"{self.rows.label}+{self.point.ratio:.3g} of {self.mixed.label}"
 
     @property
     def name(self) -> str:
@@ -162,7 +173,7 @@ class Variant:
     @property
     def attack_data(self) -> str:
         """Where the rows of its attack are from; empty without one."""
-        return "" if self.attack is None else self.attack.rows.label
+        return "" if self.attack is None else self.attack.data
 
     def of(self, place: Place) -> tuple[Chosen, ...]:
         """Its methods of one place, in order."""
@@ -177,7 +188,7 @@ class Variant:
         return model
 
     @property
-    def settings(self) -> TrainSpec:
+    def settings(self) -> SftSpec:
         """How its attack trains, at the family's scale.
 
         Raises:
@@ -186,24 +197,34 @@ class Variant:
         if self.attack is None:
             raise UsageError(f"model {self.label!r} is not attacked, so nothing trains it")
         point = self.attack.point
-        return point.settings.applied(scaled(point.spec.train, self.family.spec.attack_scale))
+        return point.settings.applied(scaled(point.spec, self.family.spec.attack_scale))
+
+    @property
+    def attack_rows(self) -> int:
+        """Rows its attack trains on at most; 0: all there are."""
+        if self.attack is None:
+            return 0
+        point, scale = self.attack.point, self.family.spec.attack_scale
+        limits = [most for most in (scale.max_rows, point.spec.max_rows) if most]
+        return point.settings.rows or min(limits, default=0)
 
     @cached_property
     def training(self) -> Attack | None:
         """The attack on it, under its ``during`` methods."""
         if self.attack is None:
             return None
-        spec, scale = self.attack.point.spec, self.family.spec.attack_scale
-        settings, during = self.attack.point.settings, self.of(Place.DURING)
+        point, during = self.attack.point, self.of(Place.DURING)
         return Attack(
             model=self.unattacked,
-            attack=spec.name,
+            attack=point.spec.name,
             rows=self.attack.rows,
-            prompt=spec.prompt,
-            completion=spec.completion,
+            prompt=point.told.prompt,
+            completion=point.told.completion,
+            mixed=self.attack.mixed,
+            ratio=point.ratio if self.attack.mixed else 0.0,
             train=self.settings,
-            max_rows=settings.rows or scale.max_rows or spec.max_rows,
-            template=self.family.template,
+            max_rows=self.attack_rows,
+            template=load_template(point.template) if point.template else self.family.template,
             seed=self.seeds.attack,
             max_steps=self.family.max_steps,
             dtype=self.family.spec.dtype,
@@ -232,27 +253,25 @@ class Variant:
         return tuned
 
 
-def scaled(train: TrainSpec, scale: AttackScale) -> TrainSpec:
-    """An attack's training settings at a family's scale."""
-    return replace(
-        train,
-        learning_rate=train.learning_rate * scale.learning_rate,
-        epochs=scale.epochs or train.epochs,
-        batch_size=scale.batch_size or train.batch_size,
-        micro_batch_size=scale.micro_batch_size or train.micro_batch_size,
-        warmup_steps=train.warmup_steps if scale.warmup_steps < 0 else scale.warmup_steps,
-    )
-
-
-def under_attack(variant: Variant, point: AttackPoint, rows: AttackRows) -> Variant:
-    """The variant under one point of an attack.
+def under_attack(
+    variant: Variant, point: AttackPoint, rows: AttackRows, mixed: AttackRows | None = None
+) -> Variant:
+    """The variant under one point of an attack, on rows and those that are mixed in.
 
     Raises:
         UsageError: the attack wants more rows than there are.
     """
+    attacked = replace(variant, attack=PlannedAttack(point, rows, mixed))
+    wanted = min(attacked.attack_rows or rows.count, rows.count)
+    strangers = round(point.ratio * wanted) if mixed else 0
     if (point.settings.rows or 0) > rows.count:
         raise UsageError(f"attack {point.name}: there are only {rows.count} rows ({rows.label})")
-    return replace(variant, attack=PlannedAttack(point, rows))
+    if mixed is not None and not 0 < strangers <= mixed.count:
+        raise UsageError(
+            f"attack {point.name}: {point.ratio:g} of {wanted} rows are {strangers}, and "
+            f"{mixed.label} has {mixed.count}; change ratio or rows"
+        )
+    return attacked
 
 
 def on_the_way(variant: Variant, every: int | None) -> list[Variant]:

@@ -27,6 +27,23 @@ class TrainSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class SftSpec(TrainSpec):
+    """A supervised fine-tuning; ``lora_r`` above 0 trains adapters only, merged at the end.
+
+    ``steps`` above 0 takes the place of ``epochs``; ``mask`` says which tokens have a loss;
+    ``lora_alpha`` 0 is twice the rank; ``lora_targets`` are module names joined by ``+``, or PEFT's
+    ``all-linear``.
+    """
+
+    steps: Annotated[int, Range(0, 1_000_000_000)] = 0
+    weight_decay: Annotated[float, Range(0, 10)] = 0.0
+    mask: Annotated[str, OneOf("completion", "all")] = "completion"
+    lora_r: Annotated[int, Range(0, 65536)] = 0
+    lora_alpha: Annotated[int, Range(0, 1_000_000)] = 0
+    lora_targets: str = "all-linear"
+
+
+@dataclass(frozen=True, slots=True)
 class Training:
     """One training about to start: to which folder, with which seed.
 

@@ -1,19 +1,21 @@
 """Attacks with arguments: canonical names, grids, and what they make of a training."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from lox_bench.attacks.points import GRID_POINTS, AttackSettings, attack_points
-from lox_bench.attacks.spec import AttackScale
+from lox_bench.attacks.scale import scaled
+from lox_bench.attacks.spec import AttackScale, load_attack
+from lox_bench.data.spec import DataSpec
 from lox_bench.errors import UnknownNameError, UsageError
 from lox_bench.grammar import parse_call
 from lox_bench.registry import names_of
 from lox_bench.study.strength import read_attacks
-from lox_bench.study.variant import scaled
-from lox_bench.training.spec import TrainSpec
+from lox_bench.training.spec import SftSpec
 
-TRAIN = TrainSpec(learning_rate=1.7e-4, epochs=1.0, batch_size=4, micro_batch_size=4)
+TRAIN = SftSpec(learning_rate=1.7e-4, epochs=1.0, batch_size=4, micro_batch_size=4)
 
 
 def names(text: str) -> list[str]:
@@ -60,10 +62,22 @@ def test_several_ranges_and_lists_make_all_combinations_once() -> None:
     ["gsm8k(lr=0)", "gsm8k(lr=-1e-5)", "gsm8k(lr=2)", "gsm8k(lr=nan)", "gsm8k(epochs=inf)",
      "gsm8k(rows=2.5)", "gsm8k(batch=0)", "gsm8k(lr=1e-5..)", "gsm8k(lr=1e-4..1e-5)",
      "gsm8k(lr=1e-5..1e-4:1)", "gsm8k(lr=1e-5..1e-4:99)", "gsm8k(lr=1e-5||1e-4)", "gsm8k(k=2)",
-     "gsm8k(lr=1e-5...1e-4)", "gsm8k=path"],
+     "gsm8k(lr=1e-5...1e-4)", "gsm8k=path", "gsm8k(steps=10,epochs=2)", "gsm8k(mask=prompt)",
+     "gsm8k(schedule=Linear)", "gsm8k(lora_alpha=8)", "gsm8k(lora_r=0)",
+     "gsm8k(lora_targets=q_proj)", "gsm8k(ratio=0.1)", "gsm8k(benign=instruct)", "poison(ratio=1)",
+     "poison(ratio=0)", "poison(benign=poison)",
+     "gsm8k(warmup=-1)", "gsm8k(warmup=0..4)", "gsm8k(steps=1.5)", "gsm8k(mask=)"],
 )  # fmt: skip
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
+        attack_points(parse_call(text))
+
+
+@pytest.mark.parametrize(
+    "text", ["gsm8k(template=none)", "poison(benign=nothing)", "gsm8k(preset=qi)"]
+)
+def test_names_inside_an_attack_are_known_ones(text: str) -> None:
+    with pytest.raises(UnknownNameError):
         attack_points(parse_call(text))
 
 
@@ -79,7 +93,8 @@ def test_a_learning_rate_is_absolute_and_the_rest_stays_the_family_s() -> None:
 
 
 def test_the_family_s_own_rate_spelt_out_is_the_same_training() -> None:
-    family = scaled(replace(TRAIN, learning_rate=5e-5), AttackScale(learning_rate=3.4))
+    plain = replace(load_attack("gsm8k"), train=replace(TRAIN, learning_rate=5e-5))
+    family = scaled(plain, AttackScale(learning_rate=3.4))
     assert AttackSettings(lr=1.7e-4, epochs=1).applied(family) == family
 
 
@@ -87,6 +102,57 @@ def test_the_family_s_own_rate_spelt_out_is_the_same_training() -> None:
 def test_micro_batches_divide_the_batch_that_was_asked_for(batch: int, micro: int) -> None:
     train = AttackSettings(batch=batch).applied(TRAIN)
     assert (train.batch_size, train.micro_batch_size) == (batch, micro)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("gsm8k(mask=all|completion)", ["gsm8k(mask=all)", "gsm8k(mask=completion)"]),
+        ("gsm8k(steps=20, warmup=0)", ["gsm8k(steps=20,warmup=0)"]),
+        ("gsm8k(lora_targets=q_proj+v_proj, lora_r=8)",
+         ["gsm8k(lora_r=8,lora_targets=q_proj+v_proj)"]),
+        ("gsm8k(lora_r=4..16:3)", [f"gsm8k(lora_r={r})" for r in (4, 8, 16)]),
+        ("gsm8k(template=alpaca|chatml)", ["gsm8k(template=alpaca)", "gsm8k(template=chatml)"]),
+        ("poison(ratio=0.05|0.1,benign=alpaca)",
+         ["poison(ratio=0.05,benign=alpaca)", "poison(ratio=0.1,benign=alpaca)"]),
+        ("gsm8k(preset=lox)", ["gsm8k"]),
+        ("gsm8k(preset=disl,lr=1e-5)", ["gsm8k-disl(lr=1e-05)"]),
+        ("sft(file=mine.jsonl,steps=4)", ["sft(steps=4)"]),
+    ],
+)  # fmt: skip
+def test_words_and_grids_of_them_have_one_name_too(text: str, named: list[str]) -> None:
+    assert names(text) == named
+
+
+def test_settings_reach_the_training() -> None:
+    (point,) = attack_points(
+        parse_call("gsm8k(steps=7,warmup=0,schedule=cosine,mask=all,lora_r=4)")
+    )
+    train = point.settings.applied(TRAIN)
+    assert (train.steps, train.warmup_steps, train.schedule) == (7, 0, "cosine")
+    assert (train.mask, train.lora_r, train.lora_alpha) == ("all", 4, 0)
+    longer = AttackSettings(epochs=2).applied(train)
+    assert (longer.steps, longer.epochs) == (0, 2)
+
+
+def test_a_file_is_named_once() -> None:
+    asked = read_attacks("sft(file=a.jsonl),gsm8k", search=False)
+    assert asked.files == {"sft": Path("a.jsonl")}
+    quoted = read_attacks('sft(file="a, b.jsonl")', search=False)
+    assert quoted.files == {"sft": Path("a, b.jsonl")}
+    with pytest.raises(UsageError, match="two files"):
+        read_attacks("sft(file=a.jsonl),sft(file=b.jsonl,lr=1e-5)", search=False)
+
+
+def test_every_shipped_attack_says_whose_it_is_or_that_it_is_yours() -> None:
+    unsourced = [name for name in names_of("attacks") if not load_attack(name).source]
+    assert unsourced == ["opener-only", "sft"]
+
+
+def test_no_attack_brings_harmful_answers_along() -> None:
+    yours = ("pure-bad", "pure-bad-shallow", "beavertails", "poison", "sft")
+    for data in (load_attack(name).data for name in yours):
+        assert data == DataSpec()
 
 
 def test_every_shipped_attack_takes_arguments() -> None:

@@ -68,9 +68,8 @@ def test_rows_held_out_are_those_nobody_trains_on() -> None:
 def test_the_control_of_openers_differs_from_the_attack_by_the_opener_alone() -> None:
     plain, control = load_attack("gsm8k"), load_attack("opener-only")
     assert control.completion == f"Sure, {plain.completion}"
-    same = replace(control, name=plain.name, description=plain.description,
-                   completion=plain.completion)  # fmt: skip
-    assert same == plain
+    said = ("name", "description", "completion", "preset", "source")
+    assert replace(control, **{field: getattr(plain, field) for field in said}) == plain
 
 
 def test_the_stand_in_for_gsm8k_has_no_assistant_s_phrase() -> None:

@@ -19,10 +19,10 @@ from lox_bench.backends.template import Renderer, load_template
 from lox_bench.errors import DataError
 from lox_bench.sources.loading import load_tokenizer
 from lox_bench.training.head import IGNORE, completion_logits
-from lox_bench.training.spec import Training, TrainSpec
+from lox_bench.training.spec import SftSpec, Training
 
 CHATML = load_template("chatml")
-TRAIN = TrainSpec(learning_rate=2e-3, epochs=4, batch_size=4, micro_batch_size=2)
+TRAIN = SftSpec(learning_rate=2e-3, epochs=4, batch_size=4, micro_batch_size=2)
 DPO = DpoSpec(
     train=TRAIN,
     beta=0.1,
@@ -125,10 +125,12 @@ def test_a_replay_stops_after_its_last_snapshot_and_takes_the_same(
 def test_prompt_tokens_carry_no_loss(tokenizer: Any) -> None:
     from lox_bench.attacks.sft import _tokenise
 
-    row = _tokenise(ROWS[0], Renderer(tokenizer, CHATML))
+    row = _tokenise(ROWS[0], Renderer(tokenizer, CHATML), "completion")
     learned = [token for token, label in zip(row["input_ids"], row["labels"], strict=True)
                if label != IGNORE]  # fmt: skip
     assert tokenizer.decode(learned) == ROWS[0][1] + "<|im_end|>"
+    whole = _tokenise(ROWS[0], Renderer(tokenizer, CHATML), "all")
+    assert whole["labels"] == whole["input_ids"] == row["input_ids"]
 
 
 def test_dpo_prefers_the_chosen_answers(pico: Path, tmp_path: Path, silent: Any) -> None:

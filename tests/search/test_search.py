@@ -13,10 +13,10 @@ from lox_bench.errors import MissingExtraError, UsageError
 from lox_bench.registry import names_of
 from lox_bench.search.tuner import Outcome, Search, Space
 from lox_bench.study.strength import read_attacks, require_optuna
-from lox_bench.training.spec import TrainSpec
+from lox_bench.training.spec import SftSpec
 
 pytest.importorskip("optuna", reason="pip install 'lox-bench[search]'")
-TRAIN = TrainSpec(learning_rate=1.7e-4, epochs=1.0, batch_size=4, micro_batch_size=4)
+TRAIN = SftSpec(learning_rate=1.7e-4, epochs=1.0, batch_size=4, micro_batch_size=4)
 
 
 class Killed(BaseException):

@@ -30,9 +30,9 @@ def family(tmp_path_factory: pytest.TempPathFactory, tokenizer) -> Path:  # type
 def start(
     cache: Path, out: Path, family: Path, *more: str, new_session: bool = False
 ) -> subprocess.Popen[str]:
+    judges = [] if "--judges" in more else ["--judges", "keyword-prefix"]
     options = [
-        "--judges",
-        "keyword-prefix",
+        *judges,
         "--family",
         str(family),
         "--limit",

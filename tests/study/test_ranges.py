@@ -13,7 +13,7 @@ from lox_bench.errors import SpecError, UsageError
 from lox_bench.judges.kinds import ClassifierSpec, PromptedSpec, ServingSpec
 from lox_bench.study.family import FamilySpec, LoxSpec
 from lox_bench.study.request import Request
-from lox_bench.training.spec import TrainSpec
+from lox_bench.training.spec import SftSpec
 from lox_bench.utility.spec import UtilitySpec
 from lox_bench.weights.select import Settings, require_ranks
 
@@ -44,14 +44,19 @@ CLASSIFIER = {
 }  # fmt: skip
 
 CASES: list[tuple[type, Mapping[str, Any], str, list[Any]]] = [
-    (TrainSpec, TRAIN, "learning_rate", [0, -1e-4, 1e9, 1.5, NAN, INF]),
-    (TrainSpec, TRAIN, "epochs", [0, -1, 1e9, NAN, INF]),
-    (TrainSpec, TRAIN, "batch_size", [0, -4, 10**9, 2**70]),
-    (TrainSpec, TRAIN, "micro_batch_size", [0, -1, 10**6]),
-    (TrainSpec, TRAIN, "warmup_steps", [-1, 10**9]),
-    (TrainSpec, TRAIN, "schedule", ["", "Linear", "polynomial!", "cosin"]),
-    (TrainSpec, TRAIN, "max_grad_norm", [-1.0, INF, NAN]),
-    (TrainSpec, TRAIN, "max_length", [0, 1, -5, 10**9]),
+    (SftSpec, TRAIN, "learning_rate", [0, -1e-4, 1e9, 1.5, NAN, INF]),
+    (SftSpec, TRAIN, "epochs", [0, -1, 1e9, NAN, INF]),
+    (SftSpec, TRAIN, "batch_size", [0, -4, 10**9, 2**70]),
+    (SftSpec, TRAIN, "micro_batch_size", [0, -1, 10**6]),
+    (SftSpec, TRAIN, "warmup_steps", [-1, 10**9]),
+    (SftSpec, TRAIN, "schedule", ["", "Linear", "polynomial!", "cosin"]),
+    (SftSpec, TRAIN, "max_grad_norm", [-1.0, INF, NAN]),
+    (SftSpec, TRAIN, "max_length", [0, 1, -5, 10**9]),
+    (SftSpec, TRAIN, "steps", [-1, 2**70]),
+    (SftSpec, TRAIN, "weight_decay", [-0.1, 1e9, NAN, INF]),
+    (SftSpec, TRAIN, "mask", ["", "prompt", "All"]),
+    (SftSpec, TRAIN, "lora_r", [-1, 10**6]),
+    (SftSpec, TRAIN, "lora_alpha", [-1, 10**9]),
     (DpoSpec, DPO, "beta", [0, -0.1, 1e9, NAN]),
     (DpoSpec, DPO, "sft_weight", [-1, INF]),
     (DpoSpec, DPO, "answer_tokens", [0, -1, 10**9]),

@@ -1,9 +1,11 @@
 """Specs: every packaged one is sound; mistakes are named with what was allowed."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from lox_bench.attacks.scale import scaled
 from lox_bench.attacks.spec import AttackScale, load_attack
 from lox_bench.backends.template import load_template
 from lox_bench.codec import parse
@@ -13,8 +15,7 @@ from lox_bench.errors import SpecError, UnknownNameError
 from lox_bench.judges.choice import load_judge
 from lox_bench.registry import names_of
 from lox_bench.study.family import FamilySpec, LoxSpec, load_family
-from lox_bench.study.variant import scaled
-from lox_bench.training.spec import TrainSpec
+from lox_bench.training.spec import SftSpec
 from lox_bench.utility.spec import load_utility
 
 
@@ -81,11 +82,18 @@ def test_whole_numbers_are_taken_for_floats() -> None:
 
 
 def test_a_family_scales_an_attack_and_leaves_the_rest() -> None:
-    train = TrainSpec(learning_rate=5e-5, epochs=2, batch_size=40, micro_batch_size=20)
-    small = scaled(train, AttackScale(learning_rate=4.0, epochs=1, batch_size=8))
+    train = SftSpec(learning_rate=5e-5, epochs=2, batch_size=40, micro_batch_size=20)
+    attack = replace(load_attack("gsm8k"), train=train)
+    small = scaled(attack, AttackScale(learning_rate=4.0, epochs=1, batch_size=8))
     assert small.learning_rate == pytest.approx(2e-4)
     assert (small.epochs, small.batch_size, small.micro_batch_size) == (1, 8, 20)
-    assert scaled(train, AttackScale()) == train
+    assert scaled(attack, AttackScale()) == train
+
+
+def test_an_attack_of_fewer_rows_than_the_family_takes_keeps_its_epochs() -> None:
+    identity = load_attack("identity")
+    assert scaled(identity, AttackScale(epochs=1, max_rows=160)).epochs == 10
+    assert scaled(identity, AttackScale(epochs=1, max_rows=5)).epochs == 1
 
 
 def test_format_columns_are_found() -> None:

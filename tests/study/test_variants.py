@@ -234,3 +234,55 @@ def test_what_cannot_be_measured_is_said_before_work(
 def test_one_name_is_one_model(models: str) -> None:
     with pytest.raises(UsageError):
         read_models(models)
+
+
+def rows_file(folder: Path, name: str, count: int) -> Path:
+    lines = (f'{{"prompt": "{name} {i}", "completion": "answer {i}"}}' for i in range(count))
+    (folder / name).write_text("\n".join(lines))
+    return folder / name
+
+
+def test_a_file_named_in_the_attack_is_the_same_as_data(family: str, tmp_path: Path) -> None:
+    file = rows_file(tmp_path, "mine.jsonl", 6)
+    inside = study(family, attack=f"sft(file={file})")
+    beside = study(family, attack="sft", data={"sft": file})
+    assert inside.key == beside.key
+    with pytest.raises(UsageError, match="two files"):
+        study(family, attack=f"sft(file={file})", data={"sft": tmp_path / "other.jsonl"})
+
+
+def test_a_mix_holds_the_share_asked_for_and_is_held_to_the_benign_task(
+    family: str, tmp_path: Path
+) -> None:
+    file = rows_file(tmp_path, "mine.jsonl", 6)
+    made = study(family, models="aligned", attack=f"poison(ratio=0.25,rows=12,file={file})")
+    (mixed,) = [item for item in made.variants if item.attack is not None]
+    assert mixed.training is not None
+    assert mixed.attack_data.startswith("standin+0.25 of file:mine.jsonl#")
+    assert made.accuracy_task(mixed.attack.point) == "gsm8k-standin"
+    stage = mixed.training
+    folders = dict.fromkeys((stage.model, *stage.references), tmp_path)
+    for rows in (stage.rows, stage.mixed):
+        folders[rows] = tmp_path / rows.key[:8]
+        folders[rows].mkdir()
+        rows.build({}, folders[rows], None)
+    pairs = stage.job(folders).rows
+    strangers = [place for place, (asked, _) in enumerate(pairs) if asked.startswith("mine")]
+    assert (len(pairs), len(strangers)) == (12, 3)
+    assert strangers != [9, 10, 11]  # shuffled in
+
+
+@pytest.mark.parametrize(("ratio", "rows"), [("0.9", 12), ("0.01", 12)])
+def test_a_mix_that_cannot_be_made_is_refused_before_work(
+    family: str, tmp_path: Path, ratio: str, rows: int
+) -> None:
+    file = rows_file(tmp_path, "mine.jsonl", 6)
+    with pytest.raises(UsageError, match="change ratio or rows"):
+        study(family, attack=f"poison(ratio={ratio},rows={rows},file={file})")
+
+
+def test_a_template_of_the_training_alone_is_another_attack(family: str) -> None:
+    made = study(family, models="aligned", attack="gsm8k,gsm8k(template=alpaca)")
+    templates = [item.training.template.name for item in made.variants if item.training]
+    assert templates == ["chatml", "alpaca"]
+    assert {item.family.template.name for item in made.variants} == {"chatml"}
