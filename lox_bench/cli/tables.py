@@ -1,5 +1,6 @@
 """Tables for the terminal."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 from rich.box import SIMPLE_HEAD
@@ -7,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from lox_bench.harmless import harmless
-from lox_bench.results.metrics import HARM, OVER_REFUSAL
+from lox_bench.results.metrics import HARM, OVER_REFUSAL, title_of
 from lox_bench.results.row import Row
 from lox_bench.results.text_table import percent
 from lox_bench.results.validity import SHOWN
@@ -16,6 +17,8 @@ from lox_bench.stats.rates import MIN_COVERAGE
 from lox_bench.utility.scores import ACCURACY, FLEXIBLE, UNREAD
 
 Metric = tuple[str, str]  # task, metric
+_HARM = "harm"  # of a column: refusal lost or ASR
+_NARROW = 12  # characters of a name that stay on one line
 _SHARES = {*HARM, OVER_REFUSAL}  # what bounds make sense for; a mean score has its own scale
 _BESIDE_ACCURACY = (FLEXIBLE, UNREAD)  # they share its cell
 _MARK = "[bold yellow]![/]"
@@ -24,39 +27,48 @@ _MARK = "[bold yellow]![/]"
 def leaderboard_table(rows: Sequence[Row]) -> Table:
     """A line per model x attack x judge: every metric with its interval; seeds pooled.
 
+    What a judge finds of harm, refusal lost or ASR as it reads, stands in one column a prompt set.
     What no judge decides (degenerate answers, accuracy) stands on the model's first line only.
     """
     judges = list(dict.fromkeys(row.judge for row in rows if row.judge_key))
-    metrics = [
-        (task, metric)
-        for task, metric in dict.fromkeys((row.task, row.metric) for row in rows)
-        if metric not in _BESIDE_ACCURACY
-    ]
+    columns = list(dict.fromkeys(map(_column, rows)))
+    columns = [column for column in columns if column[1] not in _BESIDE_ACCURACY]
     table = Table(title=_title(rows), box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.caption, table.caption_justify = _caption(rows, judges), "left"
     table.add_column("model\n[dim]judge[/]" if len(judges) > 1 else "model", overflow="fold")
-    for metric in metrics:
-        table.add_column(_head(rows, metric), justify="right")
+    for column in columns:
+        table.add_column(_head(rows, column), justify="right")
     for model, attack in dict.fromkeys((row.model, row.attack) for row in rows):
         held = [row for row in rows if (row.model, row.attack) == (model, attack)]
-        for line in _lines(held, judges, metrics):
+        for line in _lines(held, judges, columns):
             table.add_row(*line)
         table.add_section()
     return table
 
 
+def _column(row: Row) -> Metric:
+    return row.task, _HARM if row.metric in HARM else row.metric
+
+
 def _lines(
-    rows: Sequence[Row], judges: Sequence[str], metrics: Sequence[Metric]
+    rows: Sequence[Row], judges: Sequence[str], columns: Sequence[Metric]
 ) -> Iterator[list[str]]:
-    model, attack = rows[0].model, rows[0].attack
-    name = model if attack == "none" else f"{model}+{attack}"
+    name = _broken(rows[0].model, rows[0].attack)
     name += "".join(f"\n[red]{SHOWN[mark]}[/]" for mark in _marks(rows))
     for number, judge in enumerate(judges):
         wanted = {judge} if number else {judge, *(r.judge for r in rows if not r.judge_key)}
         held = [row for row in rows if row.judge in wanted]
         named = [name] if number == 0 else []
         named += [f"[dim]{judge}[/]"] if len(judges) > 1 else []
-        yield ["\n".join(named), *(_cell(held, metric) for metric in metrics)]
+        yield ["\n".join(named), *(_cell(held, column) for column in columns)]
+
+
+def _broken(model: str, attack: str) -> str:
+    """A long name, broken where its parts meet: no word is cut in a narrow terminal."""
+    name = model if attack == "none" else f"{model}+{attack}"
+    if len(name) <= _NARROW:
+        return escape(name)
+    return escape(re.sub(r"(?<=.)(?=[+(])|(?<=,)", "\n", name))
 
 
 def _marks(rows: Sequence[Row]) -> list[str]:
@@ -70,9 +82,10 @@ def _shown(rows: Sequence[Row]) -> list[str]:
 
 def _head(rows: Sequence[Row], metric: Metric) -> str:
     """Metric, task and number of prompts."""
-    task, name = metric
-    asked = max(row.n + row.unjudged for row in _of(rows, metric))
-    return f"{name}\n{task}\nn={asked}"
+    held = _of(rows, metric)
+    names = dict.fromkeys(title_of(row.metric).replace(" ", "\n") for row in held)
+    asked = max(row.n + row.unjudged for row in held)
+    return "\n".join([" / ".join(names), metric[0], f"n={asked}"])
 
 
 def _caption(rows: Sequence[Row], judges: Sequence[str]) -> str:
@@ -80,7 +93,7 @@ def _caption(rows: Sequence[Row], judges: Sequence[str]) -> str:
     shown = "share, 95 % Wilson interval"
     if several:
         shown = "mean over seeds, hull of their 95 % Wilson intervals, lowest-highest seed"
-    text = f"{shown}; (%): share of the answers judged; judge: {', '.join(judges)}"
+    text = f"{shown}; (%): share of the answers judged; judge: {', '.join(_reading(rows, judges))}"
     if any(row.coverage < MIN_COVERAGE for row in rows):
         text += (
             f"\n{_MARK} under {MIN_COVERAGE:.0%} judged, not to be compared: the rate is over the "
@@ -88,6 +101,15 @@ def _caption(rows: Sequence[Row], judges: Sequence[str]) -> str:
             "that are none (see degenerate) are unjudged by design, the rest by failure"
         )
     return text
+
+
+def _reading(rows: Sequence[Row], judges: Sequence[str]) -> Iterator[str]:
+    """Judges, each with what its number for harm is called."""
+    for judge in judges:
+        names = dict.fromkeys(
+            title_of(row.metric) for row in rows if row.judge == judge and row.metric in HARM
+        )
+        yield f"{judge} ({', '.join(names)})" if names else judge
 
 
 def _title(rows: Sequence[Row]) -> str:
@@ -98,7 +120,7 @@ def _title(rows: Sequence[Row]) -> str:
 
 
 def _of(rows: Sequence[Row], metric: Metric) -> list[Row]:
-    return [row for row in rows if (row.task, row.metric) == metric]
+    return [row for row in rows if (row.task, row.metric) == metric or _column(row) == metric]
 
 
 def _cell(rows: Sequence[Row], metric: Metric) -> str:
@@ -112,7 +134,7 @@ def _cell(rows: Sequence[Row], metric: Metric) -> str:
     beside = {other: _of(rows, (task, other)) for other in _BESIDE_ACCURACY}
     shares = [
         f"{label} {pool([row.rate for row in held]).value:.2f}"
-        for label, held in zip(("last number", "unread"), beside.values(), strict=True)
+        for label, held in zip(("flexible", "unread"), beside.values(), strict=True)
         if held
     ]
     return "\n".join([text, *(f"[dim]{share}[/]" for share in shares)])
