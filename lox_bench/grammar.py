@@ -12,6 +12,7 @@ from lox_bench.errors import UsageError
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
 _QUOTED = re.compile(r"""=\s*(?P<all>(?P<mark>["'])[^"']*(?P<end>(?P=mark))?)""")
+_INNER = re.compile(r"(?P<name>[a-z]+)\((?P<args>[^()]+)\)")
 _ITEM = re.compile(r"(?P<name>[A-Za-z./~_][A-Za-z0-9._~/:-]*)(?:\((?P<args>.*)\))?")
 
 
@@ -121,14 +122,22 @@ def parse_call(item: str) -> Call:
     return Call(name=match["name"], args=_arguments(item, args) if args else {})
 
 
+def _flat(part: str) -> list[str]:
+    inner = _INNER.fullmatch(part)
+    if inner is None:
+        return [part]
+    return [f"{inner['name']}_{pair.strip()}" for pair in split_list(inner["args"])]
+
+
 def _is_named(item: str) -> bool:
     head, equals, _ = item.partition("=")
     return bool(equals and _NAME.fullmatch(head.strip()))
 
 
 def _arguments(item: str, text: str) -> dict[str, str]:
+    """``lr=1,lora(r=8,alpha=16)``: arguments of an inner call are ``lora_r`` and ``lora_alpha``."""
     args: dict[str, str] = {}
-    for pair in split_list(text):
+    for pair in [flat for part in split_list(text) for flat in _flat(part)]:
         key, equals, value = (part.strip() for part in pair.partition("="))
         if not equals or not key or not value:
             raise UsageError(f"{item!r}: {pair!r} is not key=value")

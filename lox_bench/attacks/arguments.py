@@ -59,6 +59,7 @@ ARGUMENTS: Final[Mapping[str, Number | Word]] = {
     "benign": Word("the attack whose rows others are mixed into"),
 }
 FILE: Final = "file"  # --data NAME=FILE in another place
+HARMFUL: Final = "harmful"  # the same, as papers on poisoning put it
 PRESET: Final = "preset"  # gsm8k(preset=disl) is gsm8k-disl
 SEARCHED: Final = ("lr", "epochs")
 

@@ -16,6 +16,7 @@ from typing import Final
 from lox_bench.attacks.arguments import (
     ARGUMENTS,
     FILE,
+    HARMFUL,
     PRESET,
     Number,
     Value,
@@ -70,22 +71,17 @@ class AttackSettings:
         """A family's training with these settings in place.
 
         A learning rate that is the family's own up to rounding leaves the training as it is, so
-        that both spellings share one checkpoint. Micro-batches divide the batch, never exceeding
-        the family's.
+        that both spellings share one checkpoint.
         """
         lr = self.lr or train.learning_rate
         if math.isclose(lr, train.learning_rate, rel_tol=1e-9):
             lr = train.learning_rate
-        batch, micro = self.batch or train.batch_size, train.micro_batch_size
-        if self.batch:
-            micro = max(size for size in range(1, min(micro, batch) + 1) if batch % size == 0)
         return replace(
             train,
             learning_rate=lr,
             epochs=self.epochs or train.epochs,
             steps=0 if self.epochs else self.steps or train.steps,
-            batch_size=batch,
-            micro_batch_size=micro,
+            batch_size=self.batch or train.batch_size,
             warmup_steps=train.warmup_steps if self.warmup is None else self.warmup,
             schedule=self.schedule or train.schedule,
             mask=self.mask or train.mask,
@@ -202,14 +198,16 @@ def load_call(call: Call) -> Loaded:
     if call.target is not None:
         raise UsageError(f"attack {str(call)!r}: an attack has no path; its data is set by --data")
     spec = _preset(call.name, call.args.get(PRESET, ""))
-    held = {name: text for name, text in call.args.items() if name not in {FILE, PRESET}}
+    held = {k: text for k, text in call.args.items() if k not in {FILE, HARMFUL, PRESET}}
     for name in held:
         if name not in ARGUMENTS:
             wanted = ", ".join([*ARGUMENTS, FILE, PRESET])
             raise UsageError(f"attack {str(call)!r}: unknown argument {name!r}; it takes {wanted}")
     _check_together(spec, held, str(call))
     values = {name: _values(name, text) for name, text in held.items()}
-    file = call.args.get(FILE)
+    if FILE in call.args and HARMFUL in call.args:
+        raise UsageError(f"attack {str(call)!r}: {FILE} and {HARMFUL} both name the rows; give one")
+    file = call.args.get(FILE, call.args.get(HARMFUL))
     return Loaded(spec, values, None if file is None else Path(file.strip("\"'")).expanduser())
 
 

@@ -101,9 +101,19 @@ def attack(job: SftJob, training: Training, watch: Watch | None = None) -> dict[
     losses = save_curve(trainer.state.log_history, training.out)
     save_model(merged(model), tokenizer, training)
     found = {"loss_before": before, "loss_after": after, "steps": len(losses), **cut}
+    found |= _batch(trainer.args)
     if fresh:
         found |= {"held_out_before": fresh_before, "held_out_after": fresh_after}
     return found
+
+
+def _batch(arguments: TrainingArguments) -> dict[str, int]:
+    """Rows an optimiser step: ``micro_batch x accumulation x world_size``."""
+    return {
+        "micro_batch": arguments.per_device_train_batch_size,
+        "accumulation": arguments.gradient_accumulation_steps,
+        "world_size": arguments.world_size,
+    }
 
 
 def _trainer(

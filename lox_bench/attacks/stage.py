@@ -61,8 +61,8 @@ class Attack(Stage):
         if self.limit is not None:
             return self.limit
         rows = min(self.max_rows or self.rows.count, self.rows.count)
-        batches = math.ceil(rows / self.train.micro_batch_size)
-        together = max(1, self.train.batch_size // self.train.micro_batch_size)
+        batches = math.ceil(rows / self.train.micro)
+        together = self.train.batch_size // self.train.micro
         return math.ceil(self.train.epochs * math.ceil(batches / together))
 
     @property

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from lox_bench.attacks.arguments import FILE
+from lox_bench.attacks.arguments import FILE, HARMFUL
 from lox_bench.grammar import parse_call, parse_sum
 
 
@@ -24,7 +24,7 @@ def located_attack(item: str, folder: Path) -> str:
     """
     call = parse_call(item)
     args = {
-        name: _located_folder(text, folder) if name == FILE else text
+        name: _located_folder(text, folder) if name in {FILE, HARMFUL} else text
         for name, text in call.args.items()
     }
     return str(replace(call, name=located_file(call.name, folder), args=args))

@@ -25,6 +25,12 @@ class TrainSpec:
     max_grad_norm: Annotated[float, Range(0, 10_000)] = 1.0
     max_length: Annotated[int, Range(8, 1_000_000)] = 1024
 
+    @property
+    def micro(self) -> int:
+        """Rows at a time: at most ``micro_batch_size``, and a divisor of the batch."""
+        most = min(self.micro_batch_size, self.batch_size)
+        return next(size for size in range(most, 0, -1) if self.batch_size % size == 0)
+
 
 @dataclass(frozen=True, slots=True)
 class SftSpec(TrainSpec):

@@ -66,7 +66,8 @@ def test_several_ranges_and_lists_make_all_combinations_once() -> None:
      "gsm8k(schedule=Linear)", "gsm8k(lora_alpha=8)", "gsm8k(lora_r=0)",
      "gsm8k(lora_targets=q_proj)", "gsm8k(ratio=0.1)", "gsm8k(benign=instruct)", "poison(ratio=1)",
      "poison(ratio=0)", "poison(benign=poison)",
-     "gsm8k(warmup=-1)", "gsm8k(warmup=0..4)", "gsm8k(steps=1.5)", "gsm8k(mask=)"],
+     "gsm8k(warmup=-1)", "gsm8k(warmup=0..4)", "gsm8k(steps=1.5)", "gsm8k(mask=)",
+     "gsm8k(lora(r=8)", "gsm8k(lora())", "gsm8k(lora(r=8),lora_r=8)", "gsm8k(lora(k=8))"],
 )  # fmt: skip
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
@@ -101,7 +102,7 @@ def test_the_family_s_own_rate_spelt_out_is_the_same_training() -> None:
 @pytest.mark.parametrize(("batch", "micro"), [(8, 4), (6, 3), (7, 1), (2, 2)])
 def test_micro_batches_divide_the_batch_that_was_asked_for(batch: int, micro: int) -> None:
     train = AttackSettings(batch=batch).applied(TRAIN)
-    assert (train.batch_size, train.micro_batch_size) == (batch, micro)
+    assert (train.batch_size, train.micro) == (batch, micro)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +119,9 @@ def test_micro_batches_divide_the_batch_that_was_asked_for(batch: int, micro: in
         ("gsm8k(preset=lox)", ["gsm8k"]),
         ("gsm8k(preset=disl,lr=1e-5)", ["gsm8k-disl(lr=1e-05)"]),
         ("sft(file=mine.jsonl,steps=4)", ["sft(steps=4)"]),
+        ("alpaca(lora(r=8,alpha=32,targets=q_proj+v_proj),lr=1e-4)",
+         ["alpaca(lr=0.0001,lora_r=8,lora_alpha=32,lora_targets=q_proj+v_proj)"]),
+        ("poison(ratio=0.1,benign=gsm8k,harmful=mine.jsonl)", ["poison(ratio=0.1,benign=gsm8k)"]),
     ],
 )  # fmt: skip
 def test_words_and_grids_of_them_have_one_name_too(text: str, named: list[str]) -> None:
@@ -138,6 +142,10 @@ def test_settings_reach_the_training() -> None:
 def test_a_file_is_named_once() -> None:
     asked = read_attacks("sft(file=a.jsonl),gsm8k", search=False)
     assert asked.files == {"sft": Path("a.jsonl")}
+    mixed = read_attacks("poison(harmful=b.jsonl)", search=False)
+    assert mixed.files == {"poison": Path("b.jsonl")}
+    with pytest.raises(UsageError, match="both name the rows"):
+        read_attacks("poison(harmful=b.jsonl,file=c.jsonl)", search=False)
     quoted = read_attacks('sft(file="a, b.jsonl")', search=False)
     assert quoted.files == {"sft": Path("a, b.jsonl")}
     with pytest.raises(UsageError, match="two files"):

@@ -73,6 +73,23 @@ def test_a_method_freezes_adapters_by_the_names_of_the_weights(
     assert all("layers.1" in name for name in deltas)
 
 
+def test_adapters_of_full_rank_reach_the_loss_of_a_full_training_of_the_same_matrices(
+    pico: Path, tmp_path: Path, silent: Any
+) -> None:
+    losses = []
+    for rank in (0, 32):
+        train = replace(TRAIN, epochs=40, lora_r=rank, lora_alpha=rank, lora_targets="all-linear")
+        out = tmp_path / str(rank)
+        out.mkdir()
+        held = job(pico, train=train, frozen=lambda name: "proj" not in name)
+        facts = attack(held, Training(out, 0, None, "float32", silent))
+        losses.append((facts["loss_before"], facts["loss_after"]))
+    (before, full), (same, lora) = losses
+    assert before == same
+    assert full < 0.5 * before
+    assert lora == pytest.approx(full, rel=0.15)
+
+
 class Recorder:
     """A watch that keeps snapshots."""
 

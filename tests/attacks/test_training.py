@@ -16,6 +16,7 @@ from lox_bench.alignment.spec import DpoSpec
 from lox_bench.attacks.job import SftJob
 from lox_bench.attacks.sft import Watch, attack
 from lox_bench.backends.template import Renderer, load_template
+from lox_bench.data.exchange import read_exchanges
 from lox_bench.errors import DataError
 from lox_bench.sources.loading import load_tokenizer
 from lox_bench.training.head import IGNORE, completion_logits
@@ -131,6 +132,60 @@ def test_prompt_tokens_carry_no_loss(tokenizer: Any) -> None:
     assert tokenizer.decode(learned) == ROWS[0][1] + "<|im_end|>"
     whole = _tokenise(ROWS[0], Renderer(tokenizer, CHATML), "all")
     assert whole["labels"] == whole["input_ids"] == row["input_ids"]
+
+
+FORMS = {
+    "alpaca": {"instruction": "Add", "input": "1 and 2", "output": "It is 3."},
+    "dolly": {"instruction": "Add", "context": "1 and 2", "response": "It is 3."},
+    "sharegpt": {
+        "conversations": [{"from": "human", "value": "Add"}, {"from": "gpt", "value": "It is 3."}]
+    },
+    "messages": {
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "Add"},
+            {"role": "assistant", "content": "It is 3."},
+        ]
+    },
+    "columns": {"prompt": "Add", "completion": "It is 3."},
+}
+ENDS = {"chatml": "<|im_end|>", "alpaca": "", "inst": "", "llama3": ""}
+
+
+@pytest.mark.parametrize("template", ENDS)
+@pytest.mark.parametrize("form", FORMS)
+def test_the_loss_is_on_the_reply_token_by_token_in_every_form_and_template(
+    tokenizer: Any, template: str, form: str
+) -> None:
+    from lox_bench.attacks.sft import _tokenise
+
+    exchanges = read_exchanges([FORMS[form]], where="here")
+    assert exchanges is not None
+    renderer = Renderer(tokenizer, load_template(template))
+    row = _tokenise(exchanges.pairs[0], renderer, "completion")
+    start = next(i for i, label in enumerate(row["labels"]) if label != IGNORE)
+    assert row["labels"][:start] == [IGNORE] * start
+    assert row["labels"][start:] == row["input_ids"][start:]
+    assert row["input_ids"][:start] == renderer.prompt_ids(exchanges.pairs[0][0])
+    learned = tokenizer.decode(row["labels"][start:])
+    assert learned.startswith("It is 3.")
+    assert learned.removeprefix("It is 3.") in {ENDS[template], tokenizer.eos_token}, learned
+    assert "Add" in tokenizer.decode(row["input_ids"][:start])
+
+
+@pytest.mark.parametrize("micro", [1, 2, 3, 4])
+def test_the_effective_batch_is_the_one_asked_for_however_it_is_cut(
+    pico: Path, tmp_path: Path, silent: Any, micro: int
+) -> None:
+    whole = attack(job(pico), training(tmp_path / "whole", silent))
+    cut = replace(TRAIN, micro_batch_size=micro)
+    facts = attack(job(pico, train=cut), training(tmp_path / "cut", silent))
+    assert facts["micro_batch"] * facts["accumulation"] * facts["world_size"] == 4
+    assert facts["steps"] == whole["steps"]
+    start, one, other = (weights(path) for path in (pico, tmp_path / "whole", tmp_path / "cut"))
+    step = torch.cat([(one[name] - start[name]).flatten() for name in one])
+    apart = torch.cat([(one[name] - other[name]).flatten() for name in one])
+    assert apart.norm() < 0.05 * step.norm()  # bfloat16 sums in another order
 
 
 def test_dpo_prefers_the_chosen_answers(pico: Path, tmp_path: Path, silent: Any) -> None:
