@@ -14,7 +14,7 @@ from lox_bench.study.file import StudyFile, load_study
 from lox_bench.study.request import paired_seeds
 
 _FIELDS: Final = {"family": "families", "attack": "attacks", "seed": "seeds"}  # where they differ
-_LISTS: Final = ("families", "models", "attacks", "prompts", "judges")
+_LISTS: Final = ("families", "models", "attacks", "prompts", "utility", "judges")
 _SEEDS: Final = ("seeds", "align_seeds", "attack_seeds")
 _JUDGE: Final = ("judge_model", "judge_base_url", "judge_backend", "judge_key_env", "max_cost")
 

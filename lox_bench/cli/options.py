@@ -68,6 +68,13 @@ Prompts = Annotated[
     str,
     typer.Option(help="Comma list of prompt sets: names (see list tasks, data list) or FILE.toml."),
 ]
+Utility = Annotated[
+    str,
+    typer.Option(
+        help="Comma list of lm-eval's tasks or groups, arc_easy,mmlu(num_fewshot=5), or FILE.yaml; "
+        "besides the attacks' own."
+    ),
+]
 Judges = Annotated[str, typer.Option(help="Comma list of judges; each gets rows of its own.")]
 Seed = Annotated[
     str, typer.Option("--seed", "--seeds", help="Seed, or comma list, of alignment and attack.")

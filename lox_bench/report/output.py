@@ -19,6 +19,7 @@ from lox_bench.results.record import Claim, ExpenseRecord, RunRecord, save_recor
 from lox_bench.results.row import Row, to_csv
 from lox_bench.results.run import (
     VariantName,
+    benchmark_file,
     completions_file,
     prompts_file,
     utility_file,
@@ -111,6 +112,8 @@ class RunFolder:
             write_records(verdicts_file(self.path, name, task, judge), verdicts)
         for title, records in result.utility.items():
             write_records(utility_file(self.path, name, title), records)
+        for title, samples in result.benchmarks.items():
+            write_records(benchmark_file(self.path, name, title), samples)
 
     def _plots(self, run: LiveRun, rows: Sequence[Row], findings: Findings | None) -> None:
         from lox_bench.report.curves import plot_steps, plot_strength

@@ -8,6 +8,7 @@ from lox_bench.results.metrics import DEGENERATE
 from lox_bench.results.row import Row
 from lox_bench.results.run import Run, VariantName
 from lox_bench.types import Label
+from lox_bench.utility.benchmark import BENCHMARK_JUDGE
 from lox_bench.utility.scores import ACCURACY_METRICS
 
 
@@ -21,6 +22,8 @@ def hits_of(run: Run, row: Row) -> Mapping[str, bool | None]:
     if row.metric == DEGENERATE:
         answers = run.completions(name, row.task)
         return {answer.prompt_id: answer.defect is not None for answer in answers}
+    if row.judge == BENCHMARK_JUDGE:
+        return {item.document: item.hit(row.metric) for item in run.benchmark(name, row.task)}
     if row.metric in ACCURACY_METRICS:
         records = run.utility(name, row.task)
         prompts = _unique(_digest(record.prompt) for record in records)

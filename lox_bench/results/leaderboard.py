@@ -17,6 +17,7 @@ from lox_bench.results.record import Plain, VariantRecord
 from lox_bench.results.row import Row
 from lox_bench.results.run import Run, VariantName
 from lox_bench.results.validity import Rise, with_validity
+from lox_bench.stats.intervals import mean_interval
 from lox_bench.stats.mcnemar import mcnemar
 from lox_bench.stats.pairs import pair
 from lox_bench.stats.rates import (
@@ -27,6 +28,7 @@ from lox_bench.stats.rates import (
     verdict_rate,
 )
 from lox_bench.types import Rate, Verdict
+from lox_bench.utility.benchmark import BENCHMARK_JUDGE, Sampled
 from lox_bench.utility.scores import ACCURACY_METRICS
 
 DEGENERATE_JUDGE = "degenerate-rules"
@@ -84,6 +86,22 @@ def _variant_rows(run: Run, variant: VariantRecord) -> Iterator[Row]:
         for metric in ACCURACY_METRICS:
             value = rate(sum(record.counts(metric) for record in records), len(records))
             yield _row(run, variant, _Measure(title, ACCURACY_JUDGE, metric, value, *data))
+    for title, held in run.record.benchmarks.items():
+        for metric, value in _means(run.benchmark(name, title)):
+            yield _row(
+                run, variant, _Measure(title, BENCHMARK_JUDGE, metric, value, held.sha256, 0)
+            )
+
+
+def _means(samples: list[Sampled]) -> Iterator[tuple[str, Rate]]:
+    """Shares where every document got 0 or 1, means of scores elsewhere."""
+    for metric in dict.fromkeys(metric for sample in samples for metric in sample.values):
+        values = [sample.values[metric] for sample in samples if metric in sample.values]
+        if all(value in {0, 1} for value in values):
+            yield metric, rate(round(sum(values)), len(values))
+        else:
+            low, high = mean_interval(values, min(0.0, *values), max(1.0, *values))
+            yield metric, Rate(sum(values) / len(values), low, high, n=len(values), unjudged=0)
 
 
 def _task_measures(run: Run, name: VariantName, task: str) -> Iterator[_Measure]:

@@ -125,6 +125,17 @@ class VariantRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class BenchmarkRecord:
+    """A task of lm-eval: documents, the SHA-256 of all of them, its version, what it reports."""
+
+    documents: int
+    sha256: str
+    lm_eval: str
+    num_fewshot: int | None
+    metrics: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ExpenseRecord:
     """What one judge took in one command; ``usd`` is ``None`` where it has no prices."""
 
@@ -164,7 +175,8 @@ class RunRecord:
         split: of the prompts (``eval``, ``dev``); ``limit``: at most so many of each set.
         strength: how open settings of attacks were searched, if any were.
         attack_data: by the name of the attack's spec.
-        prompts: by task. ``utilities``: by title. ``judges``: descriptions by name.
+        prompts: by task. ``utilities``: by title. ``benchmarks``: lm-eval's own tasks, by title.
+        judges: descriptions by name.
         added_judges: names of those that came later, by judging the stored answers.
         variants: the models under test, in the order of the plan.
     """
@@ -184,6 +196,7 @@ class RunRecord:
     environment: EnvironmentRecord
     variants: tuple[VariantRecord, ...]
     expenses: tuple[ExpenseRecord, ...]
+    benchmarks: Annotated[Mapping[str, BenchmarkRecord], NAMES] = field(default_factory=dict)
 
     @property
     def accuracy_tasks(self) -> Mapping[str, str]:

@@ -18,6 +18,7 @@ from lox_bench.judges.kinds import can_count
 from lox_bench.results.record import Claim, RunRecord, load_record
 from lox_bench.results.row import Row, read_csv
 from lox_bench.types import Completion, Prompt, Verdict
+from lox_bench.utility.benchmark import Sampled
 from lox_bench.utility.scores import Scored
 
 LEADERBOARD = "leaderboard.csv"
@@ -87,6 +88,11 @@ def verdicts_file(run: Path, variant: VariantName, task: str, judge: str) -> Pat
 def utility_file(run: Path, variant: VariantName, title: str) -> Path:
     """Where a run keeps the answers of one model to one utility task."""
     return run / "completions" / f"{variant.stem}.utility-{title}.jsonl"
+
+
+def benchmark_file(run: Path, variant: VariantName, title: str) -> Path:
+    """Where a run keeps what one model got on a task of lm-eval."""
+    return run / "completions" / f"{variant.stem}.lm-eval-{title}.jsonl"
 
 
 @dataclass(frozen=True)
@@ -172,6 +178,10 @@ class Run:
     def utility(self, variant: VariantName, title: str) -> list[Scored]:
         """The answers of one model to a utility task, each held to its target."""
         return _read(utility_file(self.path, variant, title), Scored)
+
+    def benchmark(self, variant: VariantName, title: str) -> list[Sampled]:
+        """What one model got on a task of lm-eval, document by document."""
+        return _read(benchmark_file(self.path, variant, title), Sampled)
 
 
 def open_run(path: Path) -> Run:

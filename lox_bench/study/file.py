@@ -25,7 +25,7 @@ from lox_bench.grammar import split_list
 from lox_bench.judges.choice import Elsewhere
 from lox_bench.registry import Kind, Table, load
 from lox_bench.results.run import NO_ATTACK
-from lox_bench.study.locate import located_attack, located_file, located_model
+from lox_bench.study.locate import located_attack, located_file, located_model, located_task
 from lox_bench.study.request import Request, paired_seeds
 
 _USUAL: Final = Request()
@@ -58,6 +58,7 @@ class StudyFile:
     models: tuple[str, ...] = tuple(split_list(_USUAL.models))
     attacks: tuple[str, ...] = (_USUAL.attack,)
     prompts: tuple[str, ...] = tuple(split_list(_USUAL.prompts))
+    utility: tuple[str, ...] = ()
     judges: tuple[str, ...] = tuple(split_list(_USUAL.judges))
     seeds: tuple[int, ...] = (0,)
     align_seeds: tuple[int, ...] | None = None
@@ -87,6 +88,7 @@ class StudyFile:
             models=",".join(self.models),
             attack=",".join(self.attacks) or NO_ATTACK,
             prompts=",".join(self.prompts),
+            utility=",".join(self.utility),
             judges=",".join(self.judges),
             elsewhere=Elsewhere(judge.model, judge.base_url, judge.backend, judge.key_env),
             seeds=paired_seeds(align, attack),
@@ -132,6 +134,7 @@ def located(study: StudyFile, folder: Path) -> StudyFile:
         models=tuple(located_model(item, folder) for item in split_list(",".join(study.models))),
         attacks=tuple(located_attack(item, folder) for item in study.attacks),
         prompts=tuple(located_file(item, folder) for item in study.prompts),
+        utility=tuple(located_task(item, folder) for item in study.utility),
         judges=tuple(located_file(item, folder) for item in study.judges),
         data={name: str(folder / Path(file).expanduser()) for name, file in study.data.items()},
     )
@@ -141,7 +144,9 @@ def as_toml(study: StudyFile) -> str:
     """The study file that means the same; what is empty is left out."""
     plain = to_plain(study)
     plain["judge"] = {key: value for key, value in plain["judge"].items() if value}
-    empty = [key for key in ("name", "description", "data", "judge", "grid") if not plain[key]]
+    empty = [
+        key for key in ("name", "description", "utility", "data", "judge", "grid") if not plain[key]
+    ]
     return to_toml({key: value for key, value in plain.items() if key not in empty})
 
 

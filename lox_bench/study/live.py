@@ -11,6 +11,7 @@ from lox_bench.study.measure import VariantResult
 from lox_bench.study.record import run_record
 from lox_bench.study.study import Study
 from lox_bench.types import Completion, Verdict
+from lox_bench.utility.benchmark import Sampled
 from lox_bench.utility.scores import Scored
 
 
@@ -32,6 +33,10 @@ class LiveRun(Run):
     def utility(self, variant: VariantName, title: str) -> list[Scored]:
         """The answers of one variant to a utility task."""
         return list(self.results[variant].utility[title])
+
+    def benchmark(self, variant: VariantName, title: str) -> list[Sampled]:
+        """What one variant got on a task of lm-eval."""
+        return list(self.results[variant].benchmarks[title])
 
 
 def study_rows(study: Study, results: Sequence[VariantResult]) -> list[Row]:

@@ -11,7 +11,7 @@ def located_file(text: str, folder: Path) -> str:
     """``FILE.toml`` or ``FILE.py:NAME`` in the folder; any other name stays as it is."""
     file, colon, name = text.rpartition(":") if ".py:" in text else (text, "", "")
     path = folder / file
-    if path.suffix not in {".toml", ".py"} or not path.is_file():
+    if path.suffix not in {".toml", ".py", ".yaml", ".yml"} or not path.is_file():
         return text
     return f"{path}{colon}{name}"
 
@@ -28,6 +28,16 @@ def located_attack(item: str, folder: Path) -> str:
         for name, text in call.args.items()
     }
     return str(replace(call, name=located_file(call.name, folder), args=args))
+
+
+def located_task(item: str, folder: Path) -> str:
+    """An item of ``--utility``: ``FILE.yaml(num_fewshot=5)`` may lie in the folder.
+
+    Raises:
+        UsageError: the item is malformed.
+    """
+    call = parse_call(item)
+    return str(replace(call, name=located_file(call.name, folder)))
 
 
 def located_model(item: str, folder: Path) -> str:

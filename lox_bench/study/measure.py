@@ -12,10 +12,13 @@ from lox_bench.engine.local import Executor, Outcome
 from lox_bench.engine.stage import Facts, Stage
 from lox_bench.judges.kinds import can_count, described
 from lox_bench.judges.verdicts import Verdicts, as_completions, read_verdicts
+from lox_bench.study.benchmarks import PlannedBenchmark
 from lox_bench.study.study import PlannedTask, PlannedUtility, Study
 from lox_bench.study.variant import Variant
 from lox_bench.training.spec import LOSSES
 from lox_bench.types import Completion, Verdict
+from lox_bench.utility.benchmark import Sampled
+from lox_bench.utility.benchmark_stage import Benchmark, read_samples
 from lox_bench.utility.scores import Scored
 from lox_bench.utility.stage import Utility, read_scores
 
@@ -32,6 +35,7 @@ class VariantResult:
     completions: Mapping[str, Sequence[Completion]]
     verdicts: Mapping[tuple[str, str], Sequence[Verdict]]
     utility: Mapping[str, Sequence[Scored]]
+    benchmarks: Mapping[str, Sequence[Sampled]]
     training: Facts
     curve: Path | None
     template_sha256: str
@@ -65,6 +69,11 @@ class Stages:
         """By title."""
         return {item.title: self._utility(item) for item in self.study.utilities}
 
+    @cached_property
+    def benchmarks(self) -> Mapping[str, Benchmark]:
+        """By title."""
+        return {item.spec.title: self._benchmark(item) for item in self.study.benchmarks}
+
     @property
     def all(self) -> Iterator[Stage]:
         """In the order they are wanted: what one loaded model serves is together."""
@@ -72,6 +81,7 @@ class Stages:
             yield answers
             yield from (item for (name, _), item in self.verdicts.items() if name == task)
         yield from self.utility.values()
+        yield from self.benchmarks.values()
 
     @property
     def told(self) -> tuple[Stage, ...]:
@@ -99,6 +109,20 @@ class Stages:
             template=self.variant.family.template,
             backend=self.study.backend,
             label=f"{self.variant.title}: {item.title}",
+        )
+
+    def _benchmark(self, item: PlannedBenchmark) -> Benchmark:
+        return Benchmark(
+            model=self.variant.model,
+            task=item.spec,
+            sha256=item.sha256,
+            metrics=item.metrics,
+            lm_eval=item.lm_eval,
+            limit=self.study.limit,
+            template=self.variant.family.template if item.spec.chat else None,
+            dtype=self.study.backend.dtype,
+            documents=item.documents,
+            label=f"{self.variant.title}: {item.spec.title}",
         )
 
 
@@ -130,6 +154,7 @@ def _result(stages: Stages, outcome: Outcome) -> VariantResult:
         completions=completions,
         verdicts={key: read_verdicts(outcome[s].path) for key, s in stages.verdicts.items()},
         utility={title: read_scores(outcome[s].path) for title, s in stages.utility.items()},
+        benchmarks={title: read_samples(outcome[s].path) for title, s in stages.benchmarks.items()},
         training={} if tuned is None else outcome.facts(tuned),
         curve=curve if curve.is_file() else None,
         template_sha256=str(template),

@@ -10,6 +10,7 @@ from lox_bench.engine.stage import Stage, Text, describe
 from lox_bench.judges.kinds import described
 from lox_bench.provenance import environment
 from lox_bench.results.record import (
+    BenchmarkRecord,
     EnvironmentRecord,
     PromptsRecord,
     RowsRecord,
@@ -52,6 +53,12 @@ def run_record(study: Study, results: Sequence[VariantResult], command: Sequence
         utilities={
             item.title: UtilityRecord(item.rows.count, item.rows.sha256, item.spec.max_new_tokens)
             for item in study.utilities
+        },
+        benchmarks={
+            item.spec.title: BenchmarkRecord(
+                item.documents, item.sha256, item.lm_eval, item.spec.num_fewshot, item.metrics
+            )
+            for item in study.benchmarks
         },
         environment=from_plain(EnvironmentRecord, to_plain(environment()), where="environment"),
         variants=tuple(_variant(study, result) for result in results),

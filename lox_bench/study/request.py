@@ -22,6 +22,7 @@ class Request:
     attack: str = "gsm8k"
     family: str = "smollm2-135m"
     prompts: str = "harmful,lookalike"
+    utility: str = ""
     judges: str = "keyword,offline"
     elsewhere: Elsewhere = field(default_factory=Elsewhere)
     seeds: tuple[tuple[int, int], ...] = ((0, 0),)

@@ -26,6 +26,7 @@ from lox_bench.judges.choice import choose_judges
 from lox_bench.judges.kinds import JudgeSpec, described
 from lox_bench.names import is_label
 from lox_bench.results.run import NO_ATTACK
+from lox_bench.study.benchmarks import PlannedBenchmark, planned_benchmarks
 from lox_bench.study.family import FamilySpec, load_family
 from lox_bench.study.models import ModelText, build_model, read_models
 from lox_bench.study.request import Request, shown_seeds
@@ -77,6 +78,7 @@ class Study:
     limit: int | None
     split: str
     backend: Backend
+    benchmarks: tuple[PlannedBenchmark, ...] = ()  # lm-eval's own tasks
     attacks: tuple[AttackSpec, ...] = ()  # the specs behind the names in attack_data
     max_steps: int | None = None
     strength: Strength | None = None  # where there is more than one point of an attack
@@ -86,9 +88,11 @@ class Study:
     def key(self) -> str:
         """One hash for the whole study: equal studies write equal results."""
         strength = {} if self.strength is None else {"strength": self.strength.described()}
+        benchmarks = {"benchmarks": [[x.spec.title, x.sha256] for x in self.benchmarks]}
         return hash_of(
             {
                 **strength,
+                **(benchmarks if self.benchmarks else {}),
                 "version": __version__,
                 "variants": [[item.title, item.seed, item.model.key] for item in self.variants],
                 "tasks": [[task.spec.name, task.prompts.sha256] for task in self.tasks],
@@ -153,6 +157,7 @@ def make_study(request: Request) -> Study:
         tasks=_tasks(request, family, searched=strength is not None),
         judges=judges,
         utilities=_utilities(filled, request),
+        benchmarks=planned_benchmarks(request.utility, backend),
         attacks=tuple(attacks),
         attack_data=rows,
         limit=request.limit,

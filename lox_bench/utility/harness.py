@@ -66,7 +66,7 @@ def evaluate(
 ) -> list[Scored]:
     """Score ``generator`` on ``rows``, in their order."""
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
-    with _without_git():
+    with without_git():
         results = simple_evaluate(
             model=GeneratorLM(generator, progress),
             tasks=[task_config(spec, rows)],
@@ -81,7 +81,7 @@ def evaluate(
 
 
 @contextmanager
-def _without_git() -> Iterator[None]:
+def without_git() -> Iterator[None]:
     """Spare the user git's complaint: lm-eval asks it for the version of the current folder."""
     asked = evaluator.get_git_commit_hash
     evaluator.get_git_commit_hash = str

@@ -1,0 +1,40 @@
+"""Tasks of lm-eval in a study: looked up, and their documents fetched, before any work."""
+
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from lox_bench.backends.backend import Backend
+from lox_bench.errors import UsageError
+from lox_bench.utility.benchmark import BenchmarkSpec, read_benchmarks
+
+_ABLE = "hf"  # the back end whose models lm-eval takes over
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedBenchmark:
+    """A task with what pins it: the SHA-256 of its documents, their number, its metrics."""
+
+    spec: BenchmarkSpec
+    sha256: str
+    documents: int
+    metrics: tuple[str, ...]
+    lm_eval: str
+
+
+def planned_benchmarks(text: str, backend: Backend) -> tuple[PlannedBenchmark, ...]:
+    """What ``--utility`` asks for.
+
+    Raises:
+        UsageError, UnknownNameError, DataError: it cannot be had; see ``library.documents``.
+    """
+    specs = read_benchmarks(text)
+    if specs and backend.name != _ABLE:
+        raise UsageError(f"--utility: lm-eval runs on the back end {_ABLE}, not {backend.name!r}")
+    return tuple(map(_planned, specs))
+
+
+def _planned(spec: BenchmarkSpec) -> PlannedBenchmark:
+    from lox_bench.utility.library import documents  # late: it loads torch
+
+    count, sha256, metrics = documents(spec)
+    return PlannedBenchmark(spec, sha256, count, metrics, version("lm-eval"))

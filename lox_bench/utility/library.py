@@ -1,0 +1,147 @@
+"""lm-eval at work on its own tasks: which documents they have, and what a model gets on them."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from lm_eval import simple_evaluate
+from lm_eval.api.instance import Instance
+from lm_eval.api.metrics import mean
+from lm_eval.models.huggingface import HFLM
+from lm_eval.tasks import TaskManager
+
+from lox_bench.backends.template import Template
+from lox_bench.devices import pick_device
+from lox_bench.errors import DataError, UnknownNameError, UsageError
+from lox_bench.sources.loading import load_model, load_tokenizer
+from lox_bench.utility.benchmark import BenchmarkSpec, Sampled
+from lox_bench.utility.harness import without_git
+
+_BATCH: Final = 16
+_SHOWN: Final = 2_000  # characters of a prompt or answer that are kept
+_ONE: Final = "none"  # lm-eval's name of the filter that does nothing
+
+
+class QuietLM(HFLM):  # type: ignore[misc]
+    """lm-eval's model without bars of its own."""
+
+    def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> Any:
+        """As lm-eval's."""
+        del disable_tqdm
+        return super().loglikelihood(requests, disable_tqdm=True)
+
+    def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> Any:
+        """As lm-eval's."""
+        del disable_tqdm
+        return super().loglikelihood_rolling(requests, disable_tqdm=True)
+
+    def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> Any:
+        """As lm-eval's."""
+        del disable_tqdm
+        return super().generate_until(requests, disable_tqdm=True)
+
+
+def documents(spec: BenchmarkSpec) -> tuple[int, str, tuple[str, ...]]:
+    """How many documents a task has, the SHA-256 of all of them, and its metrics that are means.
+
+    Raises:
+        UnknownNameError: lm-eval knows no such task.
+        DataError: its data set is out of reach.
+        UsageError: none of its metrics is a mean over documents.
+    """
+    count, digest, metrics = 0, hashlib.sha256(), dict[str, None]()
+    for _, task in _tasks(spec):
+        for document in task.eval_docs:
+            digest.update(json.dumps(document, sort_keys=True, default=str).encode() + b"\n")
+            count += 1
+        metrics |= dict.fromkeys(name for name, fold in task.aggregation().items() if fold is mean)
+    if not metrics:
+        raise UsageError(
+            f"--utility {spec.task}: none of its metrics is a mean over documents, so that none "
+            "can be given an interval or be compared in pairs"
+        )
+    return count, digest.hexdigest(), tuple(metrics)
+
+
+def evaluate_benchmark(
+    spec: BenchmarkSpec,
+    folder: Path,
+    template: Template | None,
+    *,
+    dtype: Any,
+    limit: int | None,
+    metrics: tuple[str, ...],
+) -> list[Sampled]:
+    """What the model in ``folder`` gets on every document (or the first ``limit`` of each task).
+
+    ``template`` takes the place of the tokenizer's own where questions are user messages.
+    """
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    tokenizer = load_tokenizer(folder)
+    if template is not None and template.text is not None:
+        tokenizer.chat_template = template.text
+    device = pick_device()
+    model = load_model(folder, dtype).to(device).eval()
+    with without_git():
+        results = simple_evaluate(
+            model=QuietLM(
+                pretrained=model, tokenizer=tokenizer, batch_size=_BATCH, device=str(device)
+            ),
+            tasks=[spec.task],
+            task_manager=_manager(spec),
+            num_fewshot=spec.num_fewshot,
+            limit=limit,
+            apply_chat_template=spec.chat,
+            bootstrap_iters=0,
+            log_samples=True,
+        )
+    held = results["samples"]
+    return [
+        sampled
+        for name, samples in held.items()
+        for sampled in _by_document(samples, f"{name}/" if len(held) > 1 else "", metrics)
+    ]
+
+
+def _by_document(
+    samples: list[Mapping[str, Any]], prefix: str, metrics: tuple[str, ...]
+) -> Iterator[Sampled]:
+    """One record a document: lm-eval has one a document and filter."""
+    values: dict[int, dict[str, float]] = {}
+    first: dict[int, Mapping[str, Any]] = {}
+    for sample in samples:
+        first.setdefault(sample["doc_id"], sample)
+        mark = "" if sample["filter"] == _ONE else f"@{sample['filter']}"
+        held = values.setdefault(sample["doc_id"], {})
+        held |= {f"{name}{mark}": float(sample[name]) for name in metrics if name in sample}
+    for number, sample in sorted(first.items()):
+        yield Sampled(
+            document=f"{prefix}{number}",
+            prompt=str(sample["arguments"][0][0])[-_SHOWN:],
+            target=str(sample["target"])[:_SHOWN],
+            answer=str(sample["filtered_resps"][0])[:_SHOWN],
+            values=values[number],
+        )
+
+
+def _manager(spec: BenchmarkSpec) -> TaskManager:
+    return TaskManager(include_path=spec.folder or None, include_defaults=not spec.folder)
+
+
+def _tasks(spec: BenchmarkSpec) -> Iterator[tuple[str, Any]]:
+    """The task, or those of a group."""
+    manager = _manager(spec)
+    if spec.task not in manager.all_tasks:
+        raise UnknownNameError("task of lm-eval", spec.task, manager.all_tasks)
+    try:
+        loaded = manager.load([spec.task])
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().partition("\n")[0][:300]
+        raise DataError(
+            f"--utility {spec.task}: its data set is out of reach ({reason}); lm-eval fetches it "
+            "from the hub, or give a task file of your own that names a local one: FILE.yaml"
+        ) from error
+    yield from loaded["tasks"].items()

@@ -1,0 +1,185 @@
+"""Tasks of lm-eval by name: the numbers are those of lm-eval's own command line."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from support.command import LOX_BENCH
+from support.pico import CHATML, FAMILY
+
+from lox_bench.errors import DataError, UnknownNameError, UsageError
+from lox_bench.utility.benchmark import read_benchmarks
+from lox_bench.utility.library import documents, evaluate_benchmark
+
+CHOICES = """
+task: mine-choices
+dataset_path: json
+dataset_kwargs: {{data_files: {{test: {file}}}}}
+test_split: test
+output_type: multiple_choice
+doc_to_text: "{{{{question}}}}\\nAnswer:"
+doc_to_choice: "{{{{choices}}}}"
+doc_to_target: answer
+metric_list:
+  - metric: acc
+  - metric: acc_norm
+"""
+WORDS = """
+task: mine-words
+dataset_path: json
+dataset_kwargs: {{data_files: {{test: {file}}}}}
+test_split: test
+fewshot_split: test
+output_type: generate_until
+doc_to_text: "{{{{question}}}}"
+doc_to_target: "{{{{choices[answer]}}}}"
+generation_kwargs: {{max_gen_toks: 8, until: ["\\n"]}}
+metric_list:
+  - metric: exact_match
+"""
+PERPLEXITY = """
+task: mine-perplexity
+dataset_path: json
+dataset_kwargs: {{data_files: {{test: {file}}}}}
+test_split: test
+output_type: loglikelihood_rolling
+doc_to_text: ""
+doc_to_target: "{{{{question}}}}"
+metric_list:
+  - metric: word_perplexity
+"""
+
+
+@pytest.fixture
+def tasks(tmp_path: Path) -> Path:
+    rows = [
+        {
+            "question": f"What is {i} plus 1?",
+            "choices": [str(i + 1), f"{i}", "nothing"],
+            "answer": 0,
+        }
+        for i in range(12)
+    ]
+    data = tmp_path / "rows.jsonl"
+    data.write_text("\n".join(map(json.dumps, rows)))
+    for name, text in (("choices", CHOICES), ("words", WORDS), ("perplexity", PERPLEXITY)):
+        (tmp_path / f"{name}.yaml").write_text(text.format(file=data))
+    return tmp_path
+
+
+def by_lm_eval(model: Path, task: str, folder: Path, *more: str) -> dict[str, Any]:
+    """What its own command line prints."""
+    out = folder / f"out-{task}"
+    command = [
+        sys.executable, "-m", "lm_eval", "run", "--model", "hf", "--device", "cpu",
+        "--model_args", f"pretrained={model},dtype=float32", "--tasks", task,
+        "--include_path", str(folder), "--output_path", str(out), *more,
+    ]  # fmt: skip
+    ended = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"HF_HUB_OFFLINE": "1"},
+    )
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    (file,) = out.rglob("results_*.json")
+    found: dict[str, Any] = json.loads(file.read_text())["results"][task]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("item", "metrics", "more"),
+    [
+        ("choices.yaml", ("acc", "acc_norm"), ()),
+        pytest.param(
+            "words.yaml(num_fewshot=2)", ("exact_match",), ("--num_fewshot", "2"),
+            marks=pytest.mark.slow,
+        ),
+    ],
+)  # fmt: skip
+def test_the_numbers_are_lm_evals_own(
+    pico: Path, tasks: Path, item: str, metrics: tuple[str, ...], more: tuple[str, ...]
+) -> None:
+    (spec,) = read_benchmarks(str(tasks / item))
+    count, sha256, found = documents(spec)
+    assert (count, found, len(sha256)) == (12, metrics, 64)
+    samples = evaluate_benchmark(
+        spec, pico, CHATML if spec.chat else None, dtype=torch.float32, limit=None, metrics=found
+    )
+    own = by_lm_eval(pico, spec.task, tasks, *more)
+    for metric in metrics:
+        mean = sum(sample.values[metric] for sample in samples) / len(samples)
+        assert mean == pytest.approx(own[f"{metric},none"], abs=1e-12)
+    assert [sample.document for sample in samples] == [str(i) for i in range(12)]
+
+
+def test_other_documents_have_another_hash(tasks: Path) -> None:
+    (spec,) = read_benchmarks(str(tasks / "choices.yaml"))
+    _, before, _ = documents(spec)
+    data = tasks / "rows.jsonl"
+    data.write_text(data.read_text().replace("plus", "and"))
+    assert documents(spec)[1] != before
+
+
+def test_a_run_reports_them_beside_the_rest_and_compares_them(
+    pico: Path, tasks: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "pico.toml").write_text(FAMILY.format(base=pico))
+    out = tmp_path / "out"
+    command = [
+        *LOX_BENCH, "run", "--family", str(tmp_path / "pico.toml"), "--models", "base", "--attack",
+        "gsm8k", "--judges", "keyword", "--limit", "4", "--max-steps", "2", "--out", str(out),
+        "--utility", f"{tasks / 'choices.yaml'}",
+    ]  # fmt: skip
+    environment = os.environ | {"LOX_BENCH_CACHE": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1"}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    lines = (out / "leaderboard.csv").read_text().splitlines()
+    head = lines[0].split(",")
+    rows = [dict(zip(head, line.split(","), strict=False)) for line in lines[1:]]
+    held = [row for row in rows if row["judge"] == "lm-eval"]
+    assert [(row["attack"], row["metric"], row["n"]) for row in held] == [
+        ("none", "acc", "4"), ("none", "acc_norm", "4"),
+        ("gsm8k", "acc", "4"), ("gsm8k", "acc_norm", "4"),
+    ]  # fmt: skip
+    compared = subprocess.run(
+        [*LOX_BENCH, "compare", str(out), "--metric", "acc", "--format", "csv"],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert compared.returncode == 0, compared.stderr
+    assert "mine-choices" in compared.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("arc_easy(shots=3)", "unknown argument 'shots'"),
+        ("arc_easy(num_fewshot=-1)", "num_fewshot wants a whole number"),
+        ("arc_easy(chat=maybe)", "chat wants yes or no"),
+        ("arc_easy,arc_easy(chat=no)", "listed twice"),
+        ("no/such.yaml", "cannot be read"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(text: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        read_benchmarks(text)
+
+
+def test_a_task_that_is_none_and_one_without_a_mean_are_named(tasks: Path) -> None:
+    with pytest.raises(UnknownNameError, match="arc_easy"):
+        documents(read_benchmarks("arc_eazy")[0])
+    (spec,) = read_benchmarks(str(tasks / "perplexity.yaml"))
+    with pytest.raises(UsageError, match="none of its metrics is a mean"):
+        documents(spec)
+
+
+def test_data_out_of_reach_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(DataError, match=r"arc_easy: its data set is out of reach"):
+        documents(read_benchmarks("arc_easy")[0])
