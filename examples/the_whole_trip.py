@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lox_bench.alignment.stage import Align, own_answers
+from lox_bench.attacks.scale import scaled
 from lox_bench.attacks.spec import load_attack
 from lox_bench.attacks.stage import Attack
 from lox_bench.backends.answers import Answers, read_answers
@@ -39,7 +40,6 @@ from lox_bench.provenance import environment
 from lox_bench.sources.stage import Source
 from lox_bench.stats.intervals import wilson
 from lox_bench.study.family import load_family
-from lox_bench.study.variant import scaled
 from lox_bench.types import Label
 
 SEED = 0
@@ -80,7 +80,7 @@ attacked = Attack(
     rows=rows,
     prompt=spec.prompt,
     completion=spec.completion,
-    train=scaled(spec.train, family.attack_scale),
+    train=scaled(spec, family.attack_scale),
     max_rows=family.attack_scale.max_rows,
     template=template,
     seed=SEED,

@@ -108,6 +108,7 @@ class Renderer:
                     chat_template=self._text,
                     tokenize=False,
                     add_generation_prompt=True,
+                    enable_thinking=False,  # what templates of reasoning models ask for
                 )
         except Exception as error:  # a stranger's program may raise anything
             raise unrenderable(

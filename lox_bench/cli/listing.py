@@ -92,17 +92,19 @@ def _text(item: Item) -> str:
 
 
 def _families(found: Iterable[Item], *, offline: bool) -> Table:
-    table = _table("name", "reachable now", "what it is")
+    table = _table("name", "size", "reachable now", "what it is")
     for item in found:
         if item.source != OURS:
-            table.add_row(item.name, "not asked", escape(item.what))
+            table.add_row(item.name, "", "not asked", escape(item.what))
             continue
         family = load_family(item.name)
         uris = [family.base, *([family.align.source] if family.align.source else [])]
         answers = ["not asked"] if offline else list(dict.fromkeys(map(reach, uris)))
         aligned = family.align.source or "DPO, run here"
         origin = f"[dim]{family.base.split('#')[0]} -> {aligned}[/]"
-        table.add_row(item.name, "; ".join(answers), f"{family.description}\n{origin}")
+        size = f"{family.parameters:g}B" if family.parameters else ""
+        said = f"{escape(family.description)}, {escape(family.license)}".removesuffix(", ")
+        table.add_row(item.name, size, "; ".join(answers), f"{said}\n{origin}")
     return table
 
 

@@ -26,7 +26,10 @@ class LoxSpec:
 
 @dataclass(frozen=True, slots=True)
 class FamilySpec:
-    """A base model, its aligned counterpart and everything they are used with."""
+    """A base model, its aligned counterpart and everything they are used with.
+
+    ``parameters`` in thousand millions; 0: not said.
+    """
 
     name: Name
     description: str
@@ -34,6 +37,8 @@ class FamilySpec:
     align: AlignSpec
     lox: LoxSpec
     template: str = TOKENIZER_TEMPLATE
+    parameters: Annotated[float, Range(0, 100_000)] = 0.0
+    license: str = ""
     dtype: Annotated[str, OneOf("float32", "bfloat16", "float16")] = "bfloat16"
     max_new_tokens: Tokens = 512  # of answers to prompt sets that set no length of their own
     attack_scale: AttackScale = field(default_factory=AttackScale)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lox_bench.backends.template import Renderer, Template
+from lox_bench.backends.template import Renderer, Template, load_template
 from lox_bench.errors import DataError
 
 PARTS = (
@@ -198,3 +198,10 @@ def test_a_template_that_eats_time_is_stopped(tokenizer: Any) -> None:
 def test_marks_of_a_training_mask_are_no_fault(tokenizer: Any) -> None:
     text = "{% for m in messages %}{% generation %}{{ m.content }}{% endgeneration %}{% endfor %}"
     assert Renderer(Own(tokenizer, text), Template("tokenizer", None)).render("Hello") == "Hello"
+
+
+def test_reasoning_models_answer_without_thinking(tokenizer: Any) -> None:
+    asks = "{{ messages[0].content }}{% if enable_thinking is false %}<think></think>{% endif %}"
+    assert render(tokenizer, asks).endswith("How are you?<think></think>")
+    ours = Renderer(tokenizer, load_template("chatml-nothink")).render("How are you?")
+    assert ours.endswith("assistant\n<think>\n\n</think>\n\n")

@@ -13,7 +13,7 @@ from lox_bench.cli.main import app
 MISTAKES = {
     "misspelt model": (["--models", "aligned,lx"], "did you mean 'lox'"),
     "unknown attack": (["--attack", "gsm8"], "did you mean 'gsm8k'"),
-    "unknown family": (["--family", "smollm"], "did you mean 'smollm2-135m'"),
+    "unknown family": (["--family", "smollm2-135"], "did you mean 'smollm2-135m'"),
     "unknown judge": (["--judges", "keywrd"], "did you mean"),
     "model twice": (["--models", "lox,lox"], "listed twice"),
     "open parenthesis": (["--models", "lox(k=2"], "not closed"),
