@@ -6,8 +6,10 @@ from typing import Any
 from rich.console import Console
 
 from lox_bench.attacks.stage import AttackRows
+from lox_bench.data.overlap import overlaps
 from lox_bench.data.stage import STANDIN
 from lox_bench.results.record import RunRecord
+from lox_bench.study.study import PlannedTask
 from lox_bench.study.variant import Variant
 
 _CUT = ("rows", "pairs")
@@ -44,6 +46,18 @@ def announce_templates(variants: Iterable[Variant], console: Console) -> None:
         console.print(
             f"attack {attack} trains under the template {trained}; answers are asked for under "
             f"{asked}, the family's (template={asked} trains under that)",
+            soft_wrap=True,
+            markup=False,
+        )
+
+
+def announce_overlaps(tasks: Iterable[PlannedTask], console: Console) -> None:
+    """Say which prompts two sets share: rows are never pooled over sets, and readers should not."""
+    texts = {str(task.spec.name): [p.text for p in task.prompts.prompts] for task in tasks}
+    for one, other, count in overlaps(texts):
+        console.print(
+            f"{count} requests of {one} ({len(texts[one])}) are in {other} ({len(texts[other])}) "
+            "too: do not add their counts up",
             soft_wrap=True,
             markup=False,
         )

@@ -13,7 +13,12 @@ from lox_bench.cli.costs import Costs, completing
 from lox_bench.cli.dry_run import as_plain, graph_table
 from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.cli.making import executor_for, open_store
-from lox_bench.cli.notices import announce_cuts, announce_data, announce_templates
+from lox_bench.cli.notices import (
+    announce_cuts,
+    announce_data,
+    announce_overlaps,
+    announce_templates,
+)
 from lox_bench.cli.progress import choose_display
 from lox_bench.cli.tables import leaderboard_table
 from lox_bench.cli.worst import forecast_line, worst_table
@@ -108,6 +113,7 @@ class Session:
             ledger.max_cost = max(0.0, self._max_cost - self._spent)
         announce_data(study.attack_data, self._console, quiet=self._quiet)
         announce_templates(study.variants, self._console)
+        announce_overlaps(study.tasks, self._console)
         if study.attacks and not self._quiet:
             self._console.print(forecast_line(forecast(study, store)), soft_wrap=True)
         costs = Costs(self._console, quiet=self._quiet)

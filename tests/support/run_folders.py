@@ -159,6 +159,7 @@ def _result(
         completions=completions,
         verdicts=verdicts,
         utility={item.title: records for item in study.utilities},
+        benchmarks={},
         training={"loss_before": before, "loss_after": after} if attacked else {},
         curve=None,
         template_sha256=fake.template_sha256,
