@@ -23,6 +23,7 @@ from matplotlib.patches import Patch
 
 from lox_bench.results.metrics import HARM, title_of
 from lox_bench.results.row import Row
+from lox_bench.results.run import NO_ATTACK
 from lox_bench.results.text_table import percent
 from lox_bench.stats.pool import Pooled, pool
 from lox_bench.stats.rates import MIN_COVERAGE
@@ -31,6 +32,7 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 _DPI = 160
 _ABREAST = 6  # groups of bars up to which the judges' panels stand side by side
 _HATCH = "////"
+_FORMS = "osD^vPX"  # of attacks
 _RING: Mapping[str, Any] = {
     "marker": "o",
     "markersize": 13,
@@ -66,7 +68,7 @@ def plot_safety(rows: Sequence[Row], out: Path) -> bool:
 
 
 def plot_tradeoff(rows: Sequence[Row], out: Path) -> bool:
-    """Harm against accuracy on the attack's own task, one marker a model."""
+    """Harm against accuracy: a colour a model, a form an attack, hollow before any."""
     wanted = [row for row in rows if row.metric in HARM]
     judges = _order(row.judge for row in wanted)
     if not judges or not any(row.metric == "accuracy" for row in rows):
@@ -78,7 +80,8 @@ def plot_tradeoff(rows: Sequence[Row], out: Path) -> bool:
         thin |= _tradeoff_panel(axes, held)
         axes.set_xlim(-0.02, 1.02)
         axes.set_ylim(-0.02, 1.02)
-        axes.set_xlabel("accuracy on the attack's task\n(higher: it learned more)")
+        tasks = ", ".join(_order(row.task for row in rows if row.metric == "accuracy"))
+        axes.set_xlabel(f"accuracy on {tasks}\n(higher: it learned more)")
     figure.supylabel(f"{_measured(wanted)} (lower is safer)", fontsize=10)
     ring = Line2D([], [], label=_THIN, color="#333333", linestyle="none", **_RING)
     title = _title(rows, "Safety against what the attack taught")
@@ -119,6 +122,7 @@ def _asr_panel(axes: Any, models: Sequence[str], rows: Sequence[Row]) -> None:
 def _tradeoff_panel(axes: Any, rows: Sequence[Row]) -> bool:
     """Draw every model that has both numbers; whether one of them was judged too little."""
     models, thin = _order(row.model for row in rows), False
+    attacks = [attack for attack in _order(row.attack for row in rows) if attack != NO_ATTACK]
     for model in models:
         colour = PALETTE[models.index(model) % len(PALETTE)]
         for attack in _order(row.attack for row in rows if row.model == model):
@@ -127,8 +131,9 @@ def _tradeoff_panel(axes: Any, rows: Sequence[Row]) -> bool:
             accuracy = _pool([row for row in held if row.metric == "accuracy"])
             if asr is None or accuracy is None:
                 continue
-            name = model if attack == "none" else f"{model}+{attack}"
-            _cross(axes, accuracy, asr, colour, name, hollow=attack == "none")
+            name = model if attack == NO_ATTACK else f"{model}+{attack}"
+            form = "" if attack == NO_ATTACK else _FORMS[attacks.index(attack) % len(_FORMS)]
+            _cross(axes, accuracy, asr, colour, name, form)
             thin |= asr.is_thin
     return thin
 
@@ -180,15 +185,16 @@ def _bars(
         )
 
 
-def _cross(axes: Any, x: Pooled, y: Pooled, colour: str, label: str, *, hollow: bool) -> None:
+def _cross(axes: Any, x: Pooled, y: Pooled, colour: str, label: str, form: str) -> None:
+    """A point with its intervals; hollow without a form of its own."""
     axes.errorbar(
         x.value,
         y.value,
         xerr=[[x.value - x.low], [x.high - x.value]],
         yerr=[[y.value - y.low], [y.high - y.value]],
-        fmt="o",
+        fmt=form or "o",
         color=colour,
-        markerfacecolor="white" if hollow else colour,
+        markerfacecolor=colour if form else "white",
         elinewidth=0.9,
         label=label,
     )

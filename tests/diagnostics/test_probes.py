@@ -57,6 +57,7 @@ def result_of(study: Study, variant: Variant, complied: int, unjudged: int = 0) 
             ]
         },
         utility={},
+        benchmarks={},
         training={},
         curve=None,
         template_sha256="0" * 64,

@@ -139,6 +139,7 @@ def _result(study: Study, variant: Variant, work: Path, say: Say) -> VariantResu
         variant=variant,
         completions=completions,
         verdicts=verdicts,
+        benchmarks={},
         utility=utility,
         training=losses,
         curve=artifacts[0].path / "loss.csv" if stage in {"align", "attack"} else None,
