@@ -4,7 +4,7 @@ Rows come from a run's folder alone (manifest, completions, verdicts), so that a
 judge of its stored answers make them in one way.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lox_bench import __version__
@@ -49,12 +49,12 @@ def leaderboard(run: Run) -> list[Row]:
 
 
 def _paired(run: Run) -> Rise:
-    """McNemar's exact test on the answers of the run."""
+    """McNemar's exact test on the answers of the run, seeds of one prompt as one cluster."""
 
-    def rise(before: Row, after: Row) -> float | None:
-        if before.hits is None or after.hits is None:
+    def rise(before: Sequence[Row], after: Sequence[Row]) -> float | None:
+        if any(row.hits is None for row in (*before, *after)):
             return None
-        one, other = ({0: hits_of(run, row)} for row in (before, after))
+        one, other = ({row.seed: hits_of(run, row) for row in rows} for rows in (before, after))
         pairs = pair(one, other)
         return mcnemar(pairs, alternative="greater") if pairs.n else None
 

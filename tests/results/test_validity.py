@@ -235,3 +235,21 @@ def test_what_is_not_shown_is_not_called_a_price(tmp_path: Path) -> None:
     (line,) = headlines(run.rows, compare_runs([run]))
     assert "over-refusal" in line
     assert "no difference shown" in line
+
+
+def test_several_seeds_of_the_control_are_one_question(rows: list[Row]) -> None:
+    """A rise that no seed shows by itself may be shown by all; seed by seed none would be valid."""
+
+    def seeds(rise: int) -> list[Row]:
+        control = {"model": "aligned", "metric": "refusal_lost"}
+        before = changed(rows, control | {"attack": "none"}, value=0.20, hits=20)
+        after = changed(
+            before, control | {"attack": "gsm8k"}, value=0.20 + rise / 100, hits=20 + rise
+        )
+        return [replace(row, seed=seed) for seed in range(2) for row in after]
+
+    assert {judged.state for judged in judge_validity(seeds(30), TASKS).values()} == {"yes"}
+    found = judge_validity(seeds(1), TASKS)
+    reasons = {verdict.reason for (_, _, judge), verdict in found.items() if judge}
+    assert len(reasons) == 1
+    assert "(0.20 to 0.21, n=100+100)" in reasons.pop()
