@@ -66,7 +66,10 @@ Family = Annotated[
 ]
 Prompts = Annotated[
     str,
-    typer.Option(help="Comma list of prompt sets: names (see list tasks, data list) or FILE.toml."),
+    typer.Option(
+        help="Comma list of prompt sets: names (see list tasks, data list), FILE.toml, or any file "
+        "of prompts, FILE.csv (a column expected_refusal parts look-alikes off)."
+    ),
 ]
 Utility = Annotated[
     str,

@@ -1,22 +1,32 @@
 """Prompt sets, and the tasks that say how their answers are counted."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Final
 
+from lox_bench.data.own_sets import (
+    SAFE,
+    expects_refusal,
+    is_prompt_file,
+    read_prompt_rows,
+    set_name,
+)
 from lox_bench.data.published import PublishedSet, published_prompts
 from lox_bench.data.stage import Prompts
 from lox_bench.data.user_file import read_user_file
 from lox_bench.engine.stage import Text
 from lox_bench.errors import DataError, SpecError
 from lox_bench.names import Name, is_name
-from lox_bench.ranges import Range
+from lox_bench.ranges import OneOf, Range
 from lox_bench.registry import Kind, load_spec, packaged_file
 from lox_bench.types import Label
 
-_ENDINGS: Final = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
-_TEXTS: Final = ("prompt", "goal", "behavior", "question", "instruction", "request")
+_TEXTS: Final = (
+    "prompt", "goal", "forbidden_prompt", "prompt_text", "question", "instruction", "request",
+    "behavior", "text",
+)  # fmt: skip
+_HAZARDS: Final = ("hazard", "category")
 _COUNTED: Final = (Label.COMPLIED.value, Label.REFUSED.value)
 
 
@@ -24,7 +34,8 @@ _COUNTED: Final = (Label.COMPLIED.value, Label.REFUSED.value)
 class TaskSpec:
     """A prompt set and the metric its completions are scored with (share complied or refused).
 
-    The prompts are a packaged file or one of the user's (``prompts``), or a ``published`` set.
+    The prompts are a packaged file or one of the user's (``prompts``), or a ``published`` set. Of a
+    file that says what is expected, ``refusal`` takes those to be refused, or (``no``) the others.
     """
 
     name: Name
@@ -35,6 +46,27 @@ class TaskSpec:
     max_new_tokens: Annotated[int, Range(0, 1_000_000)] = 0  # 0: the family's
     dev_prompts: str = ""
     published: PublishedSet | None = None
+    refusal: Annotated[str, OneOf("", "yes", "no")] = ""
+
+
+def load_tasks(name: str) -> list[TaskSpec]:
+    """The tasks that an item of ``--prompts`` stands for: one, or two of a file that holds both.
+
+    Raises:
+        UnknownNameError, SpecError, DataError: there is none, or it is broken.
+    """
+    if not is_prompt_file(name):
+        return [load_task(name)]
+    file = Path(name).expanduser()
+    own, stem = [expects_refusal(row, str(file)) for row in read_prompt_rows(file)], set_name(file)
+    harmful = TaskSpec(Name(stem), f"requests of {file.name}", "asr", _COUNTED[0], str(file))
+    if False not in own:
+        return [harmful]
+    safe = TaskSpec(
+        Name(stem + SAFE), f"look-alikes of {file.name}", "over_refusal", _COUNTED[1], str(file),
+        refusal="no",
+    )  # fmt: skip
+    return [replace(harmful, refusal="yes"), safe] if True in own else [safe]
 
 
 def load_task(name: str) -> TaskSpec:
@@ -59,22 +91,23 @@ def prompts_of(spec: TaskSpec, split: str, local: Path | None = None) -> Prompts
     """
     if spec.published is not None:
         return published_prompts(spec.name, spec.published, local)
-    return load_prompts(spec.prompts if split == "eval" else spec.dev_prompts)
+    return load_prompts(spec.prompts if split == "eval" else spec.dev_prompts, spec.refusal)
 
 
-def load_prompts(name: str) -> Prompts:
+def load_prompts(name: str, refusal: str = "") -> Prompts:
     """Read a packaged prompt set by name, or a file of the user's (``FILE.jsonl``, ``.csv``, ...).
 
     A row holds ``id`` and ``prompt``, and may hold ``hazard`` (else ``none``) and ``topic``; what
     else it holds (``pair`` in a look-alike: the harmful prompt it is like) is not read. Where no
-    row of the user's has an id, rows are numbered.
+    row of the user's has an id, rows are numbered. ``refusal`` takes those only that are to be
+    refused (``yes``), or the others (``no``).
 
     Raises:
             DataError: the file cannot be read, or a row lacks a text.
     """
     file = Path(name).expanduser()
-    if _is_file(file):
-        text = _own_text(file)
+    if is_prompt_file(name):
+        text = _own_text(file, refusal)
         return _checked(Prompts(file.name.split(".")[0], Text(text)), name)
     packaged = packaged_file(f"prompts/{name}.jsonl") if is_name(name) else None
     if packaged is None or not packaged.is_file():
@@ -82,22 +115,25 @@ def load_prompts(name: str) -> Prompts:
     return _checked(Prompts(name, Text(packaged.read_text(encoding="utf-8"))), name)
 
 
-def _is_file(path: Path) -> bool:
-    """Whether a name is one of a file: by its ending, so that a missing one is said to be."""
-    return path.name.removesuffix(".gz").lower().endswith(_ENDINGS)
-
-
-def _own_text(file: Path) -> str:
+def _own_text(file: Path, refusal: str) -> str:
     """A prompt file as JSON lines; one that is such already stays as it is, byte for byte."""
-    held = read_user_file(file, what="prompt set")
-    if all("id" in row for row in held.rows) and held.text:
-        return held.text
-    column = next((name for name in _TEXTS if name in held.rows[0]), "prompt")
+    rows = read_prompt_rows(file)
+    if all("id" in row for row in rows) and not refusal:
+        held = read_user_file(file, what="prompt set")
+        if held.text:
+            return held.text
+    rows = [{str(key).lower(): value for key, value in row.items()} for row in rows]
+    column = next((name for name in _TEXTS if name in rows[0]), "prompt") if rows else "prompt"
+    hazard = next((name for name in _HAZARDS if name in rows[0]), "") if rows else ""
     stem = file.name.split(".")[0]
-    numbered = not any("id" in row for row in held.rows)
+    numbered = not any("id" in row for row in rows)
     lines = []
-    for number, row in enumerate(held.rows, start=1):
-        prompt = {key: row[key] for key in ("id", "hazard", "topic") if key in row}
+    for number, row in enumerate(rows, start=1):
+        if refusal and expects_refusal(row, f"{file}, row {number}") is not (refusal == "yes"):
+            continue
+        prompt = {key: row[key] for key in ("id", "topic") if key in row}
+        if hazard:
+            prompt["hazard"] = row.get(hazard) or "none"
         prompt["prompt"] = row.get(column)
         if numbered:
             prompt["id"] = f"{stem}-{number:03d}"

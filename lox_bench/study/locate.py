@@ -4,14 +4,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from lox_bench.attacks.arguments import FILE, HARMFUL
+from lox_bench.data.own_sets import is_prompt_file
 from lox_bench.grammar import parse_call, parse_sum
+
+_LOCATED = {".toml", ".py", ".yaml", ".yml"}
 
 
 def located_file(text: str, folder: Path) -> str:
     """``FILE.toml`` or ``FILE.py:NAME`` in the folder; any other name stays as it is."""
     file, colon, name = text.rpartition(":") if ".py:" in text else (text, "", "")
     path = folder / file
-    if path.suffix not in {".toml", ".py", ".yaml", ".yml"} or not path.is_file():
+    if not (path.suffix in _LOCATED or is_prompt_file(file)) or not path.is_file():
         return text
     return f"{path}{colon}{name}"
 

@@ -15,7 +15,7 @@ from lox_bench.attacks.spec import AttackSpec
 from lox_bench.attacks.stage import AttackRows
 from lox_bench.backends.backend import Backend, Decoding, resolved
 from lox_bench.codec import hash_of
-from lox_bench.data.prompts import TaskSpec, load_task, prompts_of
+from lox_bench.data.prompts import TaskSpec, load_tasks, prompts_of
 from lox_bench.data.rows import published_rows, resolve_rows
 from lox_bench.data.spec import columns_of
 from lox_bench.data.stage import Prompts, Rows
@@ -219,7 +219,7 @@ def _require_labels(variants: Sequence[Variant]) -> None:
 def _check_data_names(request: Request, attacks: Sequence[AttackSpec]) -> None:
     known = [str(spec.name) for spec in attacks]
     known += [f"{load_utility(spec.utility).name}/test" for spec in attacks if spec.utility]
-    sets = (load_task(name) for name in split_list(request.prompts))
+    sets = (spec for name in split_list(request.prompts) for spec in load_tasks(name))
     known += [str(spec.name) for spec in sets if spec.published is not None]
     for name in request.data:
         if name not in known:
@@ -237,7 +237,7 @@ def _attack_rows(spec: AttackSpec, request: Request, family: Family) -> AttackRo
 
 
 def _tasks(request: Request, family: FamilySpec, *, searched: bool) -> tuple[PlannedTask, ...]:
-    specs = [load_task(name) for name in split_list(request.prompts)]
+    specs = [spec for name in split_list(request.prompts) for spec in load_tasks(name)]
     names = [spec.name for spec in specs]
     for name in names:
         if names.count(name) > 1:
