@@ -71,18 +71,28 @@ def seed_pairs(
 
 
 _LONGEST_SEED = 10  # digits
+_MOST_SEEDS = 1000  # of one range
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
-    """Read ``--seed``.
+    """Read ``--seed``: ``0``, ``0,1,2``, ``0..2``, ``0..2,7``.
 
     Raises:
-        UsageError: it is no comma list of whole numbers.
+        UsageError: it is no such list of whole numbers.
     """
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() and len(part) <= _LONGEST_SEED for part in parts):
-        raise UsageError(f"--seed wants whole numbers such as 0 or 0,1,2, not {text[:60]!r}")
-    return tuple(int(part) for part in parts)
+    return tuple(seed for part in text.split(",") for seed in _seeds(part.strip(), text))
+
+
+def _seeds(part: str, text: str) -> range:
+    ends = part.split("..") if part.count("..") == 1 else [part, part]
+    if not all(end.isdecimal() and len(end) <= _LONGEST_SEED for end in ends):
+        raise UsageError(f"--seed wants whole numbers such as 0, 0,1,2 or 0..2, not {text[:60]!r}")
+    first, last = map(int, ends)
+    if not first <= last < first + _MOST_SEEDS:
+        raise UsageError(
+            f"--seed {text[:60]}: from a lower to a higher seed, {_MOST_SEEDS} at most"
+        )
+    return range(first, last + 1)
 
 
 def parse_data(items: list[str]) -> dict[str, Path]:

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from lox_bench.attacks.arguments import ARGUMENTS, FILE, PRESET, takes
 from lox_bench.cli.catalogue import Item, items, prompt_sets, templates
+from lox_bench.errors import UnknownNameError
 from lox_bench.registry import OURS, Kind
 from lox_bench.sources.reach import reach
 from lox_bench.study.family import load_family
@@ -37,7 +38,9 @@ class Listed(StrEnum):
 
 
 def list_names(
-    kind: Annotated[Listed, typer.Argument(help="What to list.")],
+    what: Annotated[
+        str, typer.Argument(metavar="KIND", help=f"What to list: {', '.join(Listed)}.")
+    ],
     offline: Annotated[
         bool, typer.Option("--offline", help="Do not ask the hub what is reachable.")
     ] = False,
@@ -46,6 +49,7 @@ def list_names(
     ] = False,
 ) -> None:
     """List families, methods, attacks, tasks, judges and whatever else has a name."""
+    kind = _kind(what)
     found = list(_items(kind, load_all=load))
     if kind is Listed.FAMILIES:
         Console().print(_families(found, offline=offline))
@@ -63,6 +67,19 @@ def list_names(
     Console().print(table)
     if kind is Listed.ATTACKS:
         Console().print(_attack_arguments())
+
+
+def _kind(what: str) -> Listed:
+    """One of them, or of several: ``attack`` is ``attacks``, ``family`` is ``families``."""
+    plural = {f"{kind}".removesuffix("s"): kind for kind in Listed} | {
+        f"{kind}".removesuffix("ies") + "y": kind for kind in Listed if kind.endswith("ies")
+    }
+    found = plural.get(what.lower()) or next(
+        (kind for kind in Listed if kind == what.lower()), None
+    )
+    if found is None:
+        raise UnknownNameError("kind of thing", what, list(Listed))
+    return found
 
 
 def _attack_arguments() -> Table:

@@ -18,17 +18,21 @@ Study = Annotated[
 Models = Annotated[
     str,
     typer.Option(
+        "--models",
+        "--model",
         help="Comma list of variants: base, aligned, lox, lox(k=2,alpha=0.5), NAME=PATH_OR_HUB_ID; "
         "methods add up, lox(k=6)+safe-lora(tau=0.5), each at its place (see list methods); "
-        "lox(k=2|6,alpha=0.5|1) is all four."
+        "lox(k=2|6,alpha=0.5|1) is all four.",
     ),
 ]
 Attack = Annotated[
     str,
     typer.Option(
+        "--attack",
+        "--attacks",
         help="Comma list of attacks, or none: gsm8k, gsm8k(lr=2e-5,epochs=4), and grids "
         "gsm8k(lr=1e-5..2e-4:5,epochs=1|2); a name (see list attacks) or FILE.toml. Unattacked "
-        "rows always appear."
+        "rows always appear.",
     ),
 ]
 AttackSearch = Annotated[
@@ -78,9 +82,13 @@ Utility = Annotated[
         "besides the attacks' own."
     ),
 ]
-Judges = Annotated[str, typer.Option(help="Comma list of judges; each gets rows of its own.")]
+Judges = Annotated[
+    str,
+    typer.Option("--judges", "--judge", help="Comma list of judges; each gets rows of its own."),
+]
 Seed = Annotated[
-    str, typer.Option("--seed", "--seeds", help="Seed, or comma list, of alignment and attack.")
+    str,
+    typer.Option("--seed", "--seeds", help="Seed, list 0,1,2 or 0..2, of alignment and attack."),
 ]
 AlignSeeds = Annotated[
     str | None, typer.Option(help="Seeds of the alignment alone (default: those of --seeds).")
