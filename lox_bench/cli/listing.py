@@ -11,7 +11,7 @@ from rich.table import Table
 
 from lox_bench.attacks.arguments import ARGUMENTS, FILE, PRESET, takes
 from lox_bench.cli.catalogue import Item, items, prompt_sets, templates
-from lox_bench.errors import UnknownNameError
+from lox_bench.errors import UsageError, did_you_mean
 from lox_bench.registry import OURS, Kind
 from lox_bench.sources.reach import reach
 from lox_bench.study.family import load_family
@@ -74,12 +74,14 @@ def _kind(what: str) -> Listed:
     plural = {f"{kind}".removesuffix("s"): kind for kind in Listed} | {
         f"{kind}".removesuffix("ies") + "y": kind for kind in Listed if kind.endswith("ies")
     }
-    found = plural.get(what.lower()) or next(
-        (kind for kind in Listed if kind == what.lower()), None
-    )
-    if found is None:
-        raise UnknownNameError("kind of thing", what, list(Listed))
-    return found
+    word = what.lower()
+    if word in {*Listed}:
+        return Listed(word)
+    if word not in plural:
+        known = [str(kind) for kind in Listed]
+        hint = did_you_mean(what, known) or f"; it lists {', '.join(known)}"
+        raise UsageError(f"list: {what!r} is nothing that can be listed{hint}")
+    return plural[word]
 
 
 def _attack_arguments() -> Table:

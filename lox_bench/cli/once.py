@@ -21,7 +21,7 @@ class Once(TyperCommand):
         for param, times in Counter(map(id, given)).items():
             option = next(one for one in given if id(one) == param)
             if times > 1 and isinstance(option, TyperOption) and _holds_one(option):
-                name = max(option.opts, key=len)
+                name = next((opt for opt in option.opts if opt in args), option.opts[0])
                 raise UsageError(
                     f"{name} is given {times} times and takes one value: a list is written with "
                     f"commas, {name} a,b"

@@ -26,6 +26,8 @@ MISTAKES = {
     "malformed data": (["--data", "gsm8k"], "NAME=FILE"),
     "limit zero": (["--limit", "0"], "--limit wants a number from 1"),
     "seed no number": (["--seed", "one"], "whole numbers"),
+    "seeds backwards": (["--seeds", "2..0"], "from a lower to a higher"),
+    "seeds in dots": (["--seeds", "0...2"], "whole numbers"),
     "seed twice": (["--seed", "1,1"], "distinct"),
     "unknown split": (["--split", "train"], "eval, dev"),
     "family file missing": (["--family", "mine.toml"], "cannot be read"),
