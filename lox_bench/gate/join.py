@@ -128,7 +128,9 @@ def _notes(run: Run, reference: Reference, models: Mapping[str, str]) -> list[st
         shown = [",".join(map(str, held)) for held in seeds]
         notes.append(f"seeds differ: {shown[0]} in the run, {shown[1]} in the reference")
     if min(map(len, seeds)) == 1:
-        notes.append("one seed on a side: how far seeds lie apart is taken from elsewhere, see below")
+        notes.append(
+            "one seed on a side: how far seeds lie apart is taken from elsewhere, see below"
+        )
     if reference.outcomes is None:
         notes.append("the reference keeps no outcomes: two-sample tests, weaker than paired ones")
     for side, rows, checked in (
