@@ -253,3 +253,18 @@ def test_several_seeds_of_the_control_are_one_question(rows: list[Row]) -> None:
     reasons = {verdict.reason for (_, _, judge), verdict in found.items() if judge}
     assert len(reasons) == 1
     assert "(0.20 to 0.21, n=100+100)" in reasons.pop()
+
+
+def test_a_set_on_which_nothing_is_lost_vetoes_no_other(rows: list[Row]) -> None:
+    dull = [
+        replace(row, task="dull", value=0.1, hits=10)
+        for row in rows
+        if row.metric == "refusal_lost"
+    ]
+    found = judge_validity([*rows, *dull], TASKS)
+    name = LOX[0]
+    assert found[name, "dull", JUDGE].state == "no"
+    assert found[name, "harmful", JUDGE].state == "yes"
+    assert found[name, "lookalike", JUDGE].state == "yes"
+    alone = judge_validity([*(row for row in rows if row.task != "harmful"), *dull], TASKS)
+    assert alone[name, "lookalike", JUDGE].state == "no"
