@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.command import lox_bench
+from support.command import lox_bench, lox_bench_here
 from support.run_folders import Command
 
 from lox_bench.cli.main import app
@@ -47,11 +47,15 @@ MISTAKES = {
 
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_one_clear_line_and_exit_code_two(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("LOX_BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
     arguments, said = MISTAKES[name]
-    done = lox_bench("run", *arguments, cwd=tmp_path)
+    done = lox_bench_here(["run", *arguments], monkeypatch, capsys)
     assert done.returncode == 2, done.stderr
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

@@ -180,6 +180,7 @@ def test_a_task_that_is_none_and_one_without_a_mean_are_named(tasks: Path) -> No
 
 
 def test_data_out_of_reach_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
     with pytest.raises(DataError, match=r"arc_easy: its data set is out of reach"):
         documents(read_benchmarks("arc_easy")[0])
