@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 from trl.trainer.utils import FusedCausalLMOutput
 
 IGNORE = -100
+_SPLIT = 4  # rows from which on short and long ones are computed apart
 
 
 def completion_logits(
@@ -50,8 +51,40 @@ def serve_fused_calls(model: PreTrainedModel) -> None:
 
 
 def _fused(plain: Callable[..., Any], inputs: dict[str, Any]) -> FusedCausalLMOutput:
+    """Short and long rows apart, each padded to its own longest: half of a pair is a refusal."""
     labels = inputs.pop("labels")
     inputs.pop("use_cache", None)
+    mask = inputs["attention_mask"]
+    if len(mask) < _SPLIT or not bool(mask[:, 0].all()):  # padded on the left: as they are
+        return _fused_rows(plain, inputs, labels)
+    order = mask.sum(1).argsort(stable=True)
+    parts = []
+    for rows in order.chunk(2):
+        width = int(mask[rows].sum(1).max())
+        held = {
+            key: value[rows, :width] if _is_per_token(value, mask) else value
+            for key, value in inputs.items()
+        }
+        parts.append(_fused_rows(plain, held, labels[rows, :width]))
+    back, length = order.argsort(), mask.shape[1] - 1
+    return FusedCausalLMOutput(
+        **{name: _joined([part[name] for part in parts], back, length) for name in parts[0]}
+    )
+
+
+def _is_per_token(value: Any, mask: Tensor) -> bool:
+    return isinstance(value, Tensor) and value.shape[:2] == mask.shape
+
+
+def _joined(parts: list[Tensor], back: Tensor, length: int) -> Tensor:
+    """Parts of rows as one batch again, in the order they came, padded with zeros."""
+    wide = [functional.pad(part, (0, length - part.shape[1])) for part in parts]
+    return torch.cat(wide)[back]
+
+
+def _fused_rows(
+    plain: Callable[..., Any], inputs: dict[str, Any], labels: Tensor
+) -> FusedCausalLMOutput:
     logits, targets, mask = completion_logits(plain, inputs, labels)
     log_probs = functional.log_softmax(logits.float(), dim=-1)
     chosen = log_probs.gather(1, targets[:, None]).squeeze(1)
