@@ -37,7 +37,8 @@ def _sentence(
     valid = [model for model in dict.fromkeys(row.model for row in held) if model not in invalid]
     if CONTROL in invalid or not valid:
         model = CONTROL if CONTROL in invalid else held[0].model
-        return f"no model can be named best: {model}: {invalid[model]}"
+        unranked = _unranked(differences, group)
+        return f"no model can be named best: {model}: {invalid[model]}{unranked}"
     if valid == [CONTROL]:
         left_out = "; ".join(f"{model}: {reason}" for model, reason in invalid.items())
         return f"nothing to compare with {CONTROL}" + (f" ({left_out})" if left_out else "")
@@ -54,6 +55,26 @@ def _sentence(
     best = min(rivals, key=lambda item: item.rate_b)
     notes = [*_close(found, best, valid), *_price(differences, best), *_left_out(invalid)]
     return "; ".join([_claim(best), *notes])
+
+
+def _unranked(differences: Sequence[Difference], group: tuple[str, str, str, str]) -> str:
+    """What the lowest model has beside the control, where neither may be called the better one."""
+    found = [
+        item
+        for item in differences
+        if item.kind is Kind.MODEL
+        and (item.attack, item.task, item.judge, item.metric) == group
+        and item.model_a == CONTROL
+        and item.n
+    ]
+    if not found:
+        return ""
+    best = min(found, key=lambda item: item.rate_b)
+    return (
+        f"; not ranked: {title_of(best.metric)} {best.rate_b:.2f} of {best.model_b} against "
+        f"{best.rate_a:.2f}, Δ {best.delta:+.2f} (95 % {best.ci_low:+.2f} to {best.ci_high:+.2f}), "
+        f"{best.worst_low:+.2f} to {best.worst_high:+.2f} whatever the unjudged answers are"
+    )
 
 
 def _claim(best: Difference) -> str:

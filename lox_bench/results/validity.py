@@ -244,7 +244,7 @@ def _broken(rows: Sequence[Row], name: VariantName, task: str) -> Iterator[_Doub
     for when, variant in (("", name), (" before the attack", _before(name))):
         for row in _of(rows, variant, DEGENERATE):
             if row.task == task and row.n and row.value > MAX_DEGENERATE:
-                share = f"{row.value:.0%} of the answers to {row.task}"
+                share = f"{100 * row.value:.3g}% of the answers to {row.task}"
                 yield _Doubt(NO, f"{share} are degenerate{when}")
 
 

@@ -207,6 +207,8 @@ def test_no_model_is_crowned_on_an_attack_that_failed(tmp_path: Path) -> None:
     line = headline(tmp_path, Fake(losses=(2.0, 2.0)))
     assert "no model can be named best" in line
     assert "loss did not fall" in line
+    assert "not ranked: refusal lost" in line
+    assert "whatever the unjudged answers are" in line
 
 
 def test_a_broken_model_is_left_out_with_its_reason(tmp_path: Path) -> None:

@@ -125,10 +125,12 @@ def flip_often(study: Pico, folder: Path, flips: int, seed: int) -> None:
         shutil.rmtree(copy)
 
 
+@pytest.mark.slow
 def test_killed_a_few_times_a_study_says_the_same(pico_study: Pico, tmp_path: Path) -> None:
     assert kill_often(pico_study, tmp_path, kills=2, seed=1)
 
 
+@pytest.mark.slow
 def test_a_few_flipped_bits_are_found_and_mended(pico_study: Pico, tmp_path: Path) -> None:
     flip_often(pico_study, tmp_path, flips=2, seed=2)
 
