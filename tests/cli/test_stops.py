@@ -16,7 +16,7 @@ from lox_bench.errors import StoreError
 from lox_bench.files import remove_parts, write_text
 
 WORK = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from lox_bench.cli import main
 from lox_bench.data.stage import Rows
@@ -28,6 +28,7 @@ def work(out):
     time.sleep(60)
     return {}
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
 root = Path(sys.argv[1])
 main.app = lambda: Store(root).build(Rows.of("x", [{"a": "b"}]), work)
 main.entry()
