@@ -133,6 +133,7 @@ def test_files_of_the_user_s_do_what_a_package_does(work: Path, plugin_site: Pat
 
 
 @pytest.mark.usefixtures("run")  # whose cache it shares
+@pytest.mark.slow
 def test_several_families_share_a_folder_and_a_leaderboard(work: Path, plugin_site: Path) -> None:
     text = (work / "pico.toml").read_text()
     (work / "nano.toml").write_text(text.replace('"pico"', '"nano"').replace("k = 2", "k = 1"))
