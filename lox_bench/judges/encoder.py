@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,8 +53,9 @@ class Encoder:
         return vectors
 
 
-def open_encoder(uris: Sequence[str], cache: Path) -> Encoder:
-    """The encoder whose pinned files these are; fetched into ``cache`` once.
+@lru_cache(maxsize=1)  # judging takes turns with generation, and would load it every time
+def open_encoder(uris: tuple[str, ...], cache: Path) -> Encoder:
+    """The encoder whose pinned files these are; fetched into ``cache`` once, loaded once.
 
     Raises:
         SourceError: a file cannot be had or is not the pinned one.

