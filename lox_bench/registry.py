@@ -47,6 +47,7 @@ class Kind(StrEnum):
     BACKENDS = "backends"
     FAMILIES = "families"
     STUDIES = "studies"
+    REPRODUCTIONS = "reproductions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ _PLACES: Final[Mapping[Kind, _Place]] = {
     Kind.BACKENDS: _Place("backend", "lox_bench.backends"),
     Kind.FAMILIES: _Place("family", "lox_bench.families", "tasks/families"),
     Kind.STUDIES: _Place("study", "lox_bench.studies", "tasks/studies"),
+    Kind.REPRODUCTIONS: _Place("reproduction", "lox_bench.reproductions", "tasks/reproductions"),
 }
 
 CODE: Final[Mapping[Kind, Mapping[str, str]]] = {

@@ -24,6 +24,7 @@ class Listed(StrEnum):
     """What can be listed."""
 
     STUDIES = "studies"
+    REPRODUCTIONS = "reproductions"
     FAMILIES = "families"
     METHODS = "methods"
     MODELS = "models"

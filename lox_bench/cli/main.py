@@ -25,6 +25,7 @@ from lox_bench.cli import (
     leaderboard,
     listing,
     report,
+    reproduce,
     run,
 )
 from lox_bench.cli.once import Once
@@ -43,6 +44,7 @@ app = typer.Typer(
 )
 COMMANDS: Mapping[str, Callable[..., None]] = {
     "run": run.run,
+    "reproduce": reproduce.reproduce,
     "judge": judge.judge,
     "harden": harden.harden,
     "diagnose": diagnose.diagnose,
