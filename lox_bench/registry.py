@@ -77,6 +77,10 @@ CODE: Final[Mapping[Kind, Mapping[str, str]]] = {
         "bottom-k": "lox_bench.methods.bottom_k:BottomK",
         "safe-lora": "lox_bench.methods.safe_lora:SafeLora",
         "wise-ft": "lox_bench.methods.wise_ft:WiseFt",
+        "resta": "lox_bench.methods.resta:Resta",
+        "safemerge": "lox_bench.methods.safemerge:SafeMerge",
+        "ties": "lox_bench.methods.ties:Ties",
+        "relox": "lox_bench.methods.relox:Relox",
     },
     Kind.BACKENDS: {"hf": "lox_bench.backends.hf:HFGenerator"},
 }

@@ -19,7 +19,7 @@ from lox_bench.types import Progress
 if TYPE_CHECKING:
     from torch import Tensor
 
-_DIGITS: Final = 6
+DIGITS: Final = 6
 _EPS: Final = 2.0**-23  # of float32: what weights are known to, at best
 _TAU = 0.5
 
@@ -189,10 +189,10 @@ def project_checkpoint(
     def rule(name: str, held: "Sequence[Tensor]") -> "Tensor":
         if not is_linear(name, held[-1].shape):
             return held[-1]
-        found = _project(projection, held)
+        found = project(projection, held)
         hit = found.similarity <= wanted if chosen is None else name in chosen
         facts[name] = {
-            "similarity": round(found.similarity, _DIGITS),
+            "similarity": round(found.similarity, DIGITS),
             "rank": found.rank,
             "identity": found.update is None,
             "projected": hit,
@@ -227,12 +227,13 @@ def _most_unlike(
         ]
         for done, (name, held) in enumerate(read_ahead(load, names), start=1):
             with naming(name):
-                similar[name] = _project(projection, held).similarity
+                similar[name] = project(projection, held).similarity
             progress.step(done, len(names), "similarities")
     return sorted(similar, key=similar.__getitem__)[:count]
 
 
-def _project(projection: Projection, held: "Sequence[Tensor]") -> Projected:
+def project(projection: Projection, held: "Sequence[Tensor]") -> Projected:
+    """The projection of one matrix's update; ``held`` are base, aligned, start and tuned."""
     import torch
 
     from lox_bench.weights.lox import difference

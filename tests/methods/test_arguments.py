@@ -16,6 +16,7 @@ from lox_bench.methods.lox import Lox
 from lox_bench.methods.method import NoneIs, Place
 from lox_bench.methods.random_k import RandomK
 from lox_bench.methods.safe_lora import SafeLora
+from lox_bench.methods.ties import Ties
 from lox_bench.methods.wise_ft import WiseFt
 from lox_bench.ranges import Range
 from lox_bench.study.family import LoxSpec, load_family
@@ -45,6 +46,7 @@ class Every:
         (Truncated, "truncated(r=4)", Truncated(4)),
         (SafeLora, "safe-lora(layers=3,form=reference)", SafeLora(layers=3, form="reference")),
         (WiseFt, "wise-ft(alpha=1)", WiseFt(1.0)),
+        (Ties, "ties(lambda=0.5)", Ties(lambda_=0.5)),
         (Every, "every(on=yes,mode=b,top=2,other=1e3,whole=-7)",
          Every(-7, 1.0, on=True, mode="b", top=2, other=1000.0)),
     ],

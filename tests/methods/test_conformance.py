@@ -16,7 +16,9 @@ from lox_bench.types import Progress
 
 ARGUMENTS = {"truncated": ["r=2"], "lox": ["", "k=2", "k=full"], "random-k": ["", "k=2,seed=3"],
              "safe-lora": ["", "tau=1", "layers=2", "form=reference,tau=1", "rank=1,tau=1"],
-             "wise-ft": ["", "alpha=0", "alpha=1"]}  # fmt: skip
+             "wise-ft": ["", "alpha=0", "alpha=1"], "resta": ["", "dare=0.5", "gamma=0,dare=1"],
+             "safemerge": ["", "tau=1,w=1", "form=paper,tau=1"], "relox": ["", "k=2", "k=full"],
+             "ties": ["", "trim=tensor,lambda=0.5", "density=1"]}  # fmt: skip
 OURS = [
     (entry.name, arguments)
     for entry in entries(Kind.METHODS)

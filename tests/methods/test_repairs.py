@@ -1,8 +1,5 @@
 """Repairs after the attack: exact against dense float64 formulas, else the very same bits."""
 
-import json
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,53 +7,16 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from support.pico import save_pico
+from support.repairs import WEIGHTS, Edit, applied, derived, held, noise
 from torch import Tensor
 
 from lox_bench.errors import NonFiniteError, ShapeError, UsageError
-from lox_bench.methods.apply import apply_method
 from lox_bench.methods.expo import Expo
 from lox_bench.methods.lox import Lox
 from lox_bench.methods.method import Folders, Weights
 from lox_bench.methods.safe_lora import Projection, SafeLora, column_basis
 from lox_bench.methods.wise_ft import WiseFt
 from lox_bench.weights.lox import extrapolate
-
-WEIGHTS = "model.safetensors"
-Edit = Callable[[str, Tensor], Tensor]
-
-
-def derived(folder: Path, source: Path, edit: Edit) -> Path:
-    """A copy of a checkpoint with other weights."""
-    shutil.copytree(source, folder)
-    weights = {name: edit(name, tensor) for name, tensor in load_file(source / WEIGHTS).items()}
-    save_file(weights, folder / WEIGHTS, {"format": "pt"})
-    return folder
-
-
-def noise(seed: int, size: float) -> Edit:
-    generator = torch.Generator().manual_seed(seed)
-    return lambda _, held: held + size * torch.randn(held.shape, generator=generator)
-
-
-@pytest.fixture
-def folders(pico: Path, tmp_path: Path) -> Folders:
-    aligned = derived(tmp_path / "aligned", pico, noise(1, 0.05))
-    start = derived(tmp_path / "start", aligned, noise(2, 0.02))
-    return Folders(pico, aligned, start, derived(tmp_path / "tuned", start, noise(3, 0.05)))
-
-
-def applied(method: Any, folders: Folders, silent: Any) -> tuple[dict[str, Tensor], Any]:
-    out = folders.tuned.parent / "out"
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir()
-    facts = apply_method(method, folders, out, silent)
-    json.dumps(dict(facts))
-    return load_file(out / WEIGHTS), facts
-
-
-def held(folders: Folders) -> list[dict[str, Tensor]]:
-    places = (folders.base, folders.aligned, folders.start, folders.tuned)
-    return [load_file(place / WEIGHTS) for place in places]
 
 
 def dense(form: str, v: Tensor, d: Tensor) -> tuple[Tensor, float]:
