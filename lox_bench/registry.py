@@ -75,6 +75,12 @@ CODE: Final[Mapping[Kind, Mapping[str, str]]] = {
         "bottom-k": "lox_bench.methods.bottom_k:BottomK",
         "safe-lora": "lox_bench.methods.safe_lora:SafeLora",
         "wise-ft": "lox_bench.methods.wise_ft:WiseFt",
+        "safeinst": "lox_bench.methods.safeinst:SafeInst",
+        "lookahead": "lox_bench.methods.lookahead:LookAhead",
+        "ptst": "lox_bench.methods.ptst:Ptst",
+        "freeze": "lox_bench.methods.freeze:Freeze",
+        "ema": "lox_bench.methods.ema:Ema",
+        "lisa": "lox_bench.methods.lisa:Lisa",
     },
     Kind.BACKENDS: {"hf": "lox_bench.backends.hf:HFGenerator"},
 }
