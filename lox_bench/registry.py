@@ -81,6 +81,12 @@ CODE: Final[Mapping[Kind, Mapping[str, str]]] = {
         "safemerge": "lox_bench.methods.safemerge:SafeMerge",
         "ties": "lox_bench.methods.ties:Ties",
         "relox": "lox_bench.methods.relox:Relox",
+        "safeinst": "lox_bench.methods.safeinst:SafeInst",
+        "lookahead": "lox_bench.methods.lookahead:LookAhead",
+        "ptst": "lox_bench.methods.ptst:Ptst",
+        "freeze": "lox_bench.methods.freeze:Freeze",
+        "ema": "lox_bench.methods.ema:Ema",
+        "lisa": "lox_bench.methods.lisa:Lisa",
     },
     Kind.BACKENDS: {"hf": "lox_bench.backends.hf:HFGenerator"},
 }

@@ -92,7 +92,7 @@ def check_method(
     if hasattr(method, "tensor") or hasattr(method, "checkpoint"):
         for dtype in (torch.float32, torch.bfloat16):
             conformance.weight_checks(method, dtype, moves_on_zero=moves_on_zero)
-    elif job is not None:
+    elif job is not None and hasattr(method, "prepare"):
         conformance.training_checks(method, job)
 
 

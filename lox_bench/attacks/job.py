@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lox_bench.attacks.course import Extension
+from lox_bench.attacks.taught import Taught
 from lox_bench.backends.template import Template
 from lox_bench.training.spec import SftSpec
 
@@ -20,7 +22,9 @@ class SftJob:
     family, for methods that compare. ``held_out`` are rows nobody trains on, whose loss is measured
     before and after. ``loss`` replaces the mean cross-entropy over completion tokens, ``frozen``
     says by name which parameters do not move, ``callbacks`` are transformers' ``TrainerCallback``
-    objects. ``seed`` is the attack's.
+    objects. ``extensions`` take part in the training itself: see ``attacks/course.py``. ``taught``
+    is what the family's alignment teaches, for methods that say what they ``need``. ``seed``
+    is the attack's.
     """
 
     source: Path
@@ -34,3 +38,5 @@ class SftJob:
     loss: Loss | None = None
     frozen: Callable[[str], bool] | None = None
     callbacks: tuple[Any, ...] = ()
+    extensions: tuple[Extension, ...] = ()
+    taught: Taught | None = None

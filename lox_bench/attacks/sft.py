@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,10 +19,12 @@ from transformers import (
     TrainingArguments,
 )
 
+from lox_bench.attacks.course import Courses
+from lox_bench.attacks.coursing import Coursing
 from lox_bench.attacks.job import Loss, SftJob
 from lox_bench.attacks.lora import adapted, merged, merged_copy
 from lox_bench.backends.template import Renderer
-from lox_bench.errors import DataError
+from lox_bench.errors import DataError, UsageError
 from lox_bench.training.head import IGNORE, completion_logits
 from lox_bench.training.run import (
     ProgressCallback,
@@ -39,6 +43,17 @@ class CompletionTrainer(Trainer):  # type: ignore[misc]
     """transformers' Trainer with the language-model head on completion tokens only."""
 
     loss: Loss | None = None  # a method's, instead of cross-entropy
+    courses: Courses = Courses()
+    _parts = 1  # micro-batches of the optimiser step
+
+    def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> Any:
+        """The batches of an optimiser step, or those that a method puts in their place."""
+        usual, count = super().get_batch_samples(epoch_iterator, num_batches, device)
+        batches = self.courses.batches(self.state.global_step, usual)
+        self._parts = len(usual)
+        if batches is usual:
+            return usual, count
+        return super().get_batch_samples(iter(batches), len(usual), device)
 
     def compute_loss(
         self,
@@ -50,10 +65,13 @@ class CompletionTrainer(Trainer):  # type: ignore[misc]
         """Cross-entropy per completion token, averaged over the whole optimiser step."""
         labels = inputs.pop("labels")
         if self.loss is not None and model.training:
-            return self.loss(model, inputs, labels, num_items_in_batch)
+            loss = self.loss(model, inputs, labels, num_items_in_batch)
+            return self.courses.added(loss, self._parts)
         logits, targets, _ = completion_logits(model, inputs, labels)
         count = targets.numel() if num_items_in_batch is None else num_items_in_batch
         loss = functional.cross_entropy(logits.float(), targets, reduction="sum") / count
+        if model.training:
+            loss = self.courses.added(loss, self._parts)
         return (loss, {"logits": logits}) if return_outputs else loss
 
 
@@ -87,24 +105,37 @@ def attack(job: SftJob, training: Training, watch: Watch | None = None) -> dict[
     elif job.frozen is not None:
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(not job.frozen(name))
+    _require_trainable(model, job)
     renderer = Renderer(tokenizer, job.template)
     data, cut = _examples(job, renderer)
     fresh = _held_out(job, renderer)
     trainer = _trainer(model, tokenizer, data, job, training)
+    if job.extensions:
+        encode = partial(_encoded, job, renderer)
+        trainer.add_callback(Coursing(trainer, job.extensions, encode))
     before, fresh_before = _probe(trainer, data), _loss_of(trainer, fresh)
     if watch is not None:
         trainer.add_callback(_Watching(watch, trainer, data, before))
     trainer.train()
     if watch is not None and watch.last is not None:
         return {}
-    after, fresh_after = _probe(trainer, data), _loss_of(trainer, fresh)
     losses = save_curve(trainer.state.log_history, training.out)
-    save_model(merged(model), tokenizer, training)
+    with trainer.courses.shipped():
+        after, fresh_after = _probe(trainer, data), _loss_of(trainer, fresh)
+        save_model(merged(model), tokenizer, training)
     found = {"loss_before": before, "loss_after": after, "steps": len(losses), **cut}
     found |= _batch(trainer.args)
     if fresh:
         found |= {"held_out_before": fresh_before, "held_out_after": fresh_after}
     return found
+
+
+def _require_trainable(model: Any, job: SftJob) -> None:
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        what = (
+            f"all of lora_targets={job.train.lora_targets}" if job.train.lora_r else "all weights"
+        )
+        raise UsageError(f"{what} are frozen by the methods, so that nothing is left to train")
 
 
 def _batch(arguments: TrainingArguments) -> dict[str, int]:
@@ -160,17 +191,21 @@ class _Watching(TrainerCallback):  # type: ignore[misc]
         """Take what is wanted at this step; stop after the last one."""
         step = state.global_step
         if step in self._watch.steps:
-            with torch.random.fork_rng():
-                after = _probe(self._trainer, self._data)
-            facts = {"loss_before": self._before, "loss_after": after, "steps": step}
-            model, tokenizer = self._trainer.model, self._trainer.data_collator.tokenizer
-
-            def save(out: Path) -> None:
-                save_rounded(merged_copy(model), tokenizer, out)
-
-            self._watch.take(step, facts, save)
+            with self._trainer.courses.shipped():
+                self._take(step)
         if step == self._watch.last:
             control.should_training_stop = True
+
+    def _take(self, step: int) -> None:
+        with torch.random.fork_rng():
+            after = _probe(self._trainer, self._data)
+        facts = {"loss_before": self._before, "loss_after": after, "steps": step}
+        model, tokenizer = self._trainer.model, self._trainer.data_collator.tokenizer
+
+        def save(out: Path) -> None:
+            save_rounded(merged_copy(model), tokenizer, out)
+
+        self._watch.take(step, facts, save)
 
 
 def _loss_of(trainer: CompletionTrainer, data: Sequence[dict[str, list[int]]]) -> float:
@@ -203,6 +238,13 @@ def _examples(job: SftJob, renderer: Renderer) -> tuple[list[dict[str, list[int]
         )
     over = sum(len(example["input_ids"]) > longest for example in whole)
     return kept, {"rows_cut": over, "rows_left_out": len(whole) - len(kept)}
+
+
+def _encoded(
+    job: SftJob, renderer: Renderer, rows: Sequence[tuple[str, str]]
+) -> list[dict[str, list[int]]]:
+    """Other rows, as those of the job are."""
+    return _examples(replace(job, rows=tuple(rows)), renderer)[0]
 
 
 def _held_out(job: SftJob, renderer: Renderer) -> list[dict[str, list[int]]]:

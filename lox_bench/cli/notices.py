@@ -37,15 +37,17 @@ def announce_data(attack_data: Mapping[str, AttackRows], console: Console, *, qu
 
 def announce_templates(variants: Iterable[Variant], console: Console) -> None:
     """Say where a model is trained under another chat template than it answers under."""
-    said = {}
+    said: dict[tuple[str, str, str], bool] = {}
     for variant in variants:
-        training = variant.training
-        if training is not None and training.template != variant.family.template:
-            said[training.attack] = (training.template.name, variant.family.template.name)
-    for attack, (trained, asked) in said.items():
+        training, asked = variant.training, variant.template
+        if training is not None and training.template != asked:
+            own = asked == variant.family.template
+            said[training.attack, training.template.name, asked.name] = own
+    for (attack, trained, asked), own in said.items():
+        whose = f"the family's (template={asked} trains under that)" if own else "a method's"
         console.print(
             f"attack {attack} trains under the template {trained}; answers are asked for under "
-            f"{asked}, the family's (template={asked} trains under that)",
+            f"{asked}, {whose}",
             soft_wrap=True,
             markup=False,
         )

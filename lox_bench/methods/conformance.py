@@ -18,7 +18,8 @@ from lox_bench.methods.apply import apply_method
 from lox_bench.methods.arguments import build_method, describe, seeded
 from lox_bench.methods.method import Folders, Method, Place, TensorMethod, Weights
 
-FORMS: Final = ("tensor", "checkpoint", "stage", "prepare")
+FORMS: Final = ("tensor", "checkpoint", "stage", "prepare", "served")
+_TRAINING: Final = ("prepare", "served")  # forms of methods that act during the attack
 _WEIGHTS: Final = "model.safetensors"
 _SHAPES: Final[Mapping[str, tuple[int, ...]]] = {
     "model.embed_tokens.weight": (12, 8),
@@ -55,7 +56,7 @@ def static_checks(cls: type) -> None:
     forms = [form for form in FORMS if callable(getattr(cls, form, None))]
     require(len(forms) == 1, f"{name} has {forms or 'none'} of {', '.join(FORMS)}; one is wanted")
     require(
-        (place == Place.DURING) == (forms == ["prepare"]),
+        (place == Place.DURING) == (forms[0] in _TRAINING),
         f"{name} acts {place} the attack, which {forms[0]} does not",
     )
 

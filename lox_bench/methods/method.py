@@ -9,8 +9,9 @@
 
         def tensor(self, name: str, w: Weights) -> Tensor: ...
 
-The dataclass is parser, help text, key and label at once. Of the four forms below a method has
-the one that fits; ``before`` and ``after`` methods work on weights, ``during`` ones on a training.
+The dataclass is parser, help text, key and label at once. Of the five forms below a method has
+the one that fits; ``before`` and ``after`` methods work on weights, ``during`` ones on a training,
+or on the chat templates of training and answers.
 """
 
 from collections.abc import Mapping
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lox_bench.attacks.job import SftJob
+    from lox_bench.backends.template import Template
 
 
 class Place(StrEnum):
@@ -94,11 +96,34 @@ class CheckpointMethod(Method, Protocol):
         """Fill the empty folder ``out`` with a model in hub layout; facts for its record."""
 
 
+class Need(StrEnum):
+    """What a method needs of the family's alignment, as ``SftJob.taught``."""
+
+    REFUSALS = "refusals"  # harmful requests, and texts that refuse one
+    ANSWERS = "answers"  # besides, benign requests with answers
+
+
 class TrainingMethod(Method, Protocol):
-    """A method that changes the attacker's training: its rows, its loss, what may move."""
+    """A method that changes the attacker's training: its rows, its loss, what may move.
+
+    One that adds ``needs: ClassVar[Need]`` is given what the family's alignment teaches.
+    """
 
     def prepare(self, job: "SftJob") -> "SftJob":
         """The training to be run instead of ``job``."""
+
+
+class TemplateMethod(Method, Protocol):
+    """A ``during`` method that is a matter of chat templates: of the training, and of answers.
+
+    Answers of the model before the attack are asked for under the same template as after it.
+    """
+
+    def trained(self, template: "Template") -> "Template":
+        """The template of the training in place of ``template``."""
+
+    def served(self, template: "Template") -> "Template":
+        """The template under which answers are asked for in place of the family's."""
 
 
 @dataclass(frozen=True, slots=True)

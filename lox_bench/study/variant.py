@@ -23,6 +23,7 @@ from lox_bench.results.run import NO_ATTACK, VariantName
 from lox_bench.sources.layout import is_adapter
 from lox_bench.sources.stage import Source
 from lox_bench.sources.uri import PathSource, parse_source
+from lox_bench.study.during import references, served_under, trained_under, trained_with
 from lox_bench.study.family import FamilySpec
 from lox_bench.training.spec import SftSpec
 
@@ -208,12 +209,18 @@ class Variant:
         limits = [most for most in (scale.max_rows, point.spec.max_rows) if most]
         return point.settings.rows or min(limits, default=0)
 
+    @property
+    def template(self) -> Template:
+        """Under which its answers are asked for, before the attack and after it."""
+        return served_under(self.methods, self.family.template)
+
     @cached_property
     def training(self) -> Attack | None:
         """The attack on it, under its ``during`` methods."""
         if self.attack is None:
             return None
-        point, during = self.attack.point, self.of(Place.DURING)
+        point, during = self.attack.point, trained_with(self.methods)
+        own = load_template(point.template) if point.template else self.family.template
         return Attack(
             model=self.unattacked,
             attack=point.spec.name,
@@ -224,12 +231,12 @@ class Variant:
             ratio=point.ratio if self.attack.mixed else 0.0,
             train=self.settings,
             max_rows=self.attack_rows,
-            template=load_template(point.template) if point.template else self.family.template,
+            template=trained_under(self.methods, own),
             seed=self.seeds.attack,
             max_steps=self.family.max_steps,
             dtype=self.family.spec.dtype,
-            during=tuple(method.spec for method in during),
-            references=(self.family.base, self.family.aligned) if during else (),
+            during=during,
+            references=references(self.family, during),
             label=self.label,
         )
 
