@@ -4,13 +4,14 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 from lox_bench.errors import LoxBenchError
 from lox_bench.judges.verdicts import Bench
 from lox_bench.sources.reach import reach
-from lox_bench.study.family import FamilySpec, load_family
+from lox_bench.study.family import load_family
 from lox_bench.study.file import StudyFile
 from lox_bench.study.study import make_study
 
@@ -62,35 +63,34 @@ def runnable(study: StudyFile, bench: Bench, room: Room) -> Runnable:
     Raises:
         LoxBenchError: the study is not sound apart from them.
     """
-    families = {name: tuple(_of_family(load_family(name), study, room)) for name in study.families}
-    found = [obstacle for held in families.values() for obstacle in held]
-    left = tuple(name for name, held in families.items() if not held)
-    if not left:
-        return Runnable(None, tuple(found))
-    study = replace(study, families=left)
     attacks = {item: _of_attack(study, item) for item in study.attacks}
     judges = {item: _of_judge(study, item, bench) for item in study.judges}
+    rest = replace(study, attacks=_kept(attacks), judges=_kept(judges))
+    families = {name: tuple(_of_family(name, rest, room)) for name in study.families}
+    found = [obstacle for held in families.values() for obstacle in held]
     found += [obstacle for obstacle in (*attacks.values(), *judges.values()) if obstacle]
-    study = replace(study, attacks=_kept(attacks), judges=_kept(judges))
-    return Runnable(study if study.attacks and study.judges else None, tuple(found))
+    left = tuple(name for name, held in families.items() if not held)
+    sound = bool(left and rest.attacks and rest.judges)
+    return Runnable(replace(rest, families=left) if sound else None, tuple(found))
 
 
 def _kept(items: Mapping[str, Obstacle | None]) -> tuple[str, ...]:
     return tuple(name for name, obstacle in items.items() if obstacle is None)
 
 
-def _of_family(family: FamilySpec, study: StudyFile, room: Room) -> Iterator[Obstacle]:
-    said = reach(family.base)
+def _of_family(name: str, study: StudyFile, room: Room) -> Iterator[Obstacle]:
+    family = load_family(name)
+    said = _reached(family.base)
     if not said.startswith("yes"):
-        yield Obstacle(f"family {family.name}", f"its base {family.base}: {said.lower()}")
-    wanted = family.parameters * _GIGA * _TRAINED
-    if wanted > room.memory:
+        yield Obstacle(f"family {family.name}", f"its base {family.base}: {said}")
+    count = family.parameters * _GIGA
+    if count * _TRAINED > room.memory:
         yield Obstacle(
             f"family {family.name}",
             f"training all of {family.parameters:g} thousand million parameters takes about "
-            f"{wanted / _GIGA:.0f} GB of memory, {room.memory / _GIGA:.0f} GB are here",
+            f"{count * _TRAINED / _GIGA:.0f} GB of memory, {room.memory / _GIGA:.0f} GB are here",
         )
-    stays = family.parameters * _GIGA * _BYTES[family.dtype] * _checkpoints(study)
+    stays = count * _BYTES[family.dtype] * _checkpoints(replace(study, families=(name,)))
     if stays > room.disk:
         yield Obstacle(
             f"family {family.name}",
@@ -99,9 +99,18 @@ def _of_family(family: FamilySpec, study: StudyFile, room: Room) -> Iterator[Obs
         )
 
 
+@lru_cache
+def _reached(uri: str) -> str:
+    """Asked once a session: a publication's parts share their family."""
+    return reach(uri)
+
+
 def _checkpoints(study: StudyFile) -> int:
-    """Base, aligned, and each model after each attack of each seed, at most."""
-    return 2 + len(study.models) * len(study.attacks) * len(study.seeds)
+    """Base, aligned, and what each attack makes of each model and seed."""
+    if not (study.attacks and study.judges):
+        return 2
+    variants = [item for request in study.requests() for item in make_study(request).variants]
+    return 2 + len({item.training for item in variants if item.training is not None})
 
 
 def _of_attack(study: StudyFile, attack: str) -> Obstacle | None:
