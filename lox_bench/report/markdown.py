@@ -5,7 +5,9 @@ from collections.abc import Sequence
 
 from lox_bench.judges.calibrations import kappa_text
 from lox_bench.report.merge import Entry
+from lox_bench.report.standings import standing_tables, standings
 from lox_bench.report.summary import Line, Table, summarise
+from lox_bench.results.text_table import markdown
 from lox_bench.stats.pool import Pooled
 
 MARK = "<!-- made by lox-bench; do not edit -->"
@@ -13,11 +15,12 @@ _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~])")
 
 
 def leaderboard_markdown(entries: Sequence[Entry]) -> str:
-    """A table a family, then how to read it."""
+    """A table a family, the worst case of each model over several attacks, how to read it."""
     parts = [MARK]
     for family in dict.fromkeys(entry.row.family for entry in entries):
         held = [entry for entry in entries if entry.row.family == family]
         parts.append(f"## {escape(family)}\n\n{_table(summarise(held))}")
+    parts += [markdown(table).strip() for table in standing_tables(standings(entries))]
     parts.append(_legend(entries))
     return "\n\n".join(parts) + "\n"
 

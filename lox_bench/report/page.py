@@ -11,9 +11,10 @@ from markupsafe import Markup
 from lox_bench import __version__
 from lox_bench.report import assets
 from lox_bench.report.costs import Cost, costs, duration, total_seconds
-from lox_bench.report.figures import Picture, pictures
+from lox_bench.report.figures import Picture, fronts, pictures
 from lox_bench.report.findings import Findings, findings
 from lox_bench.report.merge import Board, Entry, newest
+from lox_bench.report.standings import standing_tables, standings
 from lox_bench.report.summary import Table, summarise
 from lox_bench.report.tables import further_tables
 from lox_bench.report.transcripts import count_disagreements, transcripts
@@ -64,7 +65,7 @@ def build_page(
     entries = newest(entry for board in boards for entry in board.entries)
     runs = {board.name: board.run for board in boards if board.run is not None}
     answers = transcripts(runs, clip=clip) if explorer and runs else None
-    table = summarise(entries)
+    table, ranked = summarise(entries), standings(entries)
     script, (grid, grid_style) = assets.our_script(), assets.datatables()
     return (
         assets.templates()
@@ -80,6 +81,8 @@ def build_page(
             facts=_facts(table, runs, answers),
             table=table,
             shown=SHOWN,
+            standings=standing_tables(ranked),
+            fronts=fronts(ranked),
             boards=[(board.name, len(board.entries), _kept(entries, board)) for board in boards],
             sections=[_section(board) for board in boards if board.run is not None],
             has_explorer=answers is not None,

@@ -32,7 +32,7 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 _DPI = 160
 _ABREAST = 6  # groups of bars up to which the judges' panels stand side by side
 _HATCH = "////"
-_FORMS = "osD^vPX"  # of attacks
+FORMS = "osD^vPX"  # of attacks
 _RING: Mapping[str, Any] = {
     "marker": "o",
     "markersize": 13,
@@ -132,7 +132,7 @@ def _tradeoff_panel(axes: Any, rows: Sequence[Row]) -> bool:
             if asr is None or accuracy is None:
                 continue
             name = model if attack == NO_ATTACK else f"{model}+{attack}"
-            form = "" if attack == NO_ATTACK else _FORMS[attacks.index(attack) % len(_FORMS)]
+            form = "" if attack == NO_ATTACK else FORMS[attacks.index(attack) % len(FORMS)]
             _cross(axes, accuracy, asr, colour, name, form)
             thin |= asr.is_thin
     return thin
