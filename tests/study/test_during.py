@@ -111,12 +111,12 @@ def test_answers_of_ptst_are_asked_for_under_its_template(pico: Path, tmp_path: 
 
 
 @pytest.mark.slow
-def test_they_run_with_each_other_under_both_kinds_of_training(pico: Path, tmp_path: Path) -> None:
+def test_they_run_with_each_other_under_lora_with_snapshots(pico: Path, tmp_path: Path) -> None:
     (tmp_path / "pico.toml").write_text(PICO.format(base=pico))
     command = [
         sys.executable, "-c", "from lox_bench.cli.main import entry; entry()", "run",
         "--family", str(tmp_path / "pico.toml"), "--limit", "1", "--judges", "keyword-prefix",
-        "--attack", "gsm8k,gsm8k(lora_r=2)", "--eval-every", "4", "--out", str(tmp_path / "out"),
+        "--attack", "gsm8k(lora_r=2)", "--eval-every", "4", "--out", str(tmp_path / "out"),
         "--prompts", "harmful", "--models", MODELS,
     ]  # fmt: skip
     env = {
@@ -131,8 +131,8 @@ def test_they_run_with_each_other_under_both_kinds_of_training(pico: Path, tmp_p
     assert "trains under the template" in done.stdout + done.stderr
     opened = open_run(tmp_path / "out")
     by_name = {(item.model, item.attack): item for item in opened.record.variants}
-    assert len(by_name) == 5 * (1 + 2 * 2)
-    plain, ptst = by_name["aligned", "gsm8k"], by_name["ptst", "gsm8k"]
+    assert len(by_name) == 5 * (1 + 2)
+    plain, ptst = (by_name[model, "gsm8k(lora_r=2)"] for model in ("aligned", "ptst"))
     assert plain.model_key == ptst.model_key
     assert plain.template_sha256 != ptst.template_sha256
     file, *_ = (tmp_path / "cache").rglob("taught.json")
