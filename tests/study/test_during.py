@@ -1,6 +1,7 @@
 """During methods in a study: what they are given of the family, which stages they share."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -120,6 +121,7 @@ def test_they_run_with_each_other_under_lora_with_snapshots(pico: Path, tmp_path
         "--prompts", "harmful", "--models", MODELS,
     ]  # fmt: skip
     env = {
+        **os.environ,
         "LOX_BENCH_CACHE": str(tmp_path / "cache"),
         "HF_HUB_OFFLINE": "1",
         "OMP_NUM_THREADS": "1",
