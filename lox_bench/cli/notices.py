@@ -39,10 +39,10 @@ def announce_templates(variants: Iterable[Variant], console: Console) -> None:
     """Say where a model is trained under another chat template than it answers under."""
     said: dict[tuple[str, str, str], bool] = {}
     for variant in variants:
-        training, asked = variant.training, variant.template
-        if training is not None and training.template != asked:
-            own = asked == variant.family.template
-            said[training.attack, training.template.name, asked.name] = own
+        training, served = variant.training, variant.template
+        if training is not None and training.template != served:
+            own = served == variant.family.template
+            said[training.attack, training.template.name, served.name] = own
     for (attack, trained, asked), own in said.items():
         whose = f"the family's (template={asked} trains under that)" if own else "a method's"
         console.print(

@@ -46,9 +46,11 @@ class LookAhead:
         from lox_bench.sources.loading import load_tokenizer
 
         tokenizer = load_tokenizer(job.source)
-        rows = ((ask, say, self._first(tokenizer, say)) for ask, say in job.rows)
-        previewed = tuple((f"{ask}{CONNECTOR}{first}", say) for ask, say, first in rows)
-        return replace(job, rows=previewed)
+        firsts = [self._first(tokenizer, say) for _, say in job.rows]
+        pairs = zip(job.rows, firsts, strict=True)
+        return replace(
+            job, rows=tuple((f"{ask}{CONNECTOR}{first}", say) for (ask, say), first in pairs)
+        )
 
     def _first(self, tokenizer: Any, text: str) -> str:
         """The text of a text's first ``m`` tokens; half a character at their end is left out."""

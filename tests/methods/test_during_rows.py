@@ -150,7 +150,7 @@ def test_the_safety_prompt_stands_where_the_template_has_it(tokenizer: Any, name
     assert (served.name, served.today) == (f"{name}+safety", plain.today)
     said = Renderer(tokenizer, served).render("Hello ")
     assert said.replace("Hello  [", "Hello [").startswith(FIRST.get(name, FIRST["chatml"]))
-    assert said.endswith(Renderer(tokenizer, plain).render("Hello ")[-20:])
+    assert said.endswith(Renderer(tokenizer, plain).render("Hello ")[-8:])
     turns = ("Hello", "Yes?", "Go on")
     assert Renderer(tokenizer, served).render(*turns).count(SAFETY) == 1
 

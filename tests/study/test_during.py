@@ -1,6 +1,7 @@
 """During methods in a study: what they are given of the family, which stages they share."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -27,7 +28,7 @@ from lox_bench.study.variant import Family, Seeds, Variant, under_attack
 
 SPEC = load_family("smollm2-135m")
 ROWS = Rows.of("standin", [{"question": "q", "answer": "a"}])
-ALL = "safeinst(rho=0.1),lookahead,lookahead(form=virtual),ptst,ptst(tuning=safe),freeze,ema,lisa"
+MODELS = "aligned,ptst,ptst(tuning=safe),ema+lisa,lox+safeinst+lookahead+freeze+wise-ft"
 
 
 def attacked(text: str, spec=SPEC) -> Variant:  # type: ignore[no-untyped-def]
@@ -111,29 +112,29 @@ def test_answers_of_ptst_are_asked_for_under_its_template(pico: Path, tmp_path: 
 
 
 @pytest.mark.slow
-def test_all_of_them_run_and_are_resumed(pico: Path, tmp_path: Path) -> None:
+def test_they_run_with_each_other_under_lora_with_snapshots(pico: Path, tmp_path: Path) -> None:
     (tmp_path / "pico.toml").write_text(PICO.format(base=pico))
     command = [
         sys.executable, "-c", "from lox_bench.cli.main import entry; entry()", "run",
-        "--family", str(tmp_path / "pico.toml"), "--limit", "2", "--judges", "keyword-prefix",
-        "--attack", "gsm8k,gsm8k(lora_r=2)", "--eval-every", "2", "--out", str(tmp_path / "out"),
-        "--models", f"aligned,{ALL},lox+safeinst,ema+lisa,safeinst+lookahead+freeze+wise-ft",
+        "--family", str(tmp_path / "pico.toml"), "--limit", "1", "--judges", "keyword-prefix",
+        "--attack", "gsm8k(lora_r=2)", "--eval-every", "4", "--out", str(tmp_path / "out"),
+        "--prompts", "harmful", "--models", MODELS,
     ]  # fmt: skip
     env = {
+        **os.environ,
         "LOX_BENCH_CACHE": str(tmp_path / "cache"),
         "HF_HUB_OFFLINE": "1",
         "OMP_NUM_THREADS": "1",
     }
-    for _ in range(2):
-        done = subprocess.run(
-            command, env=env, cwd=tmp_path, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
+    done = subprocess.run(
+        command, env=env, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
     assert "trains under the template" in done.stdout + done.stderr
     opened = open_run(tmp_path / "out")
     by_name = {(item.model, item.attack): item for item in opened.record.variants}
-    assert len({item.model_key for item in by_name.values()}) > 20
-    plain, ptst = by_name["aligned", "gsm8k"], by_name["ptst", "gsm8k"]
+    assert len(by_name) == 5 * (1 + 2)
+    plain, ptst = (by_name[model, "gsm8k(lora_r=2)"] for model in ("aligned", "ptst"))
     assert plain.model_key == ptst.model_key
     assert plain.template_sha256 != ptst.template_sha256
     file, *_ = (tmp_path / "cache").rglob("taught.json")
