@@ -19,6 +19,7 @@ from transformers import (
 
 from lox_bench.attacks.job import Loss, SftJob
 from lox_bench.attacks.lora import adapted, merged, merged_copy
+from lox_bench.attacks.terms import Example, Part, Start, Step, begun
 from lox_bench.backends.template import Renderer
 from lox_bench.errors import DataError
 from lox_bench.training.head import IGNORE, completion_logits
@@ -39,6 +40,7 @@ class CompletionTrainer(Trainer):  # type: ignore[misc]
     """transformers' Trainer with the language-model head on completion tokens only."""
 
     loss: Loss | None = None  # a method's, instead of cross-entropy
+    parts: Part | None = None  # the whole loss, where methods have a say in it
 
     def compute_loss(
         self,
@@ -49,6 +51,8 @@ class CompletionTrainer(Trainer):  # type: ignore[misc]
     ) -> Any:
         """Cross-entropy per completion token, averaged over the whole optimiser step."""
         labels = inputs.pop("labels")
+        if self.parts is not None and model.training:
+            return self.parts(Step(model, inputs, labels, num_items_in_batch))
         if self.loss is not None and model.training:
             return self.loss(model, inputs, labels, num_items_in_batch)
         logits, targets, _ = completion_logits(model, inputs, labels)
@@ -92,6 +96,7 @@ def attack(job: SftJob, training: Training, watch: Watch | None = None) -> dict[
     fresh = _held_out(job, renderer)
     trainer = _trainer(model, tokenizer, data, job, training)
     before, fresh_before = _probe(trainer, data), _loss_of(trainer, fresh)
+    trainer.parts = begun(_start(trainer, data, job, renderer))
     if watch is not None:
         trainer.add_callback(_Watching(watch, trainer, data, before))
     trainer.train()
@@ -136,6 +141,23 @@ def _trainer(
     trainer.loss = job.loss
     trainer.remove_callback(PrinterCallback)  # progress has its own
     return trainer
+
+
+def _start(
+    trainer: CompletionTrainer, data: Sequence[Example], job: SftJob, renderer: Renderer
+) -> Start:
+    """What a term of the loss may look at before the first step."""
+
+    def batch(examples: Sequence[Example]) -> dict[str, Any]:
+        held: dict[str, Any] = trainer._prepare_inputs(trainer.data_collator(list(examples)))  # noqa: SLF001
+        return held
+
+    def tokenise(rows: Sequence[tuple[str, str]]) -> list[Example]:
+        whole = [_tokenise(row, renderer, "completion") for row in rows]
+        return [one for one in whole if len(one["input_ids"]) <= job.train.max_length]
+
+    precise = trainer.compute_loss_context_manager
+    return Start(job, trainer.model, data, batch, precise, tokenise)
 
 
 class _Watching(TrainerCallback):  # type: ignore[misc]

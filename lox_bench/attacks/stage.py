@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from lox_bench.attacks.job import SftJob
 from lox_bench.attacks.own_rows import OwnRows
 from lox_bench.attacks.shelf import Shelf
+from lox_bench.attacks.taught import read_taught
 from lox_bench.backends.template import Template
 from lox_bench.data.rows import choose_rows, held_out_rows
 from lox_bench.data.stage import Row, Rows, lineage, read_rows
@@ -46,7 +47,8 @@ class Attack(Stage):
     mixed: AttackRows | None = None
     ratio: float = 0.0
     during: tuple[Any, ...] = ()
-    references: tuple[Stage, ...] = ()  # base and aligned, where a method compares with them
+    # base, aligned, and perhaps what alignment taught, where there are methods
+    references: tuple[Stage, ...] = ()
     label: str = field(default="", compare=False)
 
     @property
@@ -94,7 +96,8 @@ class Attack(Stage):
         strangers = round(self.ratio * wanted) if self.mixed else 0
         chosen = choose_rows(rows, wanted - strangers, seed=self.seed) if strangers < wanted else []
         fresh = held_out_rows(rows, chosen, _HELD_OUT)
-        base, aligned = (inputs[item] for item in self.references or (self.model, self.model))
+        references = self.references or (self.model, self.model)
+        base, aligned, *taught = (inputs[item] for item in references)
         job = SftJob(
             source=inputs[self.model],
             base=base,
@@ -104,6 +107,7 @@ class Attack(Stage):
             train=self.train,
             template=self.template,
             seed=self.seed,
+            taught=read_taught(taught),
         )
         for method in self.during:
             job = method.prepare(job)

@@ -5,11 +5,13 @@
     form: Literal["paper", "reference"] = "paper"
 
 Types are ``int``, ``float``, ``bool``, ``str``, ``Literal`` of texts, and any of them ``| None``.
+A field may end in ``_`` where its name alone is a word of Python's: ``lambda_`` is ``lambda``.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
+from keyword import iskeyword
 from math import isfinite
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get_origin
@@ -146,7 +148,7 @@ def build_method(cls: type[M], call: Call, defaults: Mapping[str, Any] | None = 
                 f"model {call.name!r} needs {argument.name}, {argument.allowed}: "
                 f"{call.name}({argument.name}=...)"
             )
-    return cls(**values)
+    return cls(**{_field(key): value for key, value in values.items()})
 
 
 def describe(name: str, method: Method) -> Call:
@@ -154,7 +156,7 @@ def describe(name: str, method: Method) -> Call:
     return Call(
         name,
         {
-            argument.name: argument.write(getattr(method, argument.name))
+            argument.name: argument.write(getattr(method, _field(argument.name)))
             for argument in describe_arguments(type(method))
         },
     )
@@ -166,6 +168,10 @@ def seeded(method: M, seed: int) -> M:
         return method
     changed: M = replace(method, seed=seed)  # type: ignore[type-var]
     return changed
+
+
+def _field(name: str) -> str:
+    return f"{name}_" if iskeyword(name) else name
 
 
 def _argument(where: str, hint: Any, default: Any) -> Argument:
@@ -183,8 +189,10 @@ def _argument(where: str, hint: Any, default: Any) -> Argument:
             f"{where} is {hint}; an argument is int, float, bool, str or Literal of texts, "
             "perhaps | None"
         )
+    name = where.rpartition(".")[2]
+    bare = name.removesuffix("_")
     return Argument(
-        name=where.rpartition(".")[2],
+        name=bare if iskeyword(bare) else name,
         type=kind,
         range=next((mark for mark in marks if isinstance(mark, Range)), None),
         choices=choices,

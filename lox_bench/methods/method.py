@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lox_bench.attacks.job import SftJob
+    from lox_bench.methods.realign import Lessons
 
 
 class Place(StrEnum):
@@ -94,8 +95,18 @@ class CheckpointMethod(Method, Protocol):
         """Fill the empty folder ``out`` with a model in hub layout; facts for its record."""
 
 
+class Need(StrEnum):
+    """What a method needs of the family's alignment, as ``SftJob.taught``."""
+
+    REFUSALS = "refusals"  # harmful requests, and texts that refuse one
+    ANSWERS = "answers"  # besides, benign requests with answers
+
+
 class TrainingMethod(Method, Protocol):
-    """A method that changes the attacker's training: its rows, its loss, what may move."""
+    """A method that changes the attacker's training: its rows, its loss, what may move.
+
+    One that adds ``needs: ClassVar[Need]`` is given what the family's alignment teaches.
+    """
 
     def prepare(self, job: "SftJob") -> "SftJob":
         """The training to be run instead of ``job``."""
@@ -103,16 +114,23 @@ class TrainingMethod(Method, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The four models of ``Weights`` as stages, for a method that has a stage of its own."""
+    """The four models of ``Weights`` as stages, for a method that has a stage of its own.
+
+    ``lessons`` are what one that trains before the attack needs to know of the family.
+    """
 
     base: Stage
     aligned: Stage
     start: Stage
     tuned: Stage
+    lessons: "Lessons | None" = None
 
 
 class StageMethod(Method, Protocol):
-    """A ``before`` or ``after`` method that is neither: a training, say."""
+    """A ``before`` or ``after`` method that is neither: a training, say.
+
+    A ``before`` method that adds ``needs: ClassVar[Need]`` is given ``lessons``.
+    """
 
     def stage(self, models: Models) -> Stage:
         """The stage that makes the model; it writes a folder in hub layout."""

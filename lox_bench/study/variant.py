@@ -23,7 +23,9 @@ from lox_bench.results.run import NO_ATTACK, VariantName
 from lox_bench.sources.layout import is_adapter
 from lox_bench.sources.stage import Source
 from lox_bench.sources.uri import PathSource, parse_source
+from lox_bench.study.during import references
 from lox_bench.study.family import FamilySpec
+from lox_bench.study.lessons import lessons
 from lox_bench.training.spec import SftSpec
 
 _OWN_BATCH = 64  # instructions decoded together: part of the key, whatever the study batches
@@ -184,7 +186,8 @@ class Variant:
         """Its weights after all ``before`` methods."""
         model = self.start
         for method in self.of(Place.BEFORE):
-            model = hardened(method.spec, self.family.base, model, self.label)
+            taught = lessons(self.family, method.spec)
+            model = hardened(method.spec, self.family.base, model, self.label, taught)
         return model
 
     @property
@@ -229,7 +232,7 @@ class Variant:
             max_steps=self.family.max_steps,
             dtype=self.family.spec.dtype,
             during=tuple(method.spec for method in during),
-            references=(self.family.base, self.family.aligned) if during else (),
+            references=references(self.family, tuple(method.spec for method in during)),
             label=self.label,
         )
 
