@@ -16,7 +16,10 @@ from lox_bench.types import Progress
 
 ARGUMENTS = {"truncated": ["r=2"], "lox": ["", "k=2", "k=full"], "random-k": ["", "k=2,seed=3"],
              "safe-lora": ["", "tau=1", "layers=2", "form=reference,tau=1", "rank=1,tau=1"],
-             "wise-ft": ["", "alpha=0", "alpha=1"]}  # fmt: skip
+             "wise-ft": ["", "alpha=0", "alpha=1"],
+             "constrained": ["", "beta=0.5,form=reference"], "ewc": ["", "lambda=2,rows=8"],
+             "asft": ["", "form=projector,rank=2", "lambda=3,form=reference"],
+             "vaccine": ["", "rho=1,lr=1e-5,start=base"]}  # fmt: skip
 OURS = [
     (entry.name, arguments)
     for entry in entries(Kind.METHODS)
