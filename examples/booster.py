@@ -46,7 +46,7 @@ class Booster:
     lr: Annotated[float | None, Range(0, 1, above=True), NoneIs("alignment")] = None
 
     def stage(self, models: Models) -> Stage:
-        """The stage that trains; the file's content is part of its key, its place is not."""
+        """The stage that trains; the file's content is part of its key, its folder is not."""
         path = Path(self.file).expanduser()
         rows = resolve_rows(DataSpec(), path, columns=("prompt", "completion"), strict=True)
         objective = Attenuated(self.lambda_, self.alpha, rows)

@@ -61,9 +61,10 @@ def test_it_conforms_and_is_a_stage_that_knows_the_files_content(
 ) -> None:
     import json
 
-    for name in ("a.jsonl", "b.jsonl"):
-        (tmp_path / name).write_text("\n".join(json.dumps(row) for row in STAND_IN))
-    check_method(booster.Booster, f"file={tmp_path}/a.jsonl,lambda=2")
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "h.jsonl").write_text("\n".join(json.dumps(row) for row in STAND_IN))
+    check_method(booster.Booster, f"file={tmp_path}/a/h.jsonl,lambda=2")
     (tmp_path / "pico.toml").write_text(FAMILY.format(base=pico))
 
     def key(models: str) -> str:
@@ -73,11 +74,11 @@ def test_it_conforms_and_is_a_stage_that_knows_the_files_content(
         )  # fmt: skip
         return make_study(request).variants[0].model.key
 
-    one = key(f"{EXAMPLE}:Booster(file={tmp_path}/a.jsonl)")
-    assert key(f"{EXAMPLE}:Booster(file={tmp_path}/b.jsonl)") == one
-    assert key(f"{EXAMPLE}:Booster(file={tmp_path}/a.jsonl,lambda=1)") != one
-    (tmp_path / "b.jsonl").write_text(json.dumps(STAND_IN[0]))
-    assert key(f"{EXAMPLE}:Booster(file={tmp_path}/b.jsonl)") != one
+    one = key(f"{EXAMPLE}:Booster(file={tmp_path}/a/h.jsonl)")
+    assert key(f"{EXAMPLE}:Booster(file={tmp_path}/b/h.jsonl)") == one
+    assert key(f"{EXAMPLE}:Booster(file={tmp_path}/a/h.jsonl,lambda=1)") != one
+    (tmp_path / "b" / "h.jsonl").write_text(json.dumps(STAND_IN[0]))
+    assert key(f"{EXAMPLE}:Booster(file={tmp_path}/b/h.jsonl)") != one
     with pytest.raises(DataError, match=r"none\.jsonl"):
         key(f"{EXAMPLE}:Booster(file={tmp_path}/none.jsonl)")
 

@@ -73,7 +73,7 @@ def test_a_training_under_all_terms_repeats_watched_or_not_and_leaves_the_frozen
     assert not all(torch.equal(plain[name], one[name]) for name in one)
 
 
-@pytest.mark.parametrize("method", [Kl(30.0), Ewc(1e4, rows=4), Asft(3e3), Constrained(2.0)])
+@pytest.mark.parametrize("method", [Kl(30.0), Ewc(1e4, rows=4), Asft(3e3)])
 def test_a_strong_term_holds_the_model_near_its_start(
     pico: Path, pico_aligned: Path, tmp_path: Path, silent: Any, method: Any
 ) -> None:
