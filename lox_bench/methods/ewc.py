@@ -29,16 +29,17 @@ class Ewc:
     ``git-disl/Vaccine`` (``FITrainer``, lambda 1e9) squares gradients of batches, not of rows,
     sums them, and takes them on LoRA's A and B themselves, with whatever data it evaluates on.
 
-    To second order, and as far as a diagonal goes, the sum is twice the KL divergence of what the
-    model says to an alignment row from what it said at the start, in nats a row. The default, 1,
-    so charges two nats of loss a token for each nat by which refusals are left, whatever the size
-    of the model and whether all weights are trained; 1e9 belongs to that code's other F.
+    To second order, were F whole, the sum would be twice the KL divergence of what the model says
+    to an alignment row from what it said at the start, in nats a row. Its diagonal is far less:
+    1/300 of that on SmolLM2-135M, all weights, after three steps of GSM8K (4 rows). The default,
+    300, makes up for it, and so charges about two nats of loss a token for each nat by which
+    refusals are left; 1e9 belongs to that code's other F, and lambda 1 does nothing here.
     """
 
     place: ClassVar[Place] = Place.DURING
     needs: ClassVar[Need] = Need.ANSWERS
 
-    lambda_: Annotated[float, Range(0, 1e9)] = 1.0
+    lambda_: Annotated[float, Range(0, 1e9)] = 300.0
     rows: Annotated[int, Range(1, 1_000_000)] = 64
 
     def prepare(self, job: "SftJob") -> "SftJob":
