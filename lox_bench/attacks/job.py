@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lox_bench.attacks.course import Extension
 from lox_bench.attacks.taught import Taught
 from lox_bench.backends.template import Template
 from lox_bench.training.spec import SftSpec
+
+if TYPE_CHECKING:
+    from lox_bench.attacks.terms import Term
 
 # (model, inputs without labels, labels (batch, length), labelled tokens of the optimiser step)
 Loss = Callable[[Any, dict[str, Any], Any, Any], Any]
@@ -22,9 +25,10 @@ class SftJob:
     family, for methods that compare. ``held_out`` are rows nobody trains on, whose loss is measured
     before and after. ``loss`` replaces the mean cross-entropy over completion tokens, ``frozen``
     says by name which parameters do not move, ``callbacks`` are transformers' ``TrainerCallback``
-    objects. ``extensions`` take part in the training itself: see ``attacks/course.py``. ``taught``
-    is what the family's alignment teaches, for methods that say what they ``need``. ``seed``
-    is the attack's.
+    objects. ``objective`` replaces the loss as well, ``terms`` are added to it, whichever it is:
+    see ``attacks/terms.py``. ``extensions`` take part in the training itself: see
+    ``attacks/course.py``. ``taught`` is what the family's alignment teaches, for methods that say
+    what they ``need`` of it. ``seed`` is the attack's.
     """
 
     source: Path
@@ -39,4 +43,6 @@ class SftJob:
     frozen: Callable[[str], bool] | None = None
     callbacks: tuple[Any, ...] = ()
     extensions: tuple[Extension, ...] = ()
+    objective: "Term | None" = None
+    terms: "tuple[Term, ...]" = ()
     taught: Taught | None = None

@@ -50,7 +50,7 @@ def adapted(
             f"this model are {', '.join(linear)}"
         ) from None
     for name, parameter in wrapped.named_parameters():
-        if frozen is not None and parameter.requires_grad and frozen(_weight(name)):
+        if frozen is not None and parameter.requires_grad and frozen(weight_name(name)):
             parameter.requires_grad_(False)
     return wrapped
 
@@ -67,6 +67,6 @@ def merged_copy(model: Any) -> PreTrainedModel:
     return merged(copy.deepcopy(model)) if hasattr(model, "merge_and_unload") else model
 
 
-def _weight(name: str) -> str:
-    """``base_model.model.a.lora_A.default.weight`` to ``a.weight``."""
+def weight_name(name: str) -> str:
+    """``base_model.model.a.lora_A.default.weight``, or the module, to ``a.weight``."""
     return f"{name.removeprefix(_PREFIX).partition('.lora_')[0]}.weight"

@@ -23,6 +23,7 @@ from lox_bench.attacks.course import Courses
 from lox_bench.attacks.coursing import Coursing
 from lox_bench.attacks.job import Loss, SftJob
 from lox_bench.attacks.lora import adapted, merged, merged_copy
+from lox_bench.attacks.terms import Example, Part, Start, Step, begun
 from lox_bench.backends.template import Renderer
 from lox_bench.errors import DataError, UsageError
 from lox_bench.training.head import IGNORE, completion_logits
@@ -43,6 +44,7 @@ class CompletionTrainer(Trainer):  # type: ignore[misc]
     """transformers' Trainer with the language-model head on completion tokens only."""
 
     loss: Loss | None = None  # a method's, instead of cross-entropy
+    parts: Part | None = None  # the whole loss, where methods have a say in it
     courses: Courses = Courses()
     _parts = 1  # micro-batches of the optimiser step
 
@@ -64,6 +66,9 @@ class CompletionTrainer(Trainer):  # type: ignore[misc]
     ) -> Any:
         """Cross-entropy per completion token, averaged over the whole optimiser step."""
         labels = inputs.pop("labels")
+        if self.parts is not None and model.training:
+            loss = self.parts(Step(model, inputs, labels, num_items_in_batch))
+            return self.courses.added(loss, self._parts)
         if self.loss is not None and model.training:
             loss = self.loss(model, inputs, labels, num_items_in_batch)
             return self.courses.added(loss, self._parts)
@@ -114,6 +119,7 @@ def attack(job: SftJob, training: Training, watch: Watch | None = None) -> dict[
         encode = partial(_encoded, job, renderer)
         trainer.add_callback(Coursing(trainer, job.extensions, encode))
     before, fresh_before = _probe(trainer, data), _loss_of(trainer, fresh)
+    trainer.parts = begun(_start(trainer, data, job, renderer))
     if watch is not None:
         trainer.add_callback(_Watching(watch, trainer, data, before))
     trainer.train()
@@ -167,6 +173,23 @@ def _trainer(
     trainer.loss = job.loss
     trainer.remove_callback(PrinterCallback)  # progress has its own
     return trainer
+
+
+def _start(
+    trainer: CompletionTrainer, data: Sequence[Example], job: SftJob, renderer: Renderer
+) -> Start:
+    """What a term of the loss may look at before the first step."""
+
+    def batch(examples: Sequence[Example]) -> dict[str, Any]:
+        held: dict[str, Any] = trainer._prepare_inputs(trainer.data_collator(list(examples)))  # noqa: SLF001
+        return held
+
+    def tokenise(rows: Sequence[tuple[str, str]]) -> list[Example]:
+        whole = [_tokenise(row, renderer, "completion") for row in rows]
+        return [one for one in whole if len(one["input_ids"]) <= job.train.max_length]
+
+    precise = trainer.compute_loss_context_manager
+    return Start(job, trainer.model, data, batch, precise, tokenise)
 
 
 class _Watching(TrainerCallback):  # type: ignore[misc]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from lox_bench.attacks.job import SftJob
     from lox_bench.backends.template import Template
+    from lox_bench.methods.realign import Lessons
 
 
 class Place(StrEnum):
@@ -128,16 +129,23 @@ class TemplateMethod(Method, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The four models of ``Weights`` as stages, for a method that has a stage of its own."""
+    """The four models of ``Weights`` as stages, for a method that has a stage of its own.
+
+    ``lessons`` are what one that trains before the attack needs to know of the family.
+    """
 
     base: Stage
     aligned: Stage
     start: Stage
     tuned: Stage
+    lessons: "Lessons | None" = None
 
 
 class StageMethod(Method, Protocol):
-    """A ``before`` or ``after`` method that is neither: a training, say."""
+    """A ``before`` or ``after`` method that is neither: a training, say.
+
+    A ``before`` method that adds ``needs: ClassVar[Need]`` is given ``lessons``.
+    """
 
     def stage(self, models: Models) -> Stage:
         """The stage that makes the model; it writes a folder in hub layout."""

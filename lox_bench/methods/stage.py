@@ -8,6 +8,7 @@ from lox_bench.data.stage import lineage
 from lox_bench.engine.context import Context, Inputs
 from lox_bench.engine.stage import Effort, Facts, Keep, Stage
 from lox_bench.methods.method import Folders, Models
+from lox_bench.methods.realign import Lessons
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,10 +115,13 @@ class Repair(Stage):
         return apply_method(self.method, models, out, context.progress)
 
 
-def hardened(method: Any, base: Stage, aligned: Stage, label: str) -> Stage:
-    """The stage of a model after a ``before`` method."""
+def hardened(
+    method: Any, base: Stage, aligned: Stage, label: str, lessons: Lessons | None = None
+) -> Stage:
+    """The stage of a model after a ``before`` method; ``lessons`` are for one that trains."""
     if hasattr(method, "stage"):
-        made: Stage = method.stage(Models(base, aligned, start=aligned, tuned=aligned))
+        models = Models(base, aligned, start=aligned, tuned=aligned, lessons=lessons)
+        made: Stage = method.stage(models)
         return made
     return Harden(base, aligned, method, label)
 

@@ -25,6 +25,7 @@ from lox_bench.sources.stage import Source
 from lox_bench.sources.uri import PathSource, parse_source
 from lox_bench.study.during import references, served_under, trained_under, trained_with
 from lox_bench.study.family import FamilySpec
+from lox_bench.study.lessons import lessons
 from lox_bench.training.spec import SftSpec
 
 _OWN_BATCH = 64  # instructions decoded together: part of the key, whatever the study batches
@@ -185,7 +186,8 @@ class Variant:
         """Its weights after all ``before`` methods."""
         model = self.start
         for method in self.of(Place.BEFORE):
-            model = hardened(method.spec, self.family.base, model, self.label)
+            taught = lessons(self.family, method.spec)
+            model = hardened(method.spec, self.family.base, model, self.label, taught)
         return model
 
     @property

@@ -18,7 +18,10 @@ ARGUMENTS = {"truncated": ["r=2"], "lox": ["", "k=2", "k=full"], "random-k": [""
              "safe-lora": ["", "tau=1", "layers=2", "form=reference,tau=1", "rank=1,tau=1"],
              "wise-ft": ["", "alpha=0", "alpha=1"], "resta": ["", "dare=0.5", "gamma=0,dare=1"],
              "safemerge": ["", "tau=1,w=1", "form=paper,tau=1"], "relox": ["", "k=2", "k=full"],
-             "ties": ["", "trim=tensor,lambda=0.5", "density=1"]}  # fmt: skip
+             "ties": ["", "trim=tensor,lambda=0.5", "density=1"],
+             "constrained": ["", "beta=0.5,form=reference"], "ewc": ["", "lambda=2,rows=8"],
+             "asft": ["", "form=projector,rank=2", "lambda=3,form=reference"],
+             "vaccine": ["", "rho=1,lr=1e-5,start=base"]}  # fmt: skip
 OURS = [
     (entry.name, arguments)
     for entry in entries(Kind.METHODS)
