@@ -12,7 +12,9 @@ from torch.nn import functional
 from transformers import AutoModelForCausalLM, get_scheduler
 
 from lox_bench.errors import UsageError
+from lox_bench.methods.constrained import Constrained
 from lox_bench.methods.ema import Ema
+from lox_bench.methods.kl import Kl
 from lox_bench.methods.lisa import Lisa, schedule
 from lox_bench.testing import check_method
 from lox_bench.training.head import completion_logits
@@ -104,6 +106,23 @@ def test_it_repeats_whoever_watches_and_goes_with_others(pico: Path, tmp_path: P
     )
     moved = {name for name in made if not torch.equal(made[name], start[name])}
     assert len(moved) == 2
+
+
+def test_its_pull_joins_a_loss_with_terms(pico: Path, tmp_path: Path) -> None:
+    """A term of no weight changes nothing; were the pull lost beside it, weights would be apart."""
+    alone = run(LISA.prepare(job(pico)), tmp_path / "alone")
+    beside = run(Kl(1e-12).prepare(LISA.prepare(job(pico))), tmp_path / "beside")
+    for name, weight in alone.items():
+        torch.testing.assert_close(weight, beside[name], rtol=1e-4, atol=1e-4)
+    free = run(Kl(1e-12).prepare(replace(LISA, rho=0.0).prepare(job(pico))), tmp_path / "free")
+    assert any(not torch.allclose(free[name], alone[name], atol=1e-3) for name in alone)
+
+
+def test_a_loss_that_looked_at_the_rows_beforehand_refuses_those_of_alignment(
+    pico: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="constrained"):
+        run(LISA.prepare(Constrained().prepare(job(pico))), tmp_path / "both")
 
 
 def test_alignment_rows_are_refused_or_answered_and_all_come() -> None:
