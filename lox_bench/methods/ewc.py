@@ -32,8 +32,9 @@ class Ewc:
     To second order, were F whole, the sum would be twice the KL divergence of what the model says
     to an alignment row from what it said at the start, in nats a row. Its diagonal is far less:
     1/300 of that in one measurement (SmolLM2-135M's base with noise in an alignment's place, all
-    weights, three steps of GSM8K, 4 rows). The default, 300, is provisional: it makes up for that, and so charges about two nats of loss a token for each nat by which
-    refusals are left; 1e9 belongs to that code's other F, and lambda 1 does nothing here.
+    weights, three steps of GSM8K, 4 rows). The default, 300, is provisional: it makes up for that,
+    and so charges about two nats of loss a token for each nat by which refusals are left; 1e9
+    belongs to that code's other F, and lambda 1 does nothing here.
     """
 
     place: ClassVar[Place] = Place.DURING
