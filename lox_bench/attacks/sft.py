@@ -16,21 +16,26 @@ from transformers import (
     TrainerState,
     TrainingArguments,
 )
+from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from lox_bench.attacks.job import Loss, SftJob
-from lox_bench.attacks.lora import adapted, merged, merged_copy
+from lox_bench.attacks.lora import adapted, merged, merged_copy, quantised
+from lox_bench.attacks.packing import PackedCollator, packed, require_apart
 from lox_bench.backends.template import Renderer
 from lox_bench.errors import DataError
 from lox_bench.training.head import IGNORE, completion_logits
 from lox_bench.training.run import (
     ProgressCallback,
     load_trainable,
+    load_trainable_tokenizer,
+    on_one_device,
     save_curve,
     save_model,
     save_rounded,
+    save_state,
     trainer_arguments,
 )
-from lox_bench.training.spec import Training
+from lox_bench.training.spec import NO_QUANT, Training
 
 _PROBE_ROWS = 16  # rows on which the loss is measured before and after
 
@@ -39,6 +44,14 @@ class CompletionTrainer(Trainer):  # type: ignore[misc]
     """transformers' Trainer with the language-model head on completion tokens only."""
 
     loss: Loss | None = None  # a method's, instead of cross-entropy
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        """Rows in the order of a single process, however many share a batch."""
+        if self.args.world_size == 1:
+            return super()._get_train_sampler(train_dataset)
+        share = self.args.train_batch_size * self.args.gradient_accumulation_steps
+        lengths = [len(example["input_ids"]) for example in self.train_dataset]
+        return LengthGroupedSampler(share * self.args.world_size, lengths=lengths)
 
     def compute_loss(
         self,
@@ -50,10 +63,13 @@ class CompletionTrainer(Trainer):  # type: ignore[misc]
         """Cross-entropy per completion token, averaged over the whole optimiser step."""
         labels = inputs.pop("labels")
         if self.loss is not None and model.training:
-            return self.loss(model, inputs, labels, num_items_in_batch)
+            loss = self.loss(model, inputs, labels, num_items_in_batch)
+            return loss if num_items_in_batch is None else loss * self.accelerator.num_processes
         logits, targets, _ = completion_logits(model, inputs, labels)
         count = targets.numel() if num_items_in_batch is None else num_items_in_batch
         loss = functional.cross_entropy(logits.float(), targets, reduction="sum") / count
+        if num_items_in_batch is not None and self.accelerator.num_processes > 1:
+            loss = loss * self.accelerator.num_processes  # gradients are averaged over them
         return (loss, {"logits": logits}) if return_outputs else loss
 
 
@@ -81,30 +97,60 @@ def attack(job: SftJob, training: Training, watch: Watch | None = None) -> dict[
     A ``watch`` sees weights on the way and changes nothing about the end, bit for bit; one that
     names its ``last`` step ends the training there, and nothing but what it took is saved.
     """
-    model, tokenizer = load_trainable(job.source)
-    if job.train.lora_r:
-        model = adapted(model, job.train, training.seed, job.frozen)
-    elif job.frozen is not None:
-        for name, parameter in model.named_parameters():
-            parameter.requires_grad_(not job.frozen(name))
+    model, tokenizer = _trainable(job, training)
     renderer = Renderer(tokenizer, job.template)
     data, cut = _examples(job, renderer)
     fresh = _held_out(job, renderer)
+    if job.train.packing:
+        require_apart(model, data)
+        data = packed(data, job.train.max_length)
     trainer = _trainer(model, tokenizer, data, job, training)
-    before, fresh_before = _probe(trainer, data), _loss_of(trainer, fresh)
+    before = _Before(trainer, data, fresh)
+    if training.launch.processes > 1:
+        trainer.add_callback(before)
+    else:
+        before.take()
     if watch is not None:
-        trainer.add_callback(_Watching(watch, trainer, data, before))
+        trainer.add_callback(_Watching(watch, trainer, data, before.loss, job))
     trainer.train()
     if watch is not None and watch.last is not None:
         return {}
     after, fresh_after = _probe(trainer, data), _loss_of(trainer, fresh)
-    losses = save_curve(trainer.state.log_history, training.out)
-    save_model(merged(model), tokenizer, training)
-    found = {"loss_before": before, "loss_after": after, "steps": len(losses), **cut}
+    losses = _saved(trainer, job, training)
+    found = {"loss_before": before.loss, "loss_after": after, "steps": len(losses), **cut}
     found |= _batch(trainer.args)
     if fresh:
-        found |= {"held_out_before": fresh_before, "held_out_after": fresh_after}
+        found |= {"held_out_before": before.held_out, "held_out_after": fresh_after}
     return found
+
+
+def _trainable(job: SftJob, training: Training) -> tuple[Any, Any]:
+    """The model as it is trained (all weights, or adapters), and its tokenizer."""
+    if job.train.lora_quant != NO_QUANT:
+        model, tokenizer = quantised(job), load_trainable_tokenizer(job.source)
+    else:
+        model, tokenizer = load_trainable(job.source)
+    if job.train.lora_r:
+        return adapted(model, job.train, training.seed, job.frozen), tokenizer
+    if job.frozen is not None:
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(not job.frozen(name))
+    return model, tokenizer
+
+
+def _saved(trainer: CompletionTrainer, job: SftJob, training: Training) -> list[float]:
+    """Write weights and loss curve (where there are several processes, the first does)."""
+    tokenizer = trainer.data_collator.tokenizer
+    if training.launch.sharded:  # all processes give their part
+        state = trainer.accelerator.get_state_dict(trainer.model_wrapped)
+        if trainer.is_world_process_zero():
+            save_state(trainer.model, state, tokenizer, training)
+    elif trainer.is_world_process_zero():
+        save_model(merged(trainer.model, job), tokenizer, training)
+    trainer.accelerator.wait_for_everyone()
+    if not trainer.is_world_process_zero():
+        return []
+    return save_curve(trainer.state.log_history, training.out)
 
 
 def _batch(arguments: TrainingArguments) -> dict[str, int]:
@@ -126,16 +172,43 @@ def _trainer(
         per_device_eval_batch_size=job.train.micro_batch_size,
         prediction_loss_only=True,
     )
+    collator = DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=IGNORE)
     trainer = CompletionTrainer(
         model=model,
-        args=arguments,
+        args=on_one_device(arguments),
         train_dataset=data,
-        data_collator=DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=IGNORE),
+        data_collator=PackedCollator(tokenizer) if job.train.packing else collator,
         callbacks=[ProgressCallback(training.progress), *job.callbacks],
     )
     trainer.loss = job.loss
     trainer.remove_callback(PrinterCallback)  # progress has its own
     return trainer
+
+
+class _Before(TrainerCallback):  # type: ignore[misc]
+    """The losses before the first step.
+
+    Where several processes train, they are taken when the training begins: accelerate would take a
+    model that was evaluated for one that is ready to train, and never add up gradients.
+    """
+
+    def __init__(
+        self,
+        trainer: CompletionTrainer,
+        data: Sequence[dict[str, list[int]]],
+        fresh: Sequence[dict[str, list[int]]],
+    ) -> None:
+        self._trainer, self._data, self._fresh = trainer, data, fresh
+        self.loss = self.held_out = math.nan
+
+    def take(self) -> None:
+        """Measure."""
+        self.loss = _probe(self._trainer, self._data)
+        self.held_out = _loss_of(self._trainer, self._fresh)
+
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
+        """Measure."""
+        self.take()
 
 
 class _Watching(TrainerCallback):  # type: ignore[misc]
@@ -147,8 +220,10 @@ class _Watching(TrainerCallback):  # type: ignore[misc]
         trainer: CompletionTrainer,
         data: Sequence[dict[str, list[int]]],
         before: float,
+        job: SftJob,
     ) -> None:
         self._watch, self._trainer, self._data, self._before = watch, trainer, data, before
+        self._job = job
 
     def on_step_end(
         self,
@@ -166,7 +241,7 @@ class _Watching(TrainerCallback):  # type: ignore[misc]
             model, tokenizer = self._trainer.model, self._trainer.data_collator.tokenizer
 
             def save(out: Path) -> None:
-                save_rounded(merged_copy(model), tokenizer, out)
+                save_rounded(merged_copy(model, self._job), tokenizer, out)
 
             self._watch.take(step, facts, save)
         if step == self._watch.last:

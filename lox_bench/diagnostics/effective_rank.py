@@ -1,7 +1,7 @@
 """The effective rank of an alignment (arXiv 2506.15606): how many directions carry its safety.
 
-The smallest r with rate(base + Proj_r(aligned - base)) - rate(aligned) < 0.01. The rate is ASR in the
-paper; by a judge that reads refusals it is the share of refusals lost.
+The smallest r with rate(base + Proj_r(aligned - base)) - rate(aligned) < 0.01. The rate is ASR in
+the paper; by a judge that reads refusals it is the share of refusals lost.
 """
 
 import math

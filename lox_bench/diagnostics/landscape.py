@@ -22,9 +22,10 @@ BROKEN = 0.5  # share of answers that are none, from which a point says nothing 
 
 @dataclass(frozen=True, slots=True)
 class LandscapePoint:
-    """The rate at one point, with its Wilson interval; ``distance_*`` are Euclidean, over all weights.
+    """The rate at one point, with its Wilson interval.
 
-    ``metric`` says what ``value`` is: ``refusal_lost`` or ``asr``.
+    ``distance_*`` are Euclidean, over all weights; ``metric`` says what ``value`` is:
+    ``refusal_lost`` or ``asr``.
 
     ``degenerate`` is the share of answers that are none: beyond 0.5 the model is broken there and
     its value, over the few answers left, says little.

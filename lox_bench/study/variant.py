@@ -1,5 +1,6 @@
 """The model under test, a value: family, methods, attack, seeds; and the fold that makes it."""
 
+import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -24,7 +25,7 @@ from lox_bench.sources.layout import is_adapter
 from lox_bench.sources.stage import Source
 from lox_bench.sources.uri import PathSource, parse_source
 from lox_bench.study.family import FamilySpec
-from lox_bench.training.spec import SftSpec
+from lox_bench.training.spec import Launch, SftSpec
 
 _OWN_BATCH = 64  # instructions decoded together: part of the key, whatever the study batches
 
@@ -46,6 +47,7 @@ class Family:
     seed: int = 0
     max_steps: int | None = None
     backend: Backend = field(default_factory=Backend)
+    launch: Launch = field(default_factory=Launch)
 
     @cached_property
     def template(self) -> Template:
@@ -76,6 +78,7 @@ class Family:
             seed=self.seed,
             max_steps=self.max_steps,
             dtype=self.spec.dtype,
+            checkpointing=self.launch.checkpointing,
         )
 
     def own_rows(self, data: DataSpec) -> OwnRows:
@@ -230,6 +233,7 @@ class Variant:
             dtype=self.family.spec.dtype,
             during=tuple(method.spec for method in during),
             references=(self.family.base, self.family.aligned) if during else (),
+            launch=self.family.launch,
             label=self.label,
         )
 
@@ -262,6 +266,12 @@ def under_attack(
         UsageError: the attack wants more rows than there are.
     """
     attacked = replace(variant, attack=PlannedAttack(point, rows, mixed))
+    batch, processes = attacked.settings.batch_size, variant.family.launch.processes
+    if batch % processes:
+        raise UsageError(
+            f"attack {point.name}: a batch of {batch} rows cannot be shared by {processes} "
+            f"processes; give a multiple: batch={math.ceil(batch / processes) * processes}"
+        )
     wanted = min(attacked.attack_rows or rows.count, rows.count)
     strangers = round(point.ratio * wanted) if mixed else 0
     if (point.settings.rows or 0) > rows.count:
