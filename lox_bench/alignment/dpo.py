@@ -20,6 +20,7 @@ from lox_bench.training.head import serve_fused_calls
 from lox_bench.training.run import (
     ProgressCallback,
     load_trainable,
+    on_one_device,
     save_curve,
     save_model,
     trainer_arguments,
@@ -53,7 +54,9 @@ def align(
     renderer = Renderer(tokenizer, template)
     rows, cut = _fitting([_tokenise(pair, renderer) for pair in pairs], spec.train.max_length)
     config = DPOConfig(
-        **trainer_arguments(spec.train, job),
+        **trainer_arguments(
+            spec.train, job
+        ),  # TRL itself would checkpoint, at a fifth of the speed
         beta=spec.beta,
         loss_type=["sigmoid", "sft"],
         loss_weights=[1.0, spec.sft_weight],
@@ -61,13 +64,12 @@ def align(
         precompute_ref_log_probs=True,
         precompute_ref_batch_size=4 * spec.train.micro_batch_size,
         train_sampling_strategy="group_by_length",
-        activation_checkpointing=False,  # TRL turns it on, at a fifth of the speed
         remove_unused_columns=False,  # keeps the length column for the sampler
         length_column_name="length",
     )
     trainer = CompletionDPOTrainer(
         model=model,
-        args=config,
+        args=on_one_device(config),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
         callbacks=[ProgressCallback(job.progress)],

@@ -1,6 +1,6 @@
 """Alignment as stages: the base's own answers, and the training on preference pairs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,7 +11,7 @@ from lox_bench.codec import write_records
 from lox_bench.data.stage import Prompts, Rows, lineage, read_prompts, read_rows
 from lox_bench.engine.context import Context, Inputs
 from lox_bench.engine.stage import Effort, Facts, Keep, Stage
-from lox_bench.training.spec import Training
+from lox_bench.training.spec import Launch, Training
 
 _BATCH = 64  # prompts of the pairs decoded together
 
@@ -75,6 +75,7 @@ class Align(Stage):
     seed: int
     max_steps: int | None
     dtype: str
+    checkpointing: bool = field(default=False, compare=False)  # see Launch
 
     @property
     def title(self) -> str:
@@ -103,5 +104,6 @@ class Align(Stage):
         else:
             answers = read_answers(inputs[self.data])
             pairs = on_policy_pairs(answers, self.dpo, seed=self.seed)
-        job = Training(out, self.seed, self.max_steps, self.dtype, context.progress)
+        launch = Launch(checkpointing=self.checkpointing)
+        job = Training(out, self.seed, self.max_steps, self.dtype, context.progress, launch)
         return align(inputs[self.base], self.template, pairs, self.dpo, job)

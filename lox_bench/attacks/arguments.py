@@ -40,6 +40,7 @@ class Word:
     words: tuple[str, ...] = ()
 
 
+YES, NO = "yes", "no"
 ARGUMENTS: Final[Mapping[str, Number | Word]] = {
     "lr": Number("peak learning rate, above 0 and at most 1", most=1),
     "epochs": Number("passes over the rows, above 0"),
@@ -55,11 +56,17 @@ ARGUMENTS: Final[Mapping[str, Number | Word]] = {
     "lora_r": Number("rank of LoRA adapters, merged at the end; a whole number", whole=True),
     "lora_alpha": Number("LoRA's alpha, a whole number (default: twice the rank)", whole=True),
     "lora_targets": Word("modules with adapters: all-linear, or names joined by +"),
+    "lora_quant": Word(
+        "weights under the adapters while they are trained, by bitsandbytes (QLoRA: nf4)",
+        ("none", "nf4", "int8"),
+    ),
+    "packing": Word("rows end to end in sequences of max_length, none seeing another", (YES, NO)),
     "ratio": Number("share of the mixed-in rows, above 0 and below 1", most=1 - 1e-9),
     "benign": Word("the attack whose rows others are mixed into"),
 }
 FILE: Final = "file"  # --data NAME=FILE in another place
 HARMFUL: Final = "harmful"  # the same, as papers on poisoning put it
+QLORA: Final = "qlora_"  # qlora(r=8) arrives as qlora_r=8
 PRESET: Final = "preset"  # gsm8k(preset=disl) is gsm8k-disl
 SEARCHED: Final = ("lr", "epochs")
 

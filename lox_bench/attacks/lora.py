@@ -7,10 +7,14 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from transformers import PreTrainedModel, set_seed
 
+from lox_bench.attacks.job import SftJob
+from lox_bench.devices import compute_dtype, pick_device
 from lox_bench.errors import UsageError
-from lox_bench.training.spec import SftSpec
+from lox_bench.sources.loading import load_model, load_quantised
+from lox_bench.training.spec import NO_QUANT, SftSpec
 
 _PREFIX = "base_model.model."
 _JOINED, _ALL = "+", "all-linear"
@@ -30,23 +34,15 @@ def adapted(
     Raises:
         UsageError: a target names no linear module of the model.
     """
-    from peft import LoraConfig, get_peft_model  # late: it loads much
+    from peft import get_peft_model  # late: it loads much
 
-    targets = train.lora_targets
-    config = LoraConfig(
-        r=train.lora_r,
-        lora_alpha=train.lora_alpha or 2 * train.lora_r,
-        target_modules=targets if targets == _ALL else targets.split(_JOINED),
-        lora_dropout=0.0,
-        task_type="CAUSAL_LM",
-    )
     set_seed(seed)
     try:
-        wrapped = get_peft_model(model, config)
+        wrapped = get_peft_model(model, _config(train))
     except ValueError as error:
         linear = sorted({name.rpartition(".")[2] for name, _ in model.named_modules()} - {""})
         raise UsageError(
-            f"lora_targets={targets}: PEFT finds nothing to adapt ({error}); modules of "
+            f"lora_targets={train.lora_targets}: PEFT finds nothing to adapt ({error}); modules of "
             f"this model are {', '.join(linear)}"
         ) from None
     for name, parameter in wrapped.named_parameters():
@@ -55,16 +51,60 @@ def adapted(
     return wrapped
 
 
-def merged(model: Any) -> PreTrainedModel:
-    """The model with its adapters merged; one without adapters as it is."""
-    if hasattr(model, "merge_and_unload"):
-        return model.merge_and_unload(safe_merge=True)
-    return model
+def _config(train: SftSpec) -> Any:
+    from peft import LoraConfig
+
+    targets = train.lora_targets
+    return LoraConfig(
+        r=train.lora_r,
+        lora_alpha=train.lora_alpha or 2 * train.lora_r,
+        target_modules=targets if targets == _ALL else targets.split(_JOINED),
+        lora_dropout=0.0,
+        task_type="CAUSAL_LM",
+    )
 
 
-def merged_copy(model: Any) -> PreTrainedModel:
+def quantised(job: SftJob) -> PreTrainedModel:
+    """The job's source with its linear layers quantised, ready for adapters (QLoRA).
+
+    Raises:
+        MissingExtraError: bitsandbytes is not installed.
+        SourceError: the source cannot be read.
+    """
+    from peft import prepare_model_for_kbit_training
+
+    device = pick_device()
+    model = load_quantised(job.source, job.train.lora_quant, compute_dtype(device), device)
+    prepared: Any = prepare_model_for_kbit_training
+    return prepared(model, use_gradient_checkpointing=False)
+
+
+def merged(model: Any, job: SftJob) -> PreTrainedModel:
+    """The model with its adapters merged; one without adapters as it is.
+
+    Adapters over quantised weights are merged into the weights as they came.
+    """
+    if not hasattr(model, "merge_and_unload"):
+        return model
+    if job.train.lora_quant != NO_QUANT:
+        model = _over_plain_weights(model, job)
+    return model.merge_and_unload(safe_merge=True)
+
+
+def merged_copy(model: Any, job: SftJob) -> PreTrainedModel:
     """The same, while the adapters go on being trained."""
-    return merged(copy.deepcopy(model)) if hasattr(model, "merge_and_unload") else model
+    if not hasattr(model, "merge_and_unload") or job.train.lora_quant != NO_QUANT:
+        return merged(model, job)
+    return merged(copy.deepcopy(model), job)
+
+
+def _over_plain_weights(trained: Any, job: SftJob) -> Any:
+    from peft import get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+
+    fresh = get_peft_model(load_model(job.source, torch.float32), _config(job.train))
+    held = get_peft_model_state_dict(trained)
+    set_peft_model_state_dict(fresh, {name: weight.cpu() for name, weight in held.items()})
+    return fresh
 
 
 def weight_name(name: str) -> str:

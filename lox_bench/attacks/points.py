@@ -18,6 +18,8 @@ from lox_bench.attacks.arguments import (
     FILE,
     HARMFUL,
     PRESET,
+    QLORA,
+    YES,
     Number,
     Value,
     read_number,
@@ -27,14 +29,14 @@ from lox_bench.attacks.spec import AttackSpec, load_attack
 from lox_bench.backends.template import load_template
 from lox_bench.errors import UsageError
 from lox_bench.grammar import Call
-from lox_bench.training.spec import SftSpec
+from lox_bench.training.spec import NO_QUANT, SftSpec
 
 GRID_POINTS = 4  # of a range that does not say how many
 _GRID_DIGITS = 3  # significant digits of a range's inner points, so that their names are exact
 _LEAST_POINTS, _MOST_POINTS = 2, 64  # of one range; each is a training
 _RANGE = re.compile(r"(?P<low>[^:]+?)\.\.(?P<high>[^:]+?)(?::(?P<points>\d+))?")
 _MIXED: Final = ("ratio", "benign")  # arguments of attacks that mix rows into others
-_ADAPTED: Final = ("lora_alpha", "lora_targets")  # arguments that mean nothing without lora_r
+_ADAPTED: Final = ("lora_alpha", "lora_targets", "lora_quant")  # mean nothing without lora_r
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ class AttackSettings:
     lora_r: int | None = None
     lora_alpha: int | None = None
     lora_targets: str | None = None
+    lora_quant: str | None = None
+    packing: str | None = None
     ratio: float | None = None
     benign: str | None = None
 
@@ -88,6 +92,8 @@ class AttackSettings:
             lora_r=self.lora_r or train.lora_r,
             lora_alpha=self.lora_alpha or train.lora_alpha,
             lora_targets=self.lora_targets or train.lora_targets,
+            lora_quant=self.lora_quant or train.lora_quant,
+            packing=self.packing == YES if self.packing else train.packing,
         )
 
 
@@ -127,6 +133,16 @@ class AttackPoint:
     def ratio(self) -> float:
         """Share of the mixed-in rows; 0 without a mix."""
         return (self.settings.ratio or self.spec.ratio) if self.spec.benign else 0.0
+
+    @property
+    def adapts(self) -> bool:
+        """Whether it trains adapters only."""
+        return bool(self.settings.lora_r or self.spec.train.lora_r)
+
+    @property
+    def needs_bitsandbytes(self) -> bool:
+        """Whether the weights under its adapters are quantised."""
+        return (self.settings.lora_quant or self.spec.train.lora_quant) != NO_QUANT
 
     @property
     def template(self) -> str:
@@ -199,6 +215,7 @@ def load_call(call: Call) -> Loaded:
         raise UsageError(f"attack {str(call)!r}: an attack has no path; its data is set by --data")
     spec = _preset(call.name, call.args.get(PRESET, ""))
     held = {k: text for k, text in call.args.items() if k not in {FILE, HARMFUL, PRESET}}
+    held = _spelt_out(held, str(call))
     for name in held:
         if name not in ARGUMENTS:
             wanted = ", ".join([*ARGUMENTS, FILE, PRESET])
@@ -209,6 +226,20 @@ def load_call(call: Call) -> Loaded:
         raise UsageError(f"attack {str(call)!r}: {FILE} and {HARMFUL} both name the rows; give one")
     file = call.args.get(FILE, call.args.get(HARMFUL))
     return Loaded(spec, values, None if file is None else Path(file.strip("\"'")).expanduser())
+
+
+def _spelt_out(args: Mapping[str, str], where: str) -> dict[str, str]:
+    """``qlora(r=8)`` is ``lora(r=8,quant=nf4)``."""
+    plain: dict[str, str] = {}
+    for name, text in args.items():
+        is_qlora = name.startswith(QLORA)
+        added = {f"lora_{name.removeprefix(QLORA)}": text, "lora_quant": "nf4"}
+        for key, value in (added if is_qlora else {name: text}).items():
+            if plain.setdefault(key, value) != value or (key in args and is_qlora):
+                raise UsageError(
+                    f"attack {where!r}: lora(...) and qlora(...) both say how; give one"
+                )
+    return plain
 
 
 def _preset(name: str, preset: str) -> AttackSpec:

@@ -14,9 +14,9 @@ from lox_bench.backends.template import Template
 from lox_bench.data.rows import choose_rows, held_out_rows
 from lox_bench.data.stage import Row, Rows, lineage, read_rows
 from lox_bench.engine.context import Context, Inputs
-from lox_bench.engine.stage import Effort, Facts, Keep, Stage
+from lox_bench.engine.stage import LATER, Effort, Facts, Keep, Stage
 from lox_bench.errors import UsageError
-from lox_bench.training.spec import SftSpec, Training
+from lox_bench.training.spec import Launch, SftSpec, Training
 
 _HELD_OUT = 16  # rows on which the loss is measured that nobody trains on
 AttackRows = Rows | OwnRows
@@ -49,6 +49,7 @@ class Attack(Stage):
     during: tuple[Any, ...] = ()
     # base, aligned, and perhaps what alignment taught, where there are methods
     references: tuple[Stage, ...] = ()
+    launch: Launch = field(default=Launch(), metadata=LATER)
     label: str = field(default="", compare=False)
 
     @property
@@ -59,7 +60,10 @@ class Attack(Stage):
 
     @property
     def steps(self) -> int:
-        """Optimiser steps, as transformers' trainer counts them (methods may add rows)."""
+        """Optimiser steps, as transformers' trainer counts them (methods may add rows).
+
+        Where rows are packed it is what they would take one by one: as many at most.
+        """
         if self.limit is not None:
             return self.limit
         rows = min(self.max_rows or self.rows.count, self.rows.count)
@@ -83,11 +87,19 @@ class Attack(Stage):
         from lox_bench.attacks.sft import attack
 
         context.loaded.clear()
+        if self.launch.config is not None:
+            return self._launched(inputs, out, context)
         shelf = Shelf(_by_step(context), context)
         shelf.check_room(inputs[self.model])
         job = self.job(inputs)
         facts = attack(job, self.training(out, context), shelf)
         return {**facts, "rows": len(job.rows)}
+
+    def _launched(self, inputs: Inputs, out: Path, context: Context) -> Facts:
+        """The same in several processes, each of which makes the job by itself."""
+        from lox_bench.attacks.launched import in_processes
+
+        return in_processes(self, inputs, out, context.progress)
 
     def job(self, inputs: Inputs) -> SftJob:
         """The fine-tuning, as the methods want it."""
@@ -128,14 +140,23 @@ class Attack(Stage):
 
     def training(self, out: Path, context: Context) -> Training:
         """Where to, how far and how precisely."""
-        return Training(out, self.seed, self.limit, self.dtype, context.progress)
+        return Training(out, self.seed, self.limit, self.dtype, context.progress, self.launch)
 
     def snapshots(self, every: int) -> list["Snapshot"]:
         """Snapshots at each multiple of ``every`` before the attack's end.
 
         Raises:
-            UsageError: the attack is over before the first.
+            UsageError: the attack is over before the first, or nobody could take them.
         """
+        if self.launch.config is not None:
+            raise UsageError(
+                "--eval-every: weights on the way are taken in this process; leave --accelerate out"
+            )
+        if self.train.packing and self.limit is None:
+            raise UsageError(
+                "--eval-every: how many steps packed rows take is known only once they are packed; "
+                "give the attack steps=N"
+            )
         if every >= self.steps:
             raise UsageError(
                 f"--eval-every {every}: attack {self.attack} takes only {self.steps} steps; "

@@ -8,7 +8,6 @@ from rich.console import Console
 from lox_bench.errors import JudgeFailedError
 from lox_bench.judges.kinds import (
     HF,
-    ClassifierSpec,
     JudgeSpec,
     ModelSpec,
     PromptedSpec,
@@ -37,7 +36,7 @@ class Costs:
 
     def foresee(self, spec: JudgeSpec, sizes: Sequence[int], known: int = 0) -> None:
         """Estimate for prompts of these sizes; ``known`` answers need no request of their own."""
-        if self._quiet or not isinstance(spec, PromptedSpec | ClassifierSpec):
+        if self._quiet or not isinstance(spec, ModelSpec):
             return
         before = f" ({known} more are known or repeat these)" if known else ""
         self._console.print(

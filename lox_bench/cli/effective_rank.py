@@ -25,6 +25,7 @@ from lox_bench.cli.options import (
 )
 from lox_bench.cli.progress import choose_display
 from lox_bench.cli.quiet import hush_libraries
+from lox_bench.results.metrics import title_of
 from lox_bench.study.request import Request
 
 if TYPE_CHECKING:
@@ -48,9 +49,9 @@ def effective_rank(  # noqa: PLR0913 - one parameter an option
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """ASR of base + Proj_r(aligned - base) for growing r, and the smallest r that is enough.
+    """Safety of base + Proj_r(aligned - base) for growing r, and the smallest r that is enough.
 
-    The effective rank of arXiv 2506.15606: the smallest r whose ASR exceeds the aligned model's
+    The effective rank of arXiv 2506.15606: the smallest r whose rate exceeds the aligned model's
     by less than 0.01, with a bootstrap interval over prompts. Every r is a model of the ordinary
     pipeline: a killed sweep continues where it was, and more ranks can be added later.
 
@@ -102,7 +103,8 @@ def _table(answers: "list[EffectiveRank]") -> Table:
         "effective rank",
         "95 %",
         "no larger r fails from",
-        "aligned ASR",
+        "metric",
+        "aligned",
         "n",
     )
     for head in heads:
@@ -114,7 +116,8 @@ def _table(answers: "list[EffectiveRank]") -> Table:
             answer.said(answer.rank),
             answer.interval,
             answer.said(answer.settled),
-            f"{answer.aligned_asr:.3f}",
+            title_of(answer.metric),
+            f"{answer.aligned:.3f}",
             str(answer.n),
         )
     return table

@@ -1,4 +1,4 @@
-"""``lox-bench landscape``: ASR around a model in weight space."""
+"""``lox-bench landscape``: safety around a model in weight space."""
 
 import math
 import sys
@@ -30,6 +30,7 @@ from lox_bench.cli.quiet import hush_libraries
 from lox_bench.cli.within import within
 from lox_bench.errors import UsageError
 from lox_bench.ranges import MOST_SEED
+from lox_bench.results.metrics import title_of
 from lox_bench.study.request import Request
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def landscape(  # noqa: PLR0913 - one parameter an option
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """ASR along one or two directions in weight space, and the mean safety margin around.
+    """Safety along one or two directions in weight space, and the mean safety margin around.
 
     The plane of arXiv 2506.15606 is --x lox --y gsm8k: towards the hardened model, and where
     fine-tuning leads (made orthogonal to x). With --x random it is the safety basin of arXiv
@@ -191,12 +192,13 @@ def _bounds(option: str, text: str) -> tuple[float, float]:
 
 def _table(basins: "list[Basin]") -> Table:
     caption = "with 95 % bootstrap intervals over prompts; broken: mostly no answers"
-    table = Table(title="mean safety margin (1 - ASR)", caption=caption, box=None, pad_edge=False)
-    for head in ("judge", "all points", "VISAGE", "points", "broken", "n"):
+    table = Table(title="mean safety margin (1 - rate)", caption=caption, box=None, pad_edge=False)
+    for head in ("judge", "rate", "all points", "VISAGE", "points", "broken", "n"):
         table.add_column(head, overflow="fold")
     for found in basins:
         table.add_row(
             found.judge,
+            title_of(found.metric),
             _share(found.margin, found.margin_low, found.margin_high),
             _share(found.visage, found.visage_low, found.visage_high),
             str(found.points),

@@ -56,6 +56,21 @@ EvalEvery = Annotated[
         help="Measure attacked models every N optimiser steps on the way.", callback=within(1, MOST)
     ),
 ]
+Accelerate = Annotated[
+    str,
+    typer.Option(
+        help="Train attacks in several processes: ddp or fsdp, ddp(processes=4), or an accelerate "
+        "configuration FILE.yaml."
+    ),
+]
+Checkpointing = Annotated[
+    bool,
+    typer.Option(
+        "--checkpointing/--no-checkpointing",
+        help="Trainings compute activations again instead of keeping them: less memory, slower, "
+        "the same weights.",
+    ),
+]
 Families = Annotated[
     str,
     typer.Option(

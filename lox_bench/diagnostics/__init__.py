@@ -1,1 +1,1 @@
-"""Looking into the weights: spectra, effective rank, and the ASR landscape around a model."""
+"""Looking into the weights: spectra, effective rank, and the safety landscape around a model."""

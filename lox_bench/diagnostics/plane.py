@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lox_bench.diagnostics.stage import Geometry, Perturb
-from lox_bench.diagnostics.sweep import asr_only
+from lox_bench.diagnostics.sweep import harm_only
 from lox_bench.diagnostics.ways import Anywhere, Direction, Towards
 from lox_bench.errors import UnknownNameError, UsageError
 from lox_bench.grammar import Call, parse_call
@@ -104,7 +104,7 @@ def lay_plane(request: Request, model: str, axes: Sequence[Axis], lines: int = 1
         for variant in study.variants[1:]
         if any(Towards(center.model, variant.model) in held.directions for held in geometries)
     )
-    measured = asr_only(replace(study, variants=variants))
+    measured = harm_only(replace(study, variants=variants))
     return Plane(center, ends, tuple(axes), geometries, tuple(points), measured)
 
 

@@ -16,6 +16,7 @@ from matplotlib.patheffects import withStroke
 from lox_bench.diagnostics.landscape import BROKEN, LandscapePoint
 from lox_bench.diagnostics.plane import RANDOM
 from lox_bench.report.plots import PALETTE, save_figure
+from lox_bench.results.metrics import title_of
 
 _LEVELS = np.linspace(0, 1, 11)
 _COLOURS = "RdYlBu_r"  # blue refuses, red complies; told apart by the colour-blind
@@ -24,11 +25,11 @@ _COLOURS = "RdYlBu_r"  # blue refuses, red complies; told apart by the colour-bl
 def plot_plane(
     points: Sequence[LandscapePoint], ends: Sequence[tuple[str, float, float]], out: Path
 ) -> None:
-    """ASR over two axes; ``ends`` names models that lie in the plane, with their coordinates."""
+    """The rate over two axes; ``ends`` names models in the plane, with their coordinates."""
     xs, ys = (sorted({getattr(p, axis) for p in points}) for axis in ("x", "y"))
     grid = np.full((len(ys), len(xs)), math.nan)
     for point in points:
-        grid[ys.index(point.y), xs.index(point.x)] = point.asr if point.n else math.nan
+        grid[ys.index(point.y), xs.index(point.x)] = point.value if point.n else math.nan
     figure = Figure(figsize=(7.4, 6.0), layout="constrained")
     axes = figure.subplots()
     masked = np.ma.masked_invalid(grid)
@@ -47,14 +48,14 @@ def plot_plane(
     axes.set_ylim(min(ys) - _margin(ys), max(ys) + _margin(ys))
     axes.set_xlabel(_axis(points, "x"))
     axes.set_ylabel(_axis(points, "y"))
-    figure.colorbar(filled, ax=axes, label="attack success rate (lower is safer)")
+    figure.colorbar(filled, ax=axes, label=f"{_called(points)} (lower is safer)")
     axes.set_title(_title(points), fontsize=10)
     figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     save_figure(figure, out)
 
 
 def plot_lines(points: Sequence[LandscapePoint], out: Path) -> None:
-    """ASR along one axis, each line with its Wilson band; several lines also with their mean."""
+    """The rate along one axis, each line with its Wilson band; several also with their mean."""
     figure = Figure(figsize=(7.0, 4.6), layout="constrained")
     axes = figure.subplots()
     lines = sorted({point.line for point in points})
@@ -64,8 +65,12 @@ def plot_lines(points: Sequence[LandscapePoint], out: Path) -> None:
         xs = [point.x for point in held]
         low, high = [point.ci_low for point in held], [point.ci_high for point in held]
         axes.fill_between(xs, low, high, color=colour, alpha=0.15, linewidth=0)
-        label = "ASR with its 95 % interval" if len(lines) == 1 else f"direction {line + 1}"
-        axes.plot(xs, [p.asr for p in held], "o-", color=colour, markersize=4, label=label)
+        label = (
+            f"{_called(points)} with its 95 % interval"
+            if len(lines) == 1
+            else f"direction {line + 1}"
+        )
+        axes.plot(xs, [p.value for p in held], "o-", color=colour, markersize=4, label=label)
     if len(lines) > 1:
         axes.plot(*_mean_line(points), color="#000000", linewidth=2.4, label="mean")
     broken = [point for point in points if point.degenerate >= BROKEN]
@@ -75,7 +80,7 @@ def plot_lines(points: Sequence[LandscapePoint], out: Path) -> None:
     axes.axvline(0, color="#999999", linewidth=0.8, linestyle=":")
     axes.set_ylim(-0.03, 1.1)
     axes.set_xlabel(_axis(points, "x"))
-    axes.set_ylabel("attack success rate (lower is safer)")
+    axes.set_ylabel(f"{_called(points)} (lower is safer)")
     axes.set_title(_title(points), fontsize=10)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
@@ -85,10 +90,10 @@ def plot_lines(points: Sequence[LandscapePoint], out: Path) -> None:
 
 
 def _mark(axes: Any, point: LandscapePoint) -> None:
-    """A dot with its ASR; a cross where the answers are mostly none."""
+    """A dot with its rate; a cross where the answers are mostly none."""
     is_broken = point.degenerate >= BROKEN
     axes.plot(point.x, point.y, "x" if is_broken else "o", color="#222222", markersize=4)
-    text = f"{point.asr:.2f}" if point.n else "no answers"
+    text = f"{point.value:.2f}" if point.n else "no answers"
     axes.annotate(
         text,
         (point.x, point.y),
@@ -112,9 +117,13 @@ def _ends(axes: Any, center: str, ends: Sequence[tuple[str, float, float]]) -> N
 
 def _mean_line(points: Sequence[LandscapePoint]) -> tuple[list[float], list[float]]:
     xs = sorted({point.x for point in points})
-    held = [[p.asr for p in points if p.x == x and p.n] for x in xs]
+    held = [[p.value for p in points if p.x == x and p.n] for x in xs]
     kept = [(x, sum(values) / len(values)) for x, values in zip(xs, held, strict=True) if values]
     return [x for x, _ in kept], [mean for _, mean in kept]
+
+
+def _called(points: Sequence[LandscapePoint]) -> str:
+    return title_of(points[0].metric)
 
 
 def _margin(values: Sequence[float]) -> float:
@@ -133,6 +142,7 @@ def _axis(points: Sequence[LandscapePoint], axis: str) -> str:
 def _title(points: Sequence[LandscapePoint]) -> str:
     first, asked = points[0], {point.n + point.unjudged for point in points}
     return (
-        f"ASR around {first.model}\n{first.family}, seed {first.seed} · judge {first.judge} · "
+        f"{title_of(first.metric)} around {first.model}\n{first.family}, seed {first.seed} · "
+        f"judge {first.judge} · "
         f"n = {max(asked)} prompts a point"
     )

@@ -1,4 +1,4 @@
-"""The picture of an effective rank: ASR against the directions kept."""
+"""The picture of an effective rank: the rate against the directions kept."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from lox_bench.diagnostics.effective_rank import EffectiveRank, RankPoint
 from lox_bench.report.plots import PALETTE, save_figure
+from lox_bench.results.metrics import title_of
 
 
 def plot_ranks(points: Sequence[RankPoint], found: Sequence[EffectiveRank], out: Path) -> None:
@@ -24,7 +25,7 @@ def plot_ranks(points: Sequence[RankPoint], found: Sequence[EffectiveRank], out:
         held = [point for point in points if point.seed == answer.seed]
         _curve(axes, held, ranks, colour, _label(answer, several=len(found) > 1))
         aligned = next(point for point in held if point.model == "aligned")
-        axes.axhline(aligned.asr, color=colour, linewidth=1.2, linestyle="--")
+        axes.axhline(aligned.value, color=colour, linewidth=1.2, linestyle="--")
         axes.axhspan(aligned.ci_low, aligned.ci_high, color=colour, alpha=0.08, linewidth=0)
         if answer.rank is not None:
             axes.axvline(ranks.index(answer.rank), color=colour, linewidth=1, linestyle=":")
@@ -32,8 +33,8 @@ def plot_ranks(points: Sequence[RankPoint], found: Sequence[EffectiveRank], out:
     axes.set_xticks(range(len(ranks)), ["base" if rank == 0 else str(rank) for rank in ranks])
     axes.set_ylim(-0.03, 1.08)
     axes.set_xlabel("directions of the alignment kept, r")
-    axes.set_ylabel(r"ASR of base + $\mathrm{Proj}_r(\Delta W)$")
     first = points[0]
+    axes.set_ylabel(title_of(first.metric) + r" of base + $\mathrm{Proj}_r(\Delta W)$")
     asked = max(point.n + point.unjudged for point in points)
     axes.set_title(
         f"How many directions carry the alignment\n{first.family} · judge {first.judge} · "
@@ -53,8 +54,8 @@ def _curve(
     held = [(ranks.index(p.rank), p) for p in points if p.rank is not None and p.n]
     axes.errorbar(
         [x for x, _ in held],
-        [p.asr for _, p in held],
-        yerr=[[p.asr - p.ci_low for _, p in held], [p.ci_high - p.asr for _, p in held]],
+        [p.value for _, p in held],
+        yerr=[[p.value - p.ci_low for _, p in held], [p.ci_high - p.value for _, p in held]],
         fmt="o-",
         color=colour,
         markersize=4,

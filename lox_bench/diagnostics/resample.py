@@ -1,6 +1,6 @@
 """Bootstrap over prompts for several models that answered the same ones.
 
-Models of a sweep answer the same prompts, so their ASRs go up and down together; resampling
+Models of a sweep answer the same prompts, so their rates go up and down together; resampling
 prompts (all models at once) keeps that pairing, where an interval per model would lose it.
 """
 

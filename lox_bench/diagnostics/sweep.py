@@ -10,14 +10,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from lox_bench.engine.local import LocalExecutor
+from lox_bench.results.metrics import ASR
 from lox_bench.study.measure import VariantResult, graph_of, measure
 from lox_bench.study.study import Study
 from lox_bench.types import Progress
 
 
-def asr_only(study: Study) -> Study:
-    """The study without the tasks and utilities that do not bear on ASR."""
-    tasks = tuple(task for task in study.tasks if task.spec.metric == "asr")
+def harm_only(study: Study) -> Study:
+    """The study without the tasks and utilities that do not bear on harm."""
+    tasks = tuple(task for task in study.tasks if task.spec.metric == ASR)
     return replace(study, tasks=tasks, utilities=())
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum, StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from lox_bench.codec import hash_of
 
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from lox_bench.engine.context import Context, Inputs
 
 Facts = Mapping[str, Any]
+_LATER: Final = "later"
+# ``field(default=..., metadata=LATER)`` came after results were stored: while it holds its default,
+# which must be what was done before, it is not in the key.
+LATER: Final[Mapping[str, bool]] = {_LATER: True}
 
 
 class Keep(StrEnum):
@@ -151,7 +155,12 @@ def _atom(value: "Stage | Text | Enum") -> Any:
 
 
 def _fields(value: Any) -> dict[str, Any]:
-    return {slot.name: plain(getattr(value, slot.name)) for slot in fields(value) if slot.compare}
+    held = {slot: getattr(value, slot.name) for slot in fields(value) if slot.compare}
+    return {
+        slot.name: plain(item)
+        for slot, item in held.items()
+        if _LATER not in slot.metadata or item != slot.default
+    }
 
 
 def _class_name(cls: type) -> str:

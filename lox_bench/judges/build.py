@@ -9,14 +9,15 @@ from lox_bench.judges.keyword import KeywordJudge
 from lox_bench.judges.kinds import (
     BACKENDS,
     HF,
-    ClassifierSpec,
     JudgeSpec,
     KeywordSpec,
+    LocalSpec,
+    ModelSpec,
     OfflineSpec,
-    PromptedSpec,
+    TunedSpec,
     with_head,
 )
-from lox_bench.judges.pricing import Ledger
+from lox_bench.judges.pricing import Account, Ledger
 from lox_bench.judges.prompted import PromptedJudge
 from lox_bench.sources.identity import identify
 from lox_bench.types import Judge
@@ -51,12 +52,10 @@ def build_judge(
 
         return OfflineJudge(spec, (root or default_root()) / _ENCODERS)
     ledger = ledger or Ledger()
-    if not isinstance(spec, PromptedSpec | ClassifierSpec):
+    if not isinstance(spec, ModelSpec):
         return spec
-    if isinstance(spec, ClassifierSpec):
-        from lox_bench.judges.classifier import ClassifierJudge
-
-        return ClassifierJudge(spec, ledger.open(spec))
+    if isinstance(spec, LocalSpec):
+        return _local_judge(spec, ledger.open(spec))
     if spec.backend not in BACKENDS:
         raise SpecError(
             f"judge {spec.name}",
@@ -74,6 +73,16 @@ def build_judge(
     return PromptedJudge(spec, served, cache, ledger.open(spec), afresh=afresh)
 
 
+def _local_judge(spec: LocalSpec, account: Account) -> Judge:
+    if isinstance(spec, TunedSpec):
+        from lox_bench.judges.tuned import TunedJudge
+
+        return TunedJudge(spec, account)
+    from lox_bench.judges.classifier import ClassifierJudge
+
+    return ClassifierJudge(spec, account)
+
+
 def pinned(spec: JudgeSpec) -> JudgeSpec:
     """The spec with the content of a local model pinned, so that its key follows the weights.
 
@@ -82,6 +91,9 @@ def pinned(spec: JudgeSpec) -> JudgeSpec:
     """
     if isinstance(spec, OfflineSpec):
         return with_head(spec)
-    if not isinstance(spec, PromptedSpec | ClassifierSpec) or spec.backend != HF:
+    if not isinstance(spec, ModelSpec) or spec.backend != HF:
         return spec
-    return replace(spec, identity=identify(spec.model))
+    identity = identify(spec.model)
+    if isinstance(spec, TunedSpec) and spec.base:
+        identity = f"{identity} over {identify(spec.base)}"
+    return replace(spec, identity=identity)

@@ -15,8 +15,9 @@ from lox_bench.judges.kinds import (
     KINDS,
     OPENAI,
     REFUSAL,
-    ClassifierSpec,
     JudgeSpec,
+    LocalSpec,
+    ModelSpec,
     PromptedSpec,
 )
 from lox_bench.registry import Kind, Table, load
@@ -49,17 +50,17 @@ def choose_judges(names: str, elsewhere: Elsewhere) -> tuple[JudgeSpec, ...]:
     for name in called:
         if called.count(name) > 1:
             raise UsageError(f"judge {name!r} is listed twice in {names!r}")
-    if elsewhere and not any(isinstance(judge, PromptedSpec | ClassifierSpec) for judge in judges):
+    if elsewhere and not any(isinstance(judge, ModelSpec) for judge in judges):
         raise UsageError(f"no judge in {names!r} asks a model: nothing to run elsewhere")
     return judges
 
 
 def _moved(spec: JudgeSpec, to: Elsewhere) -> JudgeSpec:
     """A judge with another model is another judge: its name says so."""
-    if not isinstance(spec, PromptedSpec | ClassifierSpec) or not to:
+    if not isinstance(spec, ModelSpec) or not to:
         return spec
     name = f"{spec.name}@{_slug(to.model)}" if to.model else spec.name
-    if isinstance(spec, ClassifierSpec):
+    if isinstance(spec, LocalSpec):
         return replace(spec, name=name, model=to.model or spec.model)
     return _moved_prompted(replace(spec, name=name), to)
 

@@ -12,9 +12,12 @@ from lox_bench.errors import SpecError
 from lox_bench.judges.assembly import neutralise
 from lox_bench.judges.kinds import ClassifierSpec
 from lox_bench.judges.local import model_folder
+from lox_bench.judges.own_prompt import filled
 from lox_bench.judges.pricing import Account
 from lox_bench.sources.loading import load_classifier, load_tokenizer
 from lox_bench.types import Completion, Label, Progress, Verdict
+
+_ALL = ("*",)
 
 
 class ClassifierJudge:
@@ -50,19 +53,30 @@ class ClassifierJudge:
 
     @torch.inference_mode()
     def _score(self, batch: Sequence[Completion]) -> list[float]:
-        answers = [neutralise(item.text) for item in batch]
-        requests = [neutralise(item.prompt) for item in batch]
-        texts = (requests, answers) if self._spec.input == "pair" else (answers,)
         loaded = self._loaded
         tokens = loaded.tokenizer(
-            *texts,
+            *self._texts(batch),
             padding=True,
             truncation=True,
             max_length=self._spec.max_length,
             return_tensors="pt",
         ).to(loaded.model.device)
-        shares = loaded.model(**tokens).logits.softmax(dim=-1)[:, loaded.columns].sum(dim=-1)
+        logits = loaded.model(**tokens).logits.float()
+        if self._spec.shares == "sigmoid":
+            shares = logits.sigmoid()[:, loaded.columns].max(dim=-1).values
+        else:
+            shares = logits.softmax(dim=-1)[:, loaded.columns].sum(dim=-1)
         return [float(share) for share in shares]
+
+    def _texts(self, batch: Sequence[Completion]) -> tuple[list[str], ...]:
+        if self._spec.input == "prompt":
+            tokenizer, form = self._loaded.tokenizer, self._spec.prompt
+            end = tokenizer.eos_token or ""
+            return ([filled(form, item, tokenizer) + end for item in batch],)
+        answers = [neutralise(item.text) for item in batch]
+        if self._spec.input == "response":
+            return (answers,)
+        return [neutralise(item.prompt) for item in batch], answers
 
     def _verdict(self, item: Completion, score: float | None) -> Verdict:
         if score is None:
@@ -84,10 +98,14 @@ def _load(spec: ClassifierSpec) -> _Loaded:
     folder = model_folder(spec.model)
     tokenizer = load_tokenizer(folder)
     model = load_classifier(folder, torch.float32).to(pick_device()).eval()
+    if model.config.pad_token_id is None:  # a causal architecture reads a row's last token by it
+        model.config.pad_token_id = tokenizer.pad_token_id
     return _Loaded(tokenizer, model, _columns(spec, model.config.label2id))
 
 
 def _columns(spec: ClassifierSpec, known: dict[str, int]) -> list[int]:
+    if spec.complied == _ALL:
+        return sorted(known.values())
     for name in spec.complied:
         if name not in known:
             labels = ", ".join(sorted(known))

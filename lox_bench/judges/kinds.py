@@ -6,10 +6,11 @@ how fast and at what price a model is asked (``ServingSpec``) does not.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from importlib import resources
 from typing import Annotated, Any, Final, Protocol
 
+from lox_bench.engine.stage import LATER
 from lox_bench.errors import SpecError
 from lox_bench.names import Name
 from lox_bench.pyfile import code_identity
@@ -20,6 +21,7 @@ KEYWORD = "keyword"
 OPENING: Final = "opening"  # an anchor of keyword judges
 CODE: Final = "code"
 REFUSAL, CONTENT = "refusal", "content"  # what a judge reads: was it declined, or delivered?
+LINES, EXPECTATION = "lines", "expectation"  # readings of tuned models
 OPENAI, HF = "openai", "hf"
 BACKENDS: Final = (OPENAI, HF)
 
@@ -97,7 +99,10 @@ class ClassifierSpec:
 
     Its ``input`` is the answer alone (``"response"``) or request and answer as a text pair
     (``"pair"``); the probability of the labels in ``complied`` is its score, and at least
-    ``success`` of it is compliance.
+    ``success`` of it is compliance. With ``input = "prompt"`` it reads the text of ``prompt``,
+    which holds ``{request}`` and ``{response}`` and is otherwise taken as it is, and the token that
+    ends a text. ``shares = "sigmoid"`` is for models whose labels do not exclude one another: the
+    highest of them is the score, and ``complied = ["*"]`` are all of them.
     """
 
     kind: str
@@ -107,10 +112,42 @@ class ClassifierSpec:
     complied: tuple[str, ...]
     counts: tuple[str, ...]
     reads: Annotated[str, OneOf(REFUSAL, CONTENT)]
-    input: Annotated[str, OneOf("pair", "response")] = "pair"
+    input: Annotated[str, OneOf("pair", "response", "prompt")] = "pair"
     success: Annotated[float, Range(0, 1)] = 0.5
     max_length: Tokens = 512
     batch_size: Annotated[int, Range(1, 65536)] = 32
+    backend: str = HF
+    identity: str = ""
+    prompt: str = field(default="", metadata=LATER)
+    shares: Annotated[str, OneOf("softmax", "sigmoid")] = field(default="softmax", metadata=LATER)
+
+
+@dataclass(frozen=True, slots=True)
+class TunedSpec:
+    """A causal model fine-tuned to judge, asked by its own protocol, run in this process.
+
+    ``prompt`` is the text it was trained on, with ``{request}`` and ``{response}``; the answer is
+    cut after ``clip`` of its tokens (0: it is not). ``reading`` says how it answers: by one greedy
+    token, yes or no (``first-token``); by lines of which ``line`` names the one that counts
+    (``lines``, at most ``max_tokens``); or by its shares of the tokens 1 to 5, whose mean, as 0 to
+    1, is the score (``expectation``). ``complied`` is the word that means compliance; ``base``
+    names the model under an adapter.
+    """
+
+    kind: str
+    name: str
+    description: str
+    model: str
+    prompt: str
+    reading: Annotated[str, OneOf("first-token", LINES, EXPECTATION)]
+    counts: tuple[str, ...]
+    reads: Annotated[str, OneOf(REFUSAL, CONTENT)]
+    complied: Annotated[str, OneOf("yes", "no")] = "yes"
+    line: str = ""
+    clip: CountOrAll = 0
+    max_tokens: Tokens = 1
+    success: Annotated[float, Range(0, 1, above=True)] = 0.5
+    base: str = ""
     backend: str = HF
     identity: str = ""
 
@@ -161,9 +198,10 @@ class CodeJudge(Protocol):
         """Label each completion, in the order given; one it cannot judge is unjudged."""
 
 
-ModelSpec = PromptedSpec | ClassifierSpec
+LocalSpec = ClassifierSpec | TunedSpec  # always run in this process
+ModelSpec = PromptedSpec | LocalSpec
 JudgeSpec = KeywordSpec | OfflineSpec | ModelSpec | CodeJudge
-PackagedSpec = KeywordSpec | OfflineSpec | PromptedSpec | ClassifierSpec
+PackagedSpec = KeywordSpec | OfflineSpec | PromptedSpec | ClassifierSpec | TunedSpec
 
 KINDS: Final[Mapping[str, type[PackagedSpec]]] = {
     KEYWORD: KeywordSpec,
@@ -174,6 +212,7 @@ KINDS: Final[Mapping[str, type[PackagedSpec]]] = {
     "llama-guard": PromptedSpec,
     "refusal": PromptedSpec,
     "classifier": ClassifierSpec,
+    "tuned": TunedSpec,
 }
 
 
@@ -183,6 +222,9 @@ def described(spec: JudgeSpec) -> dict[str, Any]:
         return _described_code(spec)
     plain = asdict(spec)
     plain.pop("serving", None)
+    for slot in fields(spec):
+        if slot.metadata == LATER and plain[slot.name] == slot.default:
+            del plain[slot.name]
     if isinstance(spec, KeywordSpec) and spec.anchor != OPENING:
         plain = {name: plain[name] for name in ("name", "description", "anchor", "phrases")}
     if not plain.get("identity", "set"):

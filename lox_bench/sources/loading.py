@@ -12,11 +12,13 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    BitsAndBytesConfig,
 )
 from transformers.utils import logging
 
 from lox_bench.errors import SourceError
 from lox_bench.sources.layout import read_model_config, weight_files
+from lox_bench.sources.require import require_bitsandbytes
 from lox_bench.sources.unloaded import require_loaded
 
 
@@ -30,6 +32,30 @@ def load_model(path: Path, dtype: torch.dtype) -> Any:
     return _checked(AutoModelForCausalLM, path, dtype)
 
 
+def load_quantised(path: Path, kind: str, compute: torch.dtype, device: torch.device) -> Any:
+    """Load a causal language model with its linear layers in ``nf4`` or ``int8``.
+
+    Raises:
+        MissingExtraError: bitsandbytes, which quantises, is not installed.
+        SourceError: see ``load_model``.
+    """
+    require_bitsandbytes()
+    four_bits = {
+        "load_in_4bit": True,
+        "bnb_4bit_quant_type": kind,
+        "bnb_4bit_use_double_quant": True,
+        "bnb_4bit_compute_dtype": compute,
+    }
+    config = BitsAndBytesConfig(**({"load_in_8bit": True} if kind == "int8" else four_bits))
+    return _checked(
+        AutoModelForCausalLM,
+        path,
+        compute,
+        quantization_config=config,
+        device_map={"": device},
+    )
+
+
 def load_classifier(path: Path, dtype: torch.dtype) -> Any:
     """Load a sequence-classification model; see ``load_model``."""
     return _checked(AutoModelForSequenceClassification, path, dtype)
@@ -40,7 +66,7 @@ def load_encoder(path: Path, dtype: torch.dtype) -> Any:
     return _checked(AutoModel, path, dtype).eval()
 
 
-def _checked(auto: Any, path: Path, dtype: torch.dtype) -> Any:
+def _checked(auto: Any, path: Path, dtype: torch.dtype, **more: Any) -> Any:
     weight_files(path)
     _require_readable(read_model_config(path), path)
     with _readable(path, "model"), _quietly():
@@ -51,6 +77,7 @@ def _checked(auto: Any, path: Path, dtype: torch.dtype) -> Any:
             trust_remote_code=False,
             ignore_mismatched_sizes=True,  # so that they are reported, all of them, below
             output_loading_info=True,
+            **more,
         )
     require_loaded(path, info)
     return model

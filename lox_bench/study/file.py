@@ -29,6 +29,9 @@ from lox_bench.study.locate import located_attack, located_file, located_model, 
 from lox_bench.study.request import Request, paired_seeds
 
 _USUAL: Final = Request()
+_MAY_BE_EMPTY: Final = (
+    "name", "description", "accelerate", "utility", "data", "judge", "grid",
+)  # fmt: skip
 _METHOD, _PLUS = "method", "plus"  # keys of a grid that are no arguments
 _MARKS: Final = frozenset("|,()=+")  # of the grammar: a text with one would be read as more
 
@@ -70,6 +73,8 @@ class StudyFile:
     attack_search: int | None = None
     accuracy_slack: float = _USUAL.accuracy_slack
     eval_every: int | None = None
+    accelerate: str = ""
+    checkpointing: bool = False
     keep_weights: KeepWeights = KeepWeights.DEAR
     data: Mapping[str, str] = field(default_factory=dict)
     judge: JudgeModel = field(default_factory=JudgeModel)
@@ -100,6 +105,8 @@ class StudyFile:
             attack_search=self.attack_search,
             accuracy_slack=self.accuracy_slack,
             eval_every=self.eval_every,
+            accelerate=self.accelerate,
+            checkpointing=self.checkpointing,
         )
         return tuple(replace(request, family=family) for family in self.families)
 
@@ -136,6 +143,7 @@ def located(study: StudyFile, folder: Path) -> StudyFile:
         prompts=tuple(located_file(item, folder) for item in study.prompts),
         utility=tuple(located_task(item, folder) for item in study.utility),
         judges=tuple(located_file(item, folder) for item in study.judges),
+        accelerate=located_task(study.accelerate, folder) if study.accelerate else "",
         data={name: str(folder / Path(file).expanduser()) for name, file in study.data.items()},
     )
 
@@ -145,7 +153,9 @@ def as_toml(study: StudyFile) -> str:
     plain = to_plain(study)
     plain["judge"] = {key: value for key, value in plain["judge"].items() if value}
     empty = [
-        key for key in ("name", "description", "utility", "data", "judge", "grid") if not plain[key]
+        key
+        for key in ("name", "description", "accelerate", "utility", "data", "judge", "grid")
+        if not plain[key]
     ]
     return to_toml({key: value for key, value in plain.items() if key not in empty})
 

@@ -34,6 +34,8 @@ class Request:
     attack_search: int | None = None
     accuracy_slack: float = 5.0
     eval_every: int | None = None
+    accelerate: str = ""
+    checkpointing: bool = False
 
     def check(self) -> None:
         """Refuse numbers that cannot be meant.

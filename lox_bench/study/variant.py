@@ -26,7 +26,7 @@ from lox_bench.sources.uri import PathSource, parse_source
 from lox_bench.study.during import references, served_under, trained_under, trained_with
 from lox_bench.study.family import FamilySpec
 from lox_bench.study.lessons import lessons
-from lox_bench.training.spec import SftSpec
+from lox_bench.training.spec import Launch, SftSpec
 
 _OWN_BATCH = 64  # instructions decoded together: part of the key, whatever the study batches
 
@@ -48,6 +48,7 @@ class Family:
     seed: int = 0
     max_steps: int | None = None
     backend: Backend = field(default_factory=Backend)
+    launch: Launch = field(default_factory=Launch)
 
     @cached_property
     def template(self) -> Template:
@@ -78,6 +79,7 @@ class Family:
             seed=self.seed,
             max_steps=self.max_steps,
             dtype=self.spec.dtype,
+            checkpointing=self.launch.checkpointing,
         )
 
     def own_rows(self, data: DataSpec) -> OwnRows:
@@ -239,6 +241,7 @@ class Variant:
             dtype=self.family.spec.dtype,
             during=during,
             references=references(self.family, during),
+            launch=self.family.launch,
             label=self.label,
         )
 
@@ -260,38 +263,3 @@ class Variant:
             models = Models(self.family.base, self.family.aligned, self.unattacked, tuned)
             tuned = repaired(method.spec, models, self.title)
         return tuned
-
-
-def under_attack(
-    variant: Variant, point: AttackPoint, rows: AttackRows, mixed: AttackRows | None = None
-) -> Variant:
-    """The variant under one point of an attack, on rows and those that are mixed in.
-
-    Raises:
-        UsageError: the attack wants more rows than there are.
-    """
-    attacked = replace(variant, attack=PlannedAttack(point, rows, mixed))
-    wanted = min(attacked.attack_rows or rows.count, rows.count)
-    strangers = round(point.ratio * wanted) if mixed else 0
-    if (point.settings.rows or 0) > rows.count:
-        raise UsageError(f"attack {point.name}: there are only {rows.count} rows ({rows.label})")
-    if mixed is not None and not 0 < strangers <= mixed.count:
-        raise UsageError(
-            f"attack {point.name}: {point.ratio:g} of {wanted} rows are {strangers}, and "
-            f"{mixed.label} has {mixed.count}; change ratio or rows"
-        )
-    return attacked
-
-
-def on_the_way(variant: Variant, every: int | None) -> list[Variant]:
-    """The attacked variant after each multiple of ``every`` steps.
-
-    Raises:
-        UsageError: the attack is over before the first.
-    """
-    if every is None or variant.training is None or variant.attack is None:
-        return []
-    return [
-        replace(variant, attack=replace(variant.attack, step=snapshot.step))
-        for snapshot in variant.training.snapshots(every)
-    ]

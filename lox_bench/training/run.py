@@ -1,6 +1,7 @@
 """What alignment and attack share: arguments for the trainers, progress, and the loss curve."""
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +22,29 @@ from lox_bench.types import Progress
 
 def load_trainable(path: Path) -> tuple[PreTrainedModel, Any]:
     """Load float32 master weights and the tokenizer, with a padding token for batches."""
+    tokenizer = load_trainable_tokenizer(path)
+    return load_model(path, torch.float32), tokenizer
+
+
+def load_trainable_tokenizer(path: Path) -> Any:
+    """Load a tokenizer that has a padding token."""
     tokenizer = load_tokenizer(path)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return load_model(path, torch.float32), tokenizer
+    return tokenizer
 
 
 def trainer_arguments(spec: TrainSpec, job: Training) -> dict[str, Any]:
     """Keyword arguments that transformers' and TRL's configs have in common."""
-    device = pick_device()
+    device, processes = pick_device(), job.launch.processes
+    micro = spec.micro_of(processes)
     return {
         "output_dir": str(job.out / "work"),
         "learning_rate": spec.learning_rate,
         "num_train_epochs": spec.epochs,
         "max_steps": -1 if job.max_steps is None else job.max_steps,
-        "per_device_train_batch_size": spec.micro,
-        "gradient_accumulation_steps": spec.batch_size // spec.micro,
+        "per_device_train_batch_size": micro,
+        "gradient_accumulation_steps": spec.batch_size // (micro * processes),
         "warmup_steps": spec.warmup_steps,
         "lr_scheduler_type": spec.schedule,
         "max_grad_norm": spec.max_grad_norm,
@@ -51,7 +59,19 @@ def trainer_arguments(spec: TrainSpec, job: Training) -> dict[str, Any]:
         "report_to": "none",
         "disable_tqdm": True,  # progress goes through ProgressCallback
         "dataloader_pin_memory": device.type == "cuda",
+        "activation_checkpointing": job.launch.checkpointing,
+        "ddp_find_unused_parameters": False,
     }
+
+
+def on_one_device(arguments: TrainingArguments) -> TrainingArguments:
+    """The arguments, for one device a process: transformers would spread over all that it sees.
+
+    It would then multiply the batch by their number, and nothing would say so.
+    """
+    if arguments.n_gpu > 1:
+        arguments._n_gpu = 1  # noqa: SLF001 - transformers has no public way
+    return arguments
 
 
 class ProgressCallback(TrainerCallback):  # type: ignore[misc]
@@ -78,6 +98,20 @@ class ProgressCallback(TrainerCallback):  # type: ignore[misc]
 def save_model(model: PreTrainedModel, tokenizer: Any, job: Training) -> None:
     """Write weights rounded once to the job's dtype, with config and tokenizer, in hub layout."""
     model.to(getattr(torch, job.dtype)).save_pretrained(job.out)
+    tokenizer.save_pretrained(job.out)
+
+
+def save_state(
+    model: PreTrainedModel, state: Mapping[str, torch.Tensor], tokenizer: Any, job: Training
+) -> None:
+    """The same of weights gathered from several processes, which ``model`` itself does not hold."""
+    dtype = getattr(torch, job.dtype)
+    rounded = {
+        name: weight.to(dtype) if weight.is_floating_point() else weight
+        for name, weight in state.items()
+    }
+    model.config.dtype = dtype
+    model.save_pretrained(job.out, state_dict=rounded)
     tokenizer.save_pretrained(job.out)
 
 

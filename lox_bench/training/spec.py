@@ -1,12 +1,14 @@
 """What every training is told."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final
 
+from lox_bench.engine.stage import LATER, Text
 from lox_bench.ranges import OneOf, Range
 from lox_bench.types import Progress
 
+NO_QUANT: Final = "none"
 LOSSES: Final = "loss.csv"  # step, loss, learning rate; beside the weights of every training
 
 
@@ -27,9 +29,17 @@ class TrainSpec:
 
     @property
     def micro(self) -> int:
-        """Rows at a time: at most ``micro_batch_size``, and a divisor of the batch."""
-        most = min(self.micro_batch_size, self.batch_size)
-        return next(size for size in range(most, 0, -1) if self.batch_size % size == 0)
+        """Rows at a time in a single process: see ``micro_of``."""
+        return self.micro_of(1)
+
+    def micro_of(self, processes: int) -> int:
+        """Rows at a time in each of some processes: at most ``micro_batch_size``, and a divisor.
+
+        The batch, a multiple of ``processes``, is this times the accumulation times ``processes``.
+        """
+        each = self.batch_size // processes
+        most = min(self.micro_batch_size, each)
+        return next(size for size in range(most, 0, -1) if each % size == 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +48,10 @@ class SftSpec(TrainSpec):
 
     ``steps`` above 0 takes the place of ``epochs``; ``mask`` says which tokens have a loss;
     ``lora_alpha`` 0 is twice the rank; ``lora_targets`` are module names joined by ``+``, or PEFT's
-    ``all-linear``.
+    ``all-linear``; with a ``lora_quant`` the weights under the adapters are quantised while
+    they are trained (QLoRA), and what is merged and measured are the weights as they came.
+    ``packing`` puts rows end to end into sequences of at most ``max_length`` tokens, none of which
+    sees another; ``batch_size`` then counts sequences.
     """
 
     steps: Annotated[int, Range(0, 1_000_000_000)] = 0
@@ -47,6 +60,25 @@ class SftSpec(TrainSpec):
     lora_r: Annotated[int, Range(0, 65536)] = 0
     lora_alpha: Annotated[int, Range(0, 1_000_000)] = 0
     lora_targets: str = "all-linear"
+    lora_quant: Annotated[str, OneOf(NO_QUANT, "nf4", "int8")] = field(
+        default=NO_QUANT, metadata=LATER
+    )
+    packing: bool = field(default=False, metadata=LATER)
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How a training uses the machine: alone, or in ``processes`` that accelerate starts.
+
+    ``config`` is the text of an accelerate configuration; several processes add up gradients in
+    another order, so it counts as part of a result. ``checkpointing`` computes activations again in
+    the backward pass instead of keeping them: less memory, more time, the same weights.
+    """
+
+    config: Text | None = None
+    processes: int = 1
+    sharded: bool = False  # FSDP: no process holds all weights
+    checkpointing: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +93,4 @@ class Training:
     max_steps: int | None
     dtype: str
     progress: Progress
+    launch: Launch = Launch()

@@ -14,7 +14,8 @@ from lox_bench.alignment.dpo import align
 from lox_bench.alignment.pairs import Answer, OwnAnswer, Pair, dialogue_pairs, on_policy_pairs
 from lox_bench.alignment.spec import DpoSpec
 from lox_bench.attacks.job import SftJob
-from lox_bench.attacks.sft import Watch, attack
+from lox_bench.attacks.probing import Watch
+from lox_bench.attacks.sft import attack
 from lox_bench.backends.template import Renderer, load_template
 from lox_bench.data.exchange import read_exchanges
 from lox_bench.errors import DataError
@@ -144,13 +145,13 @@ def test_a_replay_stops_after_its_last_snapshot_and_takes_the_same(
 
 
 def test_prompt_tokens_carry_no_loss(tokenizer: Any) -> None:
-    from lox_bench.attacks.sft import _tokenise
+    from lox_bench.attacks.encoding import tokenise
 
-    row = _tokenise(ROWS[0], Renderer(tokenizer, CHATML), "completion")
+    row = tokenise(ROWS[0], Renderer(tokenizer, CHATML), "completion")
     learned = [token for token, label in zip(row["input_ids"], row["labels"], strict=True)
                if label != IGNORE]  # fmt: skip
     assert tokenizer.decode(learned) == ROWS[0][1] + "<|im_end|>"
-    whole = _tokenise(ROWS[0], Renderer(tokenizer, CHATML), "all")
+    whole = tokenise(ROWS[0], Renderer(tokenizer, CHATML), "all")
     assert whole["labels"] == whole["input_ids"] == row["input_ids"]
 
 
@@ -177,12 +178,12 @@ ENDS = {"chatml": "<|im_end|>", "alpaca": "", "inst": "", "llama3": ""}
 def test_the_loss_is_on_the_reply_token_by_token_in_every_form_and_template(
     tokenizer: Any, template: str, form: str
 ) -> None:
-    from lox_bench.attacks.sft import _tokenise
+    from lox_bench.attacks.encoding import tokenise
 
     exchanges = read_exchanges([FORMS[form]], where="here")
     assert exchanges is not None
     renderer = Renderer(tokenizer, load_template(template))
-    row = _tokenise(exchanges.pairs[0], renderer, "completion")
+    row = tokenise(exchanges.pairs[0], renderer, "completion")
     start = next(i for i, label in enumerate(row["labels"]) if label != IGNORE)
     assert row["labels"][:start] == [IGNORE] * start
     assert row["labels"][start:] == row["input_ids"][start:]

@@ -51,6 +51,10 @@ TRAPS = [
     ("csv", "goal,hazard\na,cse\nb,hte\nc,Child abuse\n", {"rows": 3, "hazard_column": "hazard"},
      ["b"]),
     ("csv", "goal\na\nb\n", {"first": 1}, ["a"]),
+    ("nested", '{"Theft": {"x": ["a"], "y": []}, "Child Abuse": {"x": ["b"]}}', {}, ["a"]),
+    ("jsonl", '{"turns": ["a"], "style": "base"}\n{"turns": ["b"], "style": "slang"}\n',
+     {"column": "turns", "where": "style", "among": ("base",), "rows": 1}, ["a"]),
+    ("lines", "a\nb\nc", {"rows": 0}, ["a", "b", "c"]),
 ]  # fmt: skip
 
 
@@ -138,6 +142,33 @@ def test_the_command_lists_and_refuses(
     assert listed["hex-phi"].startswith("yours to get")
     assert command("data", "verify", "advbench").code == 2
     assert "did you mean" in command("data", "fetch", "advbenc").err
+
+
+COPIES = [
+    ("csv", "old.csv", "goal\na\n", r"1 prompts in .*old.csv, 2 were expected; another version"),
+    ("values", "goals.txt", "a\nb\nc\n", "3 prompts in .*, 2 were expected"),
+    ("values", "goals.prompt", "a: b: c\n", "PyRIT's YAML"),
+    ("nested", "cat.json", '{"Theft": ["a"]}', "an object of categories"),
+    ("nested", "cat.json", "[1]", "an object of categories"),
+    ("jsonl", "v1.jsonl", '{"turns": ["a", "b"]}\n', "no text under 'turns'"),
+]
+
+
+@pytest.mark.parametrize(("form", "name", "text", "said"), COPIES)
+def test_a_copy_that_is_not_what_was_published_is_refused(
+    tmp_path: Path, form: str, name: str, text: str, said: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    held = made(form=form, column="turns" if "turns" in text else "goal")
+    with pytest.raises(DataError, match=said) as refused:
+        published_prompts(Name("x"), held, tmp_path / name)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_text_file_of_a_set_s_prompts_is_a_copy_of_it(tmp_path: Path) -> None:
+    (tmp_path / "goals.txt").write_text("a\nb\n")
+    prompts = published_prompts(Name("x"), made(form="values"), tmp_path / "goals.txt").prompts
+    assert [prompt.text for prompt in prompts] == ["a", "b"]
 
 
 @pytest.mark.slow

@@ -71,14 +71,15 @@ def ranked(complied: Mapping[str, int]) -> tuple[Study, list[VariantResult]]:
     return study, [result_of(study, item, complied[item.label]) for item in study.variants]
 
 
-def test_the_effective_rank_is_the_smallest_whose_asr_is_near_the_aligned_one() -> None:
+def test_the_effective_rank_is_the_smallest_whose_rate_is_near_the_aligned_one() -> None:
     study, results = ranked(
         {"base": 100, "aligned": 20, "truncated(r=1)": 90, "truncated(r=2)": 21,
          "truncated(r=4)": 20, "truncated(r=8)": 18}
     )  # fmt: skip
     found = effective_rank(study, results, JUDGE, seed=0)
     assert (found.rank, found.settled, found.n) == (4, 4, 100)
-    assert found.aligned_asr == pytest.approx(0.2)
+    assert found.aligned == pytest.approx(0.2)
+    assert found.metric == "refusal_lost"  # what a judge of refusals measures
     assert found.low == 2  # prompt 21 is in no sample with probability 0.37
     assert found.high == 4
     assert effective_rank(study, results, JUDGE, seed=0, rho=0.011).rank == 2
@@ -110,7 +111,7 @@ def test_excess_is_paired_over_prompts() -> None:
     assert points["base"].excess_low < 0.8 < points["base"].excess_high
 
 
-def test_rank_models_are_truncations_of_one_alignment_and_only_asr_is_asked() -> None:
+def test_rank_models_are_truncations_of_one_alignment_and_only_harm_is_asked() -> None:
     study = rank_study(Request(judges="keyword-prefix", seeds=((0, 0), (1, 1))), [1, 4])
     assert [task.spec.metric for task in study.tasks] == ["asr"]
     assert not study.utilities
@@ -221,7 +222,7 @@ def test_visage_is_the_mean_margin_of_the_points_that_are_not_lost() -> None:
     assert (found.points, found.broken, found.n) == (3, 0, 100)
     points = landscape_points(plane, results, JUDGE, [Gram(first=4.0)])
     assert [point.distance_x for point in points] == [-2, 0, 2]
-    assert [point.asr for point in points] == [1, 0.2, 0.6]
+    assert [point.value for point in points] == [1, 0.2, 0.6]
 
 
 def test_a_point_without_a_judged_answer_is_broken_and_counts_for_nothing() -> None:

@@ -89,8 +89,9 @@ def test_a_landscape_keeps_answers_and_no_weights_and_does_nothing_twice(
     with (tmp_path / "out" / "landscape.csv").open() as file:
         rows = list(csv.DictReader(file))
     by_model = {row.model: row for row in run_folder.rows if row.metric == "refusal_lost"}
+    assert {row["metric"] for row in rows} == {"refusal_lost"}
     for row, point in zip(rows, plane.points, strict=True):
-        assert float(row["asr"] or "nan") == pytest.approx(
+        assert float(row["value"] or "nan") == pytest.approx(
             by_model[point.variant.label].value, nan_ok=True
         )
     assert (tmp_path / "out" / f"landscape-{JUDGE}.png").stat().st_size > 20_000

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from support.during import ROWS, TAUGHT, TRAIN, job, run
 from support.pico import CHATML
 
-from lox_bench.attacks.sft import _tokenise
+from lox_bench.attacks.encoding import tokenise
 from lox_bench.backends.template import TOKENIZER_TEMPLATE, Renderer, Template, load_template
 from lox_bench.errors import DataError, UsageError
 from lox_bench.methods.freeze import Freeze, scaled_layers
@@ -65,7 +65,7 @@ def test_lookahead_previews_the_answer_s_first_tokens(pico: Path, tokenizer: Any
         assert say.startswith(first)
         assert first != say
         assert (asked, said) == (f"{ask} The answer begins with: {first}", say)
-        row = _tokenise((asked, said), renderer, "completion")
+        row = tokenise((asked, said), renderer, "completion")
         answer = renderer.completion_ids(say)
         assert row["labels"][-len(answer) :] == answer  # whole, every token of it has a loss
         prompt = row["input_ids"][: -len(answer)]

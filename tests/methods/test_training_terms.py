@@ -19,9 +19,10 @@ from lox_bench.methods.constrained import Constrained
 from lox_bench.methods.ewc import Ewc
 from lox_bench.methods.kl import Kl
 from lox_bench.methods.vaccine import Perturbed
+from lox_bench.study.attacked import under_attack
 from lox_bench.study.family import load_family
 from lox_bench.study.models import build_model, read_models
-from lox_bench.study.variant import Family, Seeds, under_attack
+from lox_bench.study.variant import Family, Seeds
 from lox_bench.testing import check_method
 from lox_bench.training.spec import Training
 

@@ -19,12 +19,13 @@ from lox_bench.codec import from_plain
 from lox_bench.data.stage import Rows
 from lox_bench.errors import UsageError
 from lox_bench.results.run import open_run
+from lox_bench.study.attacked import under_attack
 from lox_bench.study.family import load_family
 from lox_bench.study.measure import Stages
 from lox_bench.study.models import build_model, read_models
 from lox_bench.study.request import Request
 from lox_bench.study.study import make_study
-from lox_bench.study.variant import Family, Seeds, Variant, under_attack
+from lox_bench.study.variant import Family, Seeds, Variant
 
 SPEC = load_family("smollm2-135m")
 ROWS = Rows.of("standin", [{"question": "q", "answer": "a"}])

@@ -13,11 +13,12 @@ from lox_bench.data.stage import Rows
 from lox_bench.errors import UsageError
 from lox_bench.methods.method import Place
 from lox_bench.registry import packaged_file
+from lox_bench.study.attacked import under_attack
 from lox_bench.study.family import load_family
 from lox_bench.study.models import build_model, read_models
 from lox_bench.study.request import Request, paired_seeds, shown_seeds
 from lox_bench.study.study import Study, make_study
-from lox_bench.study.variant import Family, Seeds, Variant, under_attack
+from lox_bench.study.variant import Family, Seeds, Variant
 
 SPEC = load_family("smollm2-135m")
 ATTACK = load_attack("gsm8k")

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from transformers import DataCollatorForSeq2Seq
 
+from lox_bench.attacks.encoding import examples
 from lox_bench.attacks.job import SftJob
 from lox_bench.attacks.lora import adapted
-from lox_bench.attacks.sft import _examples, _tokenise
 from lox_bench.attacks.taught import Answered, Taught
 from lox_bench.attacks.terms import Start, Step
 from lox_bench.backends.template import Renderer, load_template
@@ -36,9 +36,9 @@ def started(held: SftJob) -> Start:
     renderer, collate = Renderer(tokenizer, CHATML), DataCollatorForSeq2Seq(tokenizer)
 
     def tokenise(rows: Any) -> Any:
-        return [_tokenise(row, renderer, "completion") for row in rows]
+        return [tokenise(row, renderer, "completion") for row in rows]
 
-    data, _ = _examples(held, renderer)
+    data, _ = examples(held, renderer)
     return Start(held, model, data, lambda rows: dict(collate(list(rows))), nullcontext, tokenise)
 
 

@@ -1,0 +1,72 @@
+"""The trainer of attacks: transformers', its head on completion tokens, with room for methods."""
+
+from typing import Any
+
+from torch.nn import functional
+from transformers import Trainer
+from transformers.trainer_pt_utils import LengthGroupedSampler
+
+from lox_bench.attacks.course import Courses
+from lox_bench.attacks.job import Loss
+from lox_bench.attacks.terms import Part, Step
+from lox_bench.training.head import completion_logits
+
+
+class CompletionTrainer(Trainer):  # type: ignore[misc]
+    """transformers' Trainer with the language-model head on completion tokens only."""
+
+    loss: Loss | None = None  # a method's, instead of cross-entropy
+    parts: Part | None = None  # the whole loss, where methods have a say in it
+    courses: Courses = Courses()
+    _parts = 1  # micro-batches of the optimiser step
+
+    def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> Any:
+        """The batches of an optimiser step, or those that a method puts in their place."""
+        usual, count = super().get_batch_samples(epoch_iterator, num_batches, device)
+        batches = self.courses.batches(self.state.global_step, usual)
+        self._parts = len(usual)
+        if batches is usual:
+            return usual, count
+        return super().get_batch_samples(iter(batches), len(usual), device)
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        """Rows in the order of a single process, however many share a batch."""
+        if self.args.world_size == 1:
+            return super()._get_train_sampler(train_dataset)
+        share = self.args.train_batch_size * self.args.gradient_accumulation_steps
+        lengths = [len(example["input_ids"]) for example in self.train_dataset]
+        return LengthGroupedSampler(share * self.args.world_size, lengths=lengths)
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """Cross-entropy per completion token, averaged over the whole optimiser step."""
+        labels = inputs.pop("labels")
+        if model.training and (self.parts is not None or self.loss is not None):
+            return self._pulled(self._methods_loss(model, inputs, labels, num_items_in_batch))
+        logits, targets, _ = completion_logits(model, inputs, labels)
+        count = targets.numel() if num_items_in_batch is None else num_items_in_batch
+        loss = functional.cross_entropy(logits.float(), targets, reduction="sum") / count
+        loss = self._over_processes(loss, num_items_in_batch)
+        if model.training:
+            loss = self._pulled(loss)
+        return (loss, {"logits": logits}) if return_outputs else loss
+
+    def _methods_loss(self, model: Any, inputs: dict[str, Any], labels: Any, count: Any) -> Any:
+        if self.parts is not None:
+            return self.parts(Step(model, inputs, labels, count))
+        assert self.loss is not None  # noqa: S101 - the caller asked
+        return self._over_processes(self.loss(model, inputs, labels, count), count)
+
+    def _pulled(self, loss: Any) -> Any:
+        """With what courses add to it."""
+        return self.courses.added(loss, self._parts)
+
+    def _over_processes(self, loss: Any, count: Any) -> Any:
+        """A part of the step's mean: gradients are averaged over processes, and it counts them."""
+        several = count is not None and self.accelerator.num_processes > 1
+        return loss * self.accelerator.num_processes if several else loss
