@@ -92,7 +92,7 @@ RULES = (
 NOT_RUN = (
     Rule(r"^pip install", "installs; the requirement is read and its extra looked up"),
     Rule(r"^python benchmarks/", "wants files that are not ours; its options are read"),
-    Rule(r"^(git|uv|uvx|pipx|cd|source|export|pre-commit|mkdocs|python|python3) ",
+    Rule(r"^(git|uv|pipx|cd|export|pre-commit|mkdocs|python3 -m venv|empty/bin|python -m build) ",
          "the stranger's log says how these were tried"),
 )  # fmt: skip
 
