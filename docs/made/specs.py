@@ -105,4 +105,6 @@ def _without(one: "Field[Any]") -> str:
     value = getattr(one.default, "value", one.default)
     if isinstance(value, tuple):
         return ", ".join(f"`{item}`" for item in value)
+    if any(sign in str(value) for sign in "<|`"):
+        return "a pattern of ours"
     return f"`{value}`" if value not in {None, ""} else ""
