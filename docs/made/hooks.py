@@ -89,9 +89,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 def _outside_fences(markdown: str, turned: Any) -> str:
     """Links replaced everywhere but in code."""
     parts = re.split(r"(^```.*?^```)", markdown, flags=re.MULTILINE | re.DOTALL)
-    return "".join(
-        part if part.startswith("```") else _LINK.sub(turned, part) for part in parts
-    )
+    return "".join(part if part.startswith("```") else _LINK.sub(turned, part) for part in parts)
 
 
 def _joined(source: str, path: str) -> str:

@@ -19,16 +19,16 @@ from lox_bench.methods.method import (
     TrainingMethod,
     Weights,
 )
+from lox_bench.registry import _PLACES as PLACES
 from lox_bench.registry import CODE, OURS, Kind
-from lox_bench.registry import _PLACES as PLACES  # noqa: PLC2701 - the one table of groups
 from lox_bench.types import Completion, Generated, Generator, Label, Verdict
 from made.text import docstring, table
 
 _HEAD = """# Plug-ins
 
-A package offers methods and the rest as entry points; a single file stands wherever a name does, as
-`FILE.py:NAME` or `FILE.toml`. [CONTRIBUTING](../../CONTRIBUTING.md) shows one of each. Made from the
-code when this site is built.
+A package offers methods and the rest as entry points; a single file stands wherever a name does,
+as `FILE.py:NAME` or `FILE.toml`. [CONTRIBUTING](../../CONTRIBUTING.md) shows one of each. Made from
+the code when this site is built.
 
 """
 _METHODS = (Method, TensorMethod, CheckpointMethod, TrainingMethod, StageMethod)
@@ -39,12 +39,22 @@ _ANSWERS = (BuildGenerator, Generator, Generated, Completion)
 def page() -> str:
     """The whole page."""
     groups = [
-        (place.singular, f"`{place.group}`", "code" if kind in CODE else "a folder of TOML, or code")
+        (
+            place.singular,
+            f"`{place.group}`",
+            "code" if kind in CODE else "a folder of TOML, or code",
+        )
         for kind, place in PLACES.items()
     ]
     lines = [_HEAD, "## Entry points", "", *table(("kind", "group", "what it names"), groups)]
-    lines += ["## Methods", "", f"`place` is one of {', '.join(f'`{place}`' for place in Place)}.", ""]
-    lines += _protocols(*_METHODS) + ["### What a method is handed", "", *_protocols(*_HANDED)]
+    lines += [
+        "## Methods",
+        "",
+        f"`place` is one of {', '.join(f'`{place}`' for place in Place)}.",
+        "",
+    ]
+    lines += _protocols(*_METHODS)
+    lines += ["### What a method is handed", "", *_protocols(*_HANDED)]
     lines += ["## Judges", "", *_protocols(CodeJudge, Verdict), _labels()]
     lines += ["## Back ends", "", *_protocols(*_ANSWERS)]
     lines += ["## For tests of your own", "", *_functions(testing.check_method,
@@ -96,7 +106,14 @@ def _fields(cls: type) -> list[tuple[str, str]]:
 
 def _shipped() -> list[str]:
     lines: list[str] = []
-    for kind in (Kind.METHODS, Kind.BACKENDS, Kind.ATTACKS, Kind.JUDGES, Kind.FAMILIES, Kind.STUDIES):
+    for kind in (
+        Kind.METHODS,
+        Kind.BACKENDS,
+        Kind.ATTACKS,
+        Kind.JUDGES,
+        Kind.FAMILIES,
+        Kind.STUDIES,
+    ):
         ours = [item for item in items(kind) if item.source == OURS]
         rows = [(f"`{item.name}`", item.kind, _what(item)) for item in ours]
         lines += [f"### {kind.value.capitalize()}", "", *table(("name", "", "what it is"), rows)]

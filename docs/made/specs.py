@@ -28,9 +28,9 @@ SPECS: Mapping[Kind, tuple[type, ...]] = {
 _HEAD = """# Files
 
 Every file that a user may write is TOML, at most 4 MiB, and read into one of the types below: an
-unknown key, a missing one, or a value out of its range is one line that says which, and exit code 2.
-Made from the code when this site is built. Each stands wherever a name of its kind is taken:
-`--attack mine.toml`.
+unknown key, a missing one, or a value out of its range is one line that says which, and exit
+code 2. Made from the code when this site is built. Each stands wherever a name of its kind is
+taken: `--attack mine.toml`.
 """
 
 
@@ -83,14 +83,22 @@ def wanted(hint: Any) -> str:
     return words[0] if words else ", ".join([" or ".join(kinds), *ranges])
 
 
-_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Name: "a name"}
+_KINDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    Name: "a name",
+}
 
 
 def _kind(part: Any) -> str:
     origin = get_origin(part)
     if origin is tuple:
         inner = _kind(bare(get_args(part)[0])).removeprefix("a ")
-        return "a list of " + {"whole number": "whole numbers", "text": "texts"}.get(inner, f"{inner}s")
+        return "a list of " + {"whole number": "whole numbers", "text": "texts"}.get(
+            inner, f"{inner}s"
+        )
     if origin is not None:
         return "a table"
     members = [f"`{member.value}`" for member in getattr(part, "__members__", {}).values()]

@@ -26,7 +26,7 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
 def lox_bench_calls(text: str) -> list[list[str]]:
-    """The arguments of each ``lox-bench`` in a line, what is piped or written to a file left out."""
+    """The arguments of each ``lox-bench`` in a line, without what it is piped or written to."""
     reader = shlex.shlex(text, posix=True, punctuation_chars="|>&")
     reader.whitespace_split = True
     calls: list[list[str]] = [[]]
