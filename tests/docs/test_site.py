@@ -78,6 +78,7 @@ def test_every_group_and_everything_that_ships_is_in(made: dict[str, Any]) -> No
         assert name in page
 
 
+FENCES = re.MULTILINE | re.DOTALL
 LINK = re.compile(r"\]\(([^)\s#]+)(?:#[^)\s]*)?\)")
 
 

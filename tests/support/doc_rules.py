@@ -42,21 +42,34 @@ _PICO = (
 )
 
 RULES = (
+    Rule(r"^\.venv/bin/lox-bench", "this environment's", ((r"^\.venv/bin/", ""),)),
     Rule(r"\| jq", "jq is no part of lox-bench", ((r" \| jq .*", ""),)),
     Rule(
-        r"^lox-bench (run|effective-rank|landscape)\b",
+        r"^(?:\.venv/bin/)?lox-bench (run|effective-rank|landscape)\b",
         "the default family takes minutes: two prompts and one step on the pico family",
         (*_PICO, *_FEW),
     ),
-    Rule(r"^lox-bench diagnose .*--family", "the same", (_PICO[0], *_FEW[2:])),
+    Rule(r"^(?:\.venv/bin/)?lox-bench diagnose .*--family", "the same", (_PICO[0], *_FEW[2:])),
     Rule(
-        r"^lox-bench run (?!.*--out )",
+        r"^(?:\.venv/bin/)?lox-bench run (?!.*--out )",
         "a folder that the next line finds",
         (_at_the_end("--out runs/{number}"),),
     ),
+    Rule(r"--seeds 0\.\.", "two seeds", ((r"--seeds 0\.\.\d", "--seeds 0,1"),)),
+    Rule(
+        r"--out L\b",
+        "one folder each: the lines are alternatives",
+        ((r"--out L\b", "--out L{number}"),),
+    ),
+    Rule(r"^(\.venv/bin/)?python ", "the same", ((r"^(\.venv/bin/)?python", "{python}"),)),
+    Rule(
+        r"--attack .*\.\.",
+        "two points an axis",
+        tuple((rf"({name}=[\d.e-]+\.\.[\d.e-]+)(:\d)?", r"\1:2") for name in ("lr", "epochs")),
+    ),
     Rule(r"--attack-search \d+", "two trials", ((r"--attack-search \d+", "--attack-search 2"),)),
     Rule(
-        r"^lox-bench landscape .*--grid",
+        r"^(?:\.venv/bin/)?lox-bench landscape .*--grid",
         "a coarse grid",
         (
             (r"--grid 7x7", "--grid 2x2"),
@@ -78,11 +91,15 @@ RULES = (
     ),
     Rule(r"--backend hf", "a random model gives no verdict", codes=frozenset({0, 3})),
     Rule(
-        r"^lox-bench check .*--against smollm2-135m",
+        r"^(?:\.venv/bin/)?lox-bench check .*--against smollm2-135m",
         "pico's answers are not the packaged reference's: held against one made here",
         ((r"--against smollm2-135m", "--against results/pico.csv"),),
     ),
-    Rule(r"^lox-bench check ", "two prompts decide nothing", codes=frozenset({0, 1, 3})),
+    Rule(
+        r"^(?:\.venv/bin/)?lox-bench check ",
+        "two prompts decide nothing",
+        codes=frozenset({0, 1, 3}),
+    ),
     Rule(
         r"^make ",
         "the suite and the main job: make's own plan of them",
@@ -92,7 +109,7 @@ RULES = (
 NOT_RUN = (
     Rule(r"^pip install", "installs; the requirement is read and its extra looked up"),
     Rule(r"^python benchmarks/", "wants files that are not ours; its options are read"),
-    Rule(r"^(git|uv|pipx|cd|export|pre-commit|mkdocs|python3 -m venv|empty/bin|python -m build) ",
+    Rule(r"^(git|uv|pipx|cd|export|pre-commit|mkdocs|python3 -m venv|empty/bin/|python -m build)\b",
          "the stranger's log says how these were tried"),
 )  # fmt: skip
 

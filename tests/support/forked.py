@@ -32,12 +32,18 @@ def start(
     return child
 
 
+def more_paths(environment: Mapping[str, str]) -> list[str]:
+    """What a new process would find on PYTHONPATH, and a forked one has to be told."""
+    return environment.get("PYTHONPATH", "").split(os.pathsep)
+
+
 def _main(arguments: list[str], environment: Mapping[str, str], said: Path, cwd: Path) -> None:
     from lox_bench.engine import artifact, freed, store
 
     artifact.ALWAYS_READ = store.ALWAYS_READ = freed.LASTING = SMALL  # type: ignore[misc]
     os.environ.update(environment)
     os.chdir(cwd)
+    sys.path[:0] = [path for path in more_paths(environment) if path]
     sys.argv = ["lox-bench", *arguments]
     with said.open("w") as file:
         os.dup2(file.fileno(), 1)
