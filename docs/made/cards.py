@@ -61,7 +61,7 @@ def _own_card(task: TaskSpec) -> list[str]:
             facts += [(f"{split}: rows", len(rows)), (f"{split}: by hazard", said),
                       (f"{split}: pin", f"`{name}.jsonl`, SHA-256 `{_sha256(name)}`")]  # fmt: skip
     facts += [("licence", "Apache-2.0"), ("left out", "cse (child sexual exploitation)")]
-    return [*lines, *table(("", ""), facts)]
+    return [*lines, *table(("fact", "value"), facts)]
 
 
 def _summary(tasks: list[TaskSpec]) -> list[str]:
@@ -84,7 +84,7 @@ def _published_card(task: TaskSpec, held: PublishedSet) -> list[str]:
         ("how it is had", _state(held)),
         *(("pin", f"`{file}`") for file in held.files),
     ]
-    return [f"### `{task.name}`", "", _sentence(task.description), "", *table(("", ""), facts)]
+    return [f"### `{task.name}`", "", _sentence(task.description), "", *table(("fact", "value"), facts)]
 
 
 def _first(held: PublishedSet) -> str:

@@ -22,6 +22,7 @@ def test_from_a_package_to_the_leaderboard(pico: Path, tmp_path: Path) -> None:
         "PYTHONPATH": str(tmp_path / "site"),
         "LOX_BENCH_CACHE": str(tmp_path / "cache"),
         "HF_HUB_OFFLINE": "1",
+        "COLUMNS": "200",
     }
     (tmp_path / "pico.toml").write_text(FAMILY.format(base=pico))
 
