@@ -84,7 +84,13 @@ def _published_card(task: TaskSpec, held: PublishedSet) -> list[str]:
         ("how it is had", _state(held)),
         *(("pin", f"`{file}`") for file in held.files),
     ]
-    return [f"### `{task.name}`", "", _sentence(task.description), "", *table(("fact", "value"), facts)]
+    return [
+        f"### `{task.name}`",
+        "",
+        _sentence(task.description),
+        "",
+        *table(("fact", "value"), facts),
+    ]
 
 
 def _first(held: PublishedSet) -> str:
