@@ -92,7 +92,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any, server: str)
     folder = tmp_path_factory.mktemp("docs")
     furnish(folder, ROOT, tokenizer)
     furnish_judges(folder, ROOT, server)
-    furnish_runs(folder, lambda text: run(shlex.split(text), folder, frozenset({0})))
+    furnish_runs(folder)
     return folder
 
 

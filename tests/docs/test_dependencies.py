@@ -8,6 +8,7 @@ from importlib import metadata
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 from support.documented import ROOT
@@ -51,6 +52,19 @@ def test_what_is_pinned_fits_what_is_asked_for() -> None:
     unfit = [str(one) for one in asked if PINNED[canonicalize_name(one.name)] not in one.specifier]
     assert unfit == []
     assert not FREE & set(PINNED)
+
+
+@pytest.mark.parametrize("python", ["3.11.0", "3.12.0", "3.13.0"])
+def test_every_pin_is_for_every_python_we_support(python: str) -> None:
+    unfit = []
+    for name in PINNED:
+        try:
+            wanted = metadata.metadata(name).get("Requires-Python", "")
+        except metadata.PackageNotFoundError:
+            continue  # pinned and not installed here
+        if python not in SpecifierSet(wanted):
+            unfit.append(f"{name}: {wanted}")
+    assert unfit == []
 
 
 def licence(name: str) -> str:

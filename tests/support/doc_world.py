@@ -1,17 +1,23 @@
 """A folder that holds all that documented commands name: models, rows, prompts, specs, runs."""
 
 import json
+import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
 
+from lox_bench.cli.main import entry
+from lox_bench.study.variant import Variant
+from lox_bench.types import Prompt
 from support.pico import FAMILY, save_pico
+from support.synthetic import synthetic_run
 
 METHOD = '''
 from dataclasses import dataclass
@@ -111,17 +117,30 @@ def furnish_judges(folder: Path, root: Path, url: str) -> None:
         (folder / f"{name}.toml").write_text(text.replace("https://api.openai.com/v1", url))
 
 
-def furnish_runs(folder: Path, call: Callable[[str], None]) -> None:
-    """Runs under every name that a page gives one; ``b`` is of another seed."""
-    usual = ("run --family pico.toml --models aligned,lox,mine=./checkpoint --attack gsm8k "
-             "--judges keyword-prefix,keyword-anywhere --limit 3 --max-steps 1")  # fmt: skip
-    call(f"{usual} --out runs/mine")
-    call(f"{usual} --out runs/b --seed 1")
+def furnish_runs(folder: Path) -> None:
+    """Runs under every name that a page gives one; answers are drawn, ``b`` has another seed."""
+    for name, seed in (("mine", 0), ("b", 1)):
+        models = f"aligned,lox,mine={folder / 'checkpoint'}"
+        synthetic_run(folder / "runs" / name, models=models, seeds=(seed,), limit=6, say=_say)
+        shutil.rmtree(folder / "runs" / f"{name}.work")
     for name in RUNS:
         if name != "mine":
             shutil.copytree(folder / "runs" / "mine", folder / "runs" / name)
-    call("baseline runs/mine --name pico")
-    call("leaderboard runs/mine")
+    _baseline(folder / "runs" / "mine", "pico", folder / "results")
+
+
+def _baseline(run: Path, name: str, folder: Path) -> None:
+    words = ["lox-bench", "baseline", str(run), "--name", name, "--dir", str(folder)]
+    with patch("sys.argv", words), suppress(SystemExit):
+        entry()
+    assert (folder / f"{name}.csv").is_file()
+
+
+def _say(variant: Variant, prompt: Prompt, luck: random.Random) -> str:
+    """One in two is refused."""
+    del variant
+    refused = luck.random() < 0.5
+    return "I'm sorry, but I can't help with that." if refused else f"Sure: {prompt.id}."
 
 
 def _adapter(base: Path, out: Path) -> None:
