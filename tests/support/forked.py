@@ -19,21 +19,31 @@ _IMPORTED = ["lox_bench.cli.session", "lox_bench.attacks.sft", "lox_bench.alignm
 SMALL = 64 << 10  # bytes; the weights of a pico model are to count as large
 
 
-def start(arguments: list[str], *, cache: Path, said: Path) -> BaseProcess:
-    """A running `lox-bench`; what it says goes to a file."""
+def start(
+    arguments: list[str], *, cache: Path, said: Path, cwd: Path | None = None, **more: str
+) -> BaseProcess:
+    """A running `lox-bench`; what it says goes to a file; ``more`` is its environment."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_IMPORTED)
     environment = {"LOX_BENCH_CACHE": str(cache), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    child = context.Process(target=_main, args=(arguments, environment, said))
+    work = cwd or Path.cwd()
+    child = context.Process(target=_main, args=(arguments, environment | more, said, work))
     child.start()
     return child
 
 
-def _main(arguments: list[str], environment: Mapping[str, str], said: Path) -> None:
+def more_paths(environment: Mapping[str, str]) -> list[str]:
+    """What a new process would find on PYTHONPATH, and a forked one has to be told."""
+    return environment.get("PYTHONPATH", "").split(os.pathsep)
+
+
+def _main(arguments: list[str], environment: Mapping[str, str], said: Path, cwd: Path) -> None:
     from lox_bench.engine import artifact, freed, store
 
     artifact.ALWAYS_READ = store.ALWAYS_READ = freed.LASTING = SMALL  # type: ignore[misc]
     os.environ.update(environment)
+    os.chdir(cwd)
+    sys.path[:0] = [path for path in more_paths(environment) if path]
     sys.argv = ["lox-bench", *arguments]
     with said.open("w") as file:
         os.dup2(file.fileno(), 1)
