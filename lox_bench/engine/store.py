@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -57,6 +58,21 @@ def default_root() -> Path:
     return Path(asked).expanduser() if asked else Path(platformdirs.user_cache_dir("lox-bench"))
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a store is; can be pickled, so that another process opens the same."""
+
+    root: Path
+
+    def open(self, notice: Notice = lambda _: None) -> "Store":
+        """The store.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        return Store(self.root, notice)
+
+
 class Store:
     """A folder of finished artifacts; ``notice`` hears, in one line, of any that were damaged."""
 
@@ -79,12 +95,21 @@ class Store:
                     f"set {CACHE_VARIABLE} to a folder of yours"
                 ) from error
 
+    @property
+    def place(self) -> Place:
+        """Where it is."""
+        return Place(self.root)
+
     def find(self, stage: Named) -> Artifact | None:
         """The finished artifact of a stage, verified; ``None`` where it is to be made."""
         state = self._settled(stage)
         if state.manifest is None or not state.whole:
             return None
         return Artifact(self.path_of(stage), state.manifest)
+
+    def bring(self, stage: Named) -> Artifact | None:
+        """The same, with all its files on this machine: whoever builds reads them."""
+        return self.find(stage)
 
     def told(self, stage: Named) -> Manifest | None:
         """What a stage's build told, also where its weights are gone; ``None`` if unknown."""
