@@ -260,5 +260,3 @@ class _Run:
     def _release(self, stage: Stage) -> None:
         if stage not in self.graph.targets:
             release(self.executor.store, self.executor.keep, stage)
-
-

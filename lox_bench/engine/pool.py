@@ -22,6 +22,29 @@ _GRACE_S: Final = 10.0  # from being asked to end to being killed; a build remov
 _GPUS: Final = "CUDA_VISIBLE_DEVICES"
 
 
+def threads_each(workers: int | None) -> int:
+    """Threads of each of so many workers of this machine: ``OMP_NUM_THREADS``, else their share.
+
+    Another number of threads adds up sums in another order: it can change the last bits of
+    weights, and so answers. Which number it was stands in the facts of every stage.
+    """
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if asked.isdecimal() and int(asked) > 0:
+        return int(asked)
+    import torch
+
+    return max(1, torch.get_num_threads() // (workers or 1))
+
+
+def gpus_here() -> list[str]:
+    """The GPUs that processes of ours may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
+    from torch.cuda import device_count  # without opening one
+
+    shown = os.environ.get(_GPUS)
+    named = [] if shown is None else [name for name in shown.split(",") if name]
+    return named or [str(number) for number in range(device_count())]
+
+
 @dataclass(slots=True)
 class Pool:
     """``workers`` processes, begun when there is something to do, and one for what stays at home.

@@ -37,7 +37,9 @@ def crew(store: Store, said: list[str]) -> Iterator[CrewExecutor]:
 
 def contents(store: Store) -> dict[str, bytes]:
     folders = (folder for folder in store.folders())
-    files = (file for folder in folders for file in folder.iterdir() if file.name != "manifest.json")
+    files = (
+        file for folder in folders for file in folder.iterdir() if file.name != "manifest.json"
+    )
     return {
         str(f.relative_to(store.root)): f.read_bytes()
         for f in files
@@ -90,9 +92,7 @@ def test_a_failure_keeps_its_type_and_what_else_is_at_work_is_finished(
     assert list((store.root / "tmp").iterdir()) == []
 
 
-def test_stopped_workers_leave_no_scratch(
-    crew: CrewExecutor, store: Store, tmp_path: Path
-) -> None:
+def test_stopped_workers_leave_no_scratch(crew: CrewExecutor, store: Store, tmp_path: Path) -> None:
     flag = tmp_path / "flag"
     slow = [Slow(name, flag=str(flag), go=str(tmp_path / "never")) for name in "ab"]
 
