@@ -43,6 +43,9 @@ class Crew(Protocol):
     def stop(self) -> None:
         """End all that is at work, now."""
 
+    def close(self) -> None:
+        """Stop, for good."""
+
     def ready(self, stages: Sequence[Stage]) -> None:
         """Look whether these stages can be made at all.
 
@@ -71,8 +74,8 @@ class CrewExecutor:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the workers."""
-        self.crew.stop()
+        """The workers go home."""
+        self.crew.close()
 
     def run(self, graph: Graph) -> Outcome:
         """Make what is missing, freeing weights after their last use.
@@ -190,6 +193,8 @@ class _Run:
             self._land(ticket, flight, message)
 
     def _begin(self, flight: _Flight, index: int) -> None:
+        if index in flight.made or (index == flight.at and flight.progress is not None):
+            return  # told before, by another way
         flight.shown.close()
         flight.at = index
         flight.progress = flight.shown.enter_context(

@@ -103,6 +103,10 @@ class Pool:
                 worker.process.join()
             worker.line.close()
 
+    def close(self) -> None:
+        """The same."""
+        self.stop()
+
     def ready(self, stages: Sequence[Stage]) -> None:
         """Whatever this machine cannot do, its stages say themselves."""
 

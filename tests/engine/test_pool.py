@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.mortal import AlwaysDies, Dies, Fails
+from support.stores import contents
 from support.toys import Dear, Display, Midst, Slow, Toy, Weights, flip, make, until
 
 from lox_bench.engine.crew import CrewExecutor
@@ -33,18 +34,6 @@ def crew(store: Store, said: list[str]) -> Iterator[CrewExecutor]:
     pool = Pool(Setup(store.place, dict), 2)
     with CrewExecutor(store, pool, Display(), notice=said.append) as executor:
         yield executor
-
-
-def contents(store: Store) -> dict[str, bytes]:
-    folders = (folder for folder in store.folders())
-    files = (
-        file for folder in folders for file in folder.iterdir() if file.name != "manifest.json"
-    )
-    return {
-        str(f.relative_to(store.root)): f.read_bytes()
-        for f in files
-        if not f.name.startswith(".verified")
-    }
 
 
 def test_two_workers_leave_the_same_store_as_one_process(
