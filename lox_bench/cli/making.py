@@ -11,6 +11,7 @@ from rich.console import Console
 from lox_bench.cli.quiet import hush_libraries
 from lox_bench.engine.crew import Crew, CrewExecutor
 from lox_bench.engine.local import Display, Executor, KeepWeights, LocalExecutor
+from lox_bench.engine.place import Place
 from lox_bench.engine.pool import Pool, gpus_here, threads_each
 from lox_bench.engine.store import Notice, Store, default_root
 from lox_bench.engine.worker import Setup, nothing
@@ -35,25 +36,28 @@ class Where(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """Who makes stages: ``count`` of them (``None``: as many as the cluster has room for).
+    """Who makes stages, and where they are kept.
 
-    ``hushed``: libraries say nothing. ``notice`` hears of workers that died.
+    ``count`` workers (``None``: as many as the cluster has room for); ``store`` is the URL of the
+    artifacts, if they lie at one. ``hushed``: libraries say nothing. ``notice`` hears of workers
+    that died.
     """
 
     where: Where = Where.LOCAL
     count: int | None = None
     address: str = ""
+    store: str = ""
     hushed: bool = True
     notice: Notice = lambda _: None
 
 
-def open_store(console: Console) -> Store:
-    """The user's cache; damaged artifacts in it are named on ``console``."""
+def open_store(console: Console, url: str = "") -> Store:
+    """The user's cache, or what lies at a URL; damaged artifacts in it are named on ``console``."""
 
     def notice(line: str) -> None:
         console.print(f"cache: {line}", style="yellow", markup=False, soft_wrap=True)
 
-    return Store(default_root(), notice)
+    return Place(default_root(), url).open(notice)
 
 
 def crew_for(

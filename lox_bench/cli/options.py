@@ -152,6 +152,15 @@ Address = Annotated[
     str,
     typer.Option(help="Ray cluster, HOST:PORT or auto (default: one is started on this machine)."),
 ]
+StoreUrl = Annotated[
+    str,
+    typer.Option(
+        "--store",
+        envvar="LOX_BENCH_STORE",
+        help="Artifacts at a URL, s3://BUCKET/FOLDER or another of fsspec's (extra [s3]); "
+        "$LOX_BENCH_CACHE is then each machine's copy.",
+    ),
+]
 Out = Annotated[
     Path | None, typer.Option(help="Results folder (default: runs/ and a name of the plan).")
 ]

@@ -44,6 +44,7 @@ def run(  # noqa: PLR0913 - one parameter an option
     executor: options.Executor = Where.LOCAL,
     workers: options.Workers = None,
     address: options.Address = "",
+    store: options.StoreUrl = "",
     print_study: options.PrintStudy = False,
     dry_run: options.DryRun = False,
     quiet: options.Quiet = False,
@@ -117,7 +118,7 @@ def run(  # noqa: PLR0913 - one parameter an option
     if address and executor is not Where.RAY:
         raise UsageError(f"--address {address} is a Ray cluster's: give --executor ray, too")
     if dry_run:
-        foresee(wanted, json=json)
+        foresee(wanted, Workers(store=store), json=json)
     else:
-        chosen = Workers(executor, workers, address, hushed=not debug)
+        chosen = Workers(executor, workers, address, store, hushed=not debug)
         carry_out(wanted, out, chosen, quiet=quiet, json=json)

@@ -70,7 +70,7 @@ class Session:
         from lox_bench.engine.forecast import planned
         from lox_bench.study.measure import graph_of
 
-        store = open_store(self._console)
+        store = open_store(self._console, self._workers.store)
         graphs = [planned(graph_of(study), store) for study in studies]
         if self._json:
             print_json([as_plain(item, self._keep) for stages in graphs for item in stages])
@@ -86,7 +86,7 @@ class Session:
         """
         from lox_bench.report.output import RunFolder
 
-        store = open_store(self._console)
+        store = open_store(self._console, self._workers.store)
         benches = [Bench(store.root, Ledger(self._max_cost)) for _ in studies]
         for study, bench in zip(studies, benches, strict=True):
             for judge in study.judges:

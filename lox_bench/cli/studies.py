@@ -16,13 +16,14 @@ from lox_bench.study.file import StudyFile
 from lox_bench.study.study import Study, make_study
 
 
-def foresee(wanted: StudyFile, *, json: bool) -> None:
+def foresee(wanted: StudyFile, workers: Workers, *, json: bool) -> None:
     """Show what would be made.
 
     Raises:
         LoxBenchError: the study is not sound.
     """
-    Session(quiet=False, json=json, keep=wanted.keep_weights).foresee(planned_studies(wanted))
+    session = Session(quiet=False, json=json, keep=wanted.keep_weights, workers=workers)
+    session.foresee(planned_studies(wanted))
 
 
 def carry_out(

@@ -86,7 +86,8 @@ class CrewExecutor:
         Raises:
             LoxBenchError: a stage cannot be made; what was finished before stays.
         """
-        todo = graph.missing(self.store)
+        with self.store.planning():
+            todo = graph.missing(self.store)
         if todo:
             self.crew.ready(todo)
         run = _Run(self, graph, Schedule(todo, lambda stage: stage.resources(0).home))

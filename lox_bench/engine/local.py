@@ -82,7 +82,9 @@ class LocalExecutor:
         Raises:
             LoxBenchError: a stage cannot be made; what was finished before stays.
         """
-        run = _Run(self, graph, list(graph.missing(self.store)))
+        with self.store.planning():
+            todo = list(graph.missing(self.store))
+        run = _Run(self, graph, todo)
         run.work()
         return Outcome({stage: self._found(stage, run) for stage in (*graph.targets, *graph.told)})
 

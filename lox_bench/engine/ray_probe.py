@@ -1,16 +1,18 @@
 """Before the first stage: whether every node can do what is asked of it."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from lox_bench import __version__
+from lox_bench.engine.depot import Depot
+from lox_bench.engine.place import Place
 from lox_bench.engine.ray_cluster import Cluster
-from lox_bench.engine.store import CACHE_VARIABLE, TMP, Place
-from lox_bench.errors import UsageError
+from lox_bench.engine.store import CACHE_VARIABLE, TMP
+from lox_bench.errors import LoxBenchError, UsageError
 from lox_bench.files import write_text
 
 
@@ -20,28 +22,39 @@ def probe_cluster(cluster: Cluster, place: Place, paths: Sequence[Path]) -> None
     Raises:
         UsageError: one does not; what is wrong, and what to do.
     """
-    import ray
-
-    store = place.open()
     token = secrets.token_hex(8)
+    if place.url:
+        depot = Depot(place.url)
+        depot.put_probe(token)
+        try:
+            _ask_all(cluster, problem_with_url, (__version__, place.url, token))
+        finally:
+            depot.remove_probe(token)
+        return
+    store = place.open()
     mark, lock = store.root / TMP / f"probe-{token}", store.root / "locks" / f"probe-{token}"
     try:
         write_text(mark, token)
         with FileLock(lock):
-            strategy = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
-            asked = {
-                node.name: ray.remote(problem_here).options(
-                    num_cpus=0, max_retries=0, scheduling_strategy=strategy(node.id, soft=False)
-                )
-                for node in cluster.nodes
-            }
-            arguments = (__version__, str(mark), token, str(lock), [str(path) for path in paths])
-            answers = {name: task.remote(*arguments) for name, task in asked.items()}
-            for name, ref in answers.items():
-                _heed(name, ref)
+            seen = [str(path) for path in paths]
+            _ask_all(cluster, problem_here, (__version__, str(mark), token, str(lock), seen))
     finally:
         for file in (mark, lock):
             file.unlink(missing_ok=True)
+
+
+def _ask_all(cluster: Cluster, question: Callable[..., str], arguments: Sequence[Any]) -> None:
+    import ray
+
+    strategy = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
+    asked = {
+        node.name: ray.remote(question).options(
+            num_cpus=0, max_retries=0, scheduling_strategy=strategy(node.id, soft=False)
+        )
+        for node in cluster.nodes
+    }
+    for name, ref in {name: task.remote(*arguments) for name, task in asked.items()}.items():
+        _heed(name, ref)
 
 
 def _heed(name: str, ref: Any) -> None:
@@ -56,10 +69,21 @@ def _heed(name: str, ref: Any) -> None:
         raise UsageError(f"node {name} {problem}")
 
 
+def problem_with_url(version: str, url: str, token: str) -> str:
+    """What a node lacks that is to read artifacts at a URL; empty if nothing."""
+    if version != __version__:
+        return _other_version(version)
+    try:
+        seen = Depot(url).sees_probe(token)
+    except LoxBenchError as error:
+        return f"cannot use the store: {error}"
+    return "" if seen else f"does not see what this machine wrote to {url}: is it another server?"
+
+
 def problem_here(version: str, mark: str, token: str, lock: str, paths: list[str]) -> str:
     """What a node lacks, in words that follow its name; empty if nothing."""
     if version != __version__:
-        return f"has lox-bench {__version__} and not {version}: install the same on all nodes"
+        return _other_version(version)
     folder = Path(mark).parents[1]
     shared = f"set {CACHE_VARIABLE} to a folder that all nodes share"
     try:
@@ -83,3 +107,7 @@ def problem_here(version: str, mark: str, token: str, lock: str, paths: list[str
                 "name, or name it by its place on the hub"
             )
     return ""
+
+
+def _other_version(version: str) -> str:
+    return f"has lox-bench {__version__} and not {version}: install the same on all nodes"

@@ -5,16 +5,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from lox_bench.engine.artifact import Artifact
 from lox_bench.engine.context import Inputs
 from lox_bench.engine.messages import Begun, Failure, Made, MakeCopy, Message, Said, Shared, Step
+from lox_bench.engine.place import Place
 from lox_bench.engine.schedule import Order
 from lox_bench.engine.stage import Stage
-from lox_bench.engine.store import CACHE_VARIABLE, Place
+from lox_bench.engine.store import CACHE_VARIABLE
 from lox_bench.engine.workshop import Environment, Workshop
 from lox_bench.pyfile import load_file, loaded_files
 
@@ -51,13 +52,16 @@ class Worker:
         """Set this process up; ``tell`` takes messages."""
         os.environ.update(thread_variables(setup.threads))
         os.environ.update(setup.variables)
-        os.environ[CACHE_VARIABLE] = str(setup.place.root)
+        place = setup.place
+        if place.url:  # each machine has a cache of its own
+            place = replace(place, root=Path(os.environ.get(CACHE_VARIABLE, place.root)))
+        os.environ[CACHE_VARIABLE] = str(place.root)
         setup.prepare()
         _load(setup.files)
         if "torch" in sys.modules:
             sys.modules["torch"].set_num_threads(setup.threads)
         self.tell, self._every_s = tell, setup.every_s
-        store = setup.place.open(lambda line: self.tell(Said(line)))
+        store = place.open(lambda line: self.tell(Said(line)))
         copies = {kind: make(store.root) for kind, make in setup.copies.items()}
         self._copies: Mapping[type, Shared] = copies
         self._shop = Workshop(store, setup.environment, copies)
@@ -73,6 +77,7 @@ class Worker:
                     return
         finally:
             self._shop.loaded.clear()
+            self._shop.store.tidy()
 
     def _made(self, index: int, order: Order) -> Made:
         inputs = {needed: self._input(needed, order) for needed in order.stage.inputs}
