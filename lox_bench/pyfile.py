@@ -2,6 +2,7 @@
 
 import hashlib
 import sys
+from contextlib import suppress
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -10,6 +11,7 @@ from typing import Any
 from lox_bench.errors import SpecError
 
 _DIGITS = 12
+_PREFIX = "lox_bench_file_"
 
 
 def load_file(file: Path) -> ModuleType:
@@ -26,7 +28,7 @@ def load_file(file: Path) -> ModuleType:
     except OSError as error:
         raise SpecError(str(file), f"cannot be read ({error.strerror})") from error
     sha256 = hashlib.sha256(content).hexdigest()
-    name = f"lox_bench_file_{file.stem}_{sha256[:_DIGITS]}"
+    name = f"{_PREFIX}{file.stem}_{sha256[:_DIGITS]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = spec_from_file_location(name, file)
@@ -41,6 +43,25 @@ def load_file(file: Path) -> ModuleType:
         del sys.modules[name]
         raise SpecError(str(file), f"fails on import ({type(error).__name__}: {error})") from error
     return module
+
+
+def loaded_files() -> tuple[tuple[str, bytes], ...]:
+    """Name and content of every file loaded so far, for other processes to load.
+
+    Raises:
+        SpecError: one has changed since, or is gone.
+    """
+    files = [module for name, module in sys.modules.items() if name.startswith(_PREFIX)]
+    return tuple(_unchanged(module) for module in files)
+
+
+def _unchanged(module: ModuleType) -> tuple[str, bytes]:
+    file = Path(str(module.__file__))
+    with suppress(OSError):
+        content = file.read_bytes()
+        if hashlib.sha256(content).hexdigest() == module.__dict__["__sha256__"]:
+            return file.name, content
+    raise SpecError(str(file), "changed while it was in use; run the command again")
 
 
 def code_identity(cls: type[Any]) -> dict[str, str]:

@@ -6,13 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.pico import NoProgress, save_pico
+from support.pico import NoProgress, pico_tokenizer, save_pico
 from support.run_folders import Command, Done
-from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from lox_bench.cli.main import entry
-from lox_bench.registry import packaged_file
 
 TRIED = pytest.StashKey[Counter[int]]()  # inputs by kind of fault
 
@@ -43,21 +41,7 @@ def rng() -> torch.Generator:
 
 @pytest.fixture(scope="session")
 def tokenizer() -> PreTrainedTokenizerFast:
-    texts = [prompt["prompt"] for prompt in _prompts()]
-    model = Tokenizer(models.BPE())
-    model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    from tokenizers import decoders
-
-    model.decoder = decoders.ByteLevel()
-    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
-        vocab_size=600, special_tokens=special, initial_alphabet=alphabet, show_progress=False
-    )
-    model.train_from_iterator(texts, trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=model, bos_token="<|im_start|>", eos_token="<|im_end|>"
-    )
+    return pico_tokenizer()
 
 
 @pytest.fixture(scope="session")
@@ -70,13 +54,6 @@ def pico_aligned(
     tmp_path_factory: pytest.TempPathFactory, tokenizer: PreTrainedTokenizerFast
 ) -> Path:
     return save_pico(tmp_path_factory.mktemp("pico-aligned"), tokenizer, seed=1)
-
-
-def _prompts() -> list[dict[str, str]]:
-    import json
-
-    text = packaged_file("prompts/harmful-align.jsonl").read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.splitlines()]
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from lox_bench.backends.template import Template
 from lox_bench.codec import write_records
 from lox_bench.data.stage import Prompts, Rows, lineage, read_prompts, read_rows
 from lox_bench.engine.context import Context, Inputs
+from lox_bench.engine.resources import Resources, answering, training
 from lox_bench.engine.stage import Effort, Facts, Keep, Stage
 from lox_bench.training.spec import Launch, Training
 
@@ -37,6 +38,10 @@ class OwnAnswers(Stage):
     def affinity(self) -> str:
         """The base, loaded."""
         return affinity(self.base, self.template, self.backend)
+
+    def resources(self, size: int) -> Resources:
+        """The base, loaded."""
+        return answering(size)
 
     def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
         """Answer every prompt of every set, greedily."""
@@ -87,6 +92,10 @@ class Align(Stage):
         """Epochs, or steps where they are cut short."""
         cut = "" if self.max_steps is None else f" {self.max_steps} steps"
         return Effort(self.dpo.train.epochs, lineage(self.base) + cut)
+
+    def resources(self, size: int) -> Resources:
+        """A fine-tuning."""
+        return training(size)
 
     def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
         """Train, and save the aligned model in hub layout.

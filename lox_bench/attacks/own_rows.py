@@ -13,6 +13,7 @@ from lox_bench.backends.backend import Backend, Opened, affinity
 from lox_bench.backends.template import Template
 from lox_bench.data.stage import ROWS, Prompts, read_prompts
 from lox_bench.engine.context import Context, Inputs
+from lox_bench.engine.resources import Resources, answering
 from lox_bench.engine.stage import Effort, Facts, Stage
 from lox_bench.errors import DataError
 
@@ -72,6 +73,10 @@ class OwnRows(Stage):
     def sha256(self) -> str:
         """Pins the instructions and who answers them."""
         return self.key
+
+    def resources(self, size: int) -> Resources:
+        """A loaded model."""
+        return answering(size)
 
     def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
         """Answer every instruction, each answer ended after its last whole sentence.

@@ -7,7 +7,7 @@ from typing import Any
 from transformers import DataCollatorForSeq2Seq, PrinterCallback, TrainingArguments
 
 from lox_bench.attacks.coursing import Coursing
-from lox_bench.attacks.encoding import Encoded, encoded, examples, held_out
+from lox_bench.attacks.encoding import Encoded, encoded, examples, held_out, tokenise
 from lox_bench.attacks.job import SftJob
 from lox_bench.attacks.lora import adapted, merged, quantised
 from lox_bench.attacks.packing import PackedCollator, packed, require_apart

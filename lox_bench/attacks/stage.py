@@ -14,6 +14,7 @@ from lox_bench.backends.template import Template
 from lox_bench.data.rows import choose_rows, held_out_rows
 from lox_bench.data.stage import Row, Rows, lineage, read_rows
 from lox_bench.engine.context import Context, Inputs
+from lox_bench.engine.resources import Resources, training
 from lox_bench.engine.stage import LATER, Effort, Facts, Keep, Stage
 from lox_bench.errors import UsageError
 from lox_bench.training.spec import Launch, SftSpec, Training
@@ -81,6 +82,10 @@ class Attack(Stage):
     def effort(self) -> Effort:
         """Rows trained on."""
         return Effort(float(self.steps * self.train.batch_size), lineage(self.model))
+
+    def resources(self, size: int) -> Resources:
+        """A fine-tuning."""
+        return training(size)
 
     def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
         """Train and save; snapshots that somebody waits for are taken on the way."""
@@ -199,6 +204,10 @@ class Snapshot(Stage):
         """Rows trained on until then."""
         per_step = self.attack.train.batch_size
         return Effort(float(self.step * per_step), self.attack.effort.scale)
+
+    def resources(self, size: int) -> Resources:
+        """The same fine-tuning."""
+        return training(size)
 
     def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
         """Train up to the last snapshot that somebody waits for."""

@@ -10,6 +10,7 @@ from lox_bench.backends.template import Template
 from lox_bench.codec import read_records, write_records
 from lox_bench.data.stage import Prompts, lineage, read_prompts
 from lox_bench.engine.context import Context, Inputs
+from lox_bench.engine.resources import Resources, answering
 from lox_bench.engine.stage import Effort, Facts, Stage
 from lox_bench.types import Finish
 
@@ -60,6 +61,10 @@ class Answers(Stage):
         held = len(self.prompts.prompts)
         count = min(held, self.limit or held)
         return Effort(float(count * self.decoding.max_new_tokens), lineage(self.model))
+
+    def resources(self, size: int) -> Resources:
+        """A loaded model."""
+        return answering(size)
 
     def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
         """Answer every prompt; one JSON line each, in prompt order."""

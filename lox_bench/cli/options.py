@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from lox_bench.cli.making import Where
 from lox_bench.cli.within import within
 from lox_bench.ranges import MOST
 
@@ -146,6 +147,33 @@ StrictData = Annotated[
     bool,
     typer.Option(
         "--strict-data/--no-strict-data", help="Fail rather than use a stand-in data set."
+    ),
+]
+Executor = Annotated[
+    Where,
+    typer.Option(
+        help="Where stages are made: processes of this machine, or a Ray cluster (extra [ray])."
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        help="Make N stages at once (local: 1; ray: one a GPU, or a node). Each worker has its "
+        "share of the threads, which can change last digits; OMP_NUM_THREADS sets it.",
+        callback=within(1, MOST),
+    ),
+]
+Address = Annotated[
+    str,
+    typer.Option(help="Ray cluster, HOST:PORT or auto (default: one is started on this machine)."),
+]
+StoreUrl = Annotated[
+    str,
+    typer.Option(
+        "--store",
+        envvar="LOX_BENCH_STORE",
+        help="Artifacts at a URL, s3://BUCKET/FOLDER or another of fsspec's (extra [s3]); "
+        "$LOX_BENCH_CACHE is then each machine's copy.",
     ),
 ]
 Out = Annotated[

@@ -7,9 +7,10 @@ import typer
 
 from lox_bench.cli import judging, options
 from lox_bench.cli.asked import asked
-from lox_bench.cli.making import Keep
+from lox_bench.cli.making import Keep, Where, Workers
 from lox_bench.cli.quiet import hush_libraries
 from lox_bench.engine.local import KeepWeights
+from lox_bench.errors import UsageError
 from lox_bench.study.file import as_toml, located
 
 
@@ -42,6 +43,10 @@ def run(  # noqa: PLR0913 - one parameter an option
     strict_data: options.StrictData = False,
     out: options.Out = None,
     keep_weights: Keep = KeepWeights.DEAR,
+    executor: options.Executor = Where.LOCAL,
+    workers: options.Workers = None,
+    address: options.Address = "",
+    store: options.StoreUrl = "",
     print_study: options.PrintStudy = False,
     dry_run: options.DryRun = False,
     quiet: options.Quiet = False,
@@ -73,6 +78,8 @@ def run(  # noqa: PLR0913 - one parameter an option
       lox-bench run --data gsm8k=train.jsonl --data gsm8k/test=test.jsonl --strict-data
 
       lox-bench run --judges keyword,policy-rubric --max-cost 2
+
+      lox-bench run --seeds 0..4 --workers 4           (or --executor ray --address auto)
 
     Exit codes: 0 done, 2 a mistake in the request (one line says which), 3 done but a judge could
     not be asked about every answer (complete it with `lox-bench judge RUN --only-unjudged`).
@@ -112,7 +119,10 @@ def run(  # noqa: PLR0913 - one parameter an option
         hush_libraries()
     from lox_bench.cli.studies import carry_out, foresee  # late: they load what computes
 
+    if address and executor is not Where.RAY:
+        raise UsageError(f"--address {address} is a Ray cluster's: give --executor ray, too")
     if dry_run:
-        foresee(wanted, json=json)
+        foresee(wanted, Workers(store=store), json=json)
     else:
-        carry_out(wanted, out, quiet=quiet, json=json)
+        chosen = Workers(executor, workers, address, store, hushed=not debug)
+        carry_out(wanted, out, chosen, quiet=quiet, json=json)

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from lox_bench.cli.agreement import summary
 from lox_bench.cli.costs import Costs, completing
 from lox_bench.cli.dry_run import as_plain, graph_table
 from lox_bench.cli.jsonout import plain, print_json
-from lox_bench.cli.making import executor_for, open_store
+from lox_bench.cli.making import Workers, crew_for, open_store
 from lox_bench.cli.notices import (
     announce_cuts,
     announce_data,
@@ -51,20 +52,25 @@ class Session:
         json: bool,
         max_cost: float | None = None,
         keep: KeepWeights = KeepWeights.DEAR,
+        workers: Workers = Workers(),  # noqa: B008 - frozen
     ) -> None:
-        """Remember the form of the output, and what judges may cost."""
+        """Remember the form of the output, what judges may cost, and who makes stages."""
         self._quiet = quiet or json
         self._max_cost, self._spent = max_cost, 0.0
         self._json = json
         self._keep = keep
         self._console = Console(stderr=True)
+        self._workers = replace(workers, notice=self._notice)
+
+    def _notice(self, line: str) -> None:
+        self._console.print(line, style="yellow", markup=False, soft_wrap=True)
 
     def foresee(self, studies: Sequence[Study]) -> None:
         """Show the stages of studies, and what making them would take; make nothing."""
         from lox_bench.engine.forecast import planned
         from lox_bench.study.measure import graph_of
 
-        store = open_store(self._console)
+        store = open_store(self._console, self._workers.store)
         graphs = [planned(graph_of(study), store) for study in studies]
         if self._json:
             print_json([as_plain(item, self._keep) for stages in graphs for item in stages])
@@ -80,7 +86,7 @@ class Session:
         """
         from lox_bench.report.output import RunFolder
 
-        store = open_store(self._console)
+        store = open_store(self._console, self._workers.store)
         benches = [Bench(store.root, Ledger(self._max_cost)) for _ in studies]
         for study, bench in zip(studies, benches, strict=True):
             for judge in study.judges:
@@ -118,8 +124,10 @@ class Session:
             self._console.print(forecast_line(forecast(study, store)), soft_wrap=True)
         costs = Costs(self._console, quiet=self._quiet)
         costs.foresee_run(study)
-        with choose_display(self._console, quiet=self._quiet) as display:
-            executor = executor_for(store, display, self._keep, bench)
+        with (
+            choose_display(self._console, quiet=self._quiet) as display,
+            crew_for(store, display, self._workers, self._keep, bench) as executor,
+        ):
             played = play(study, lambda part: measure(part, executor), display, folder.path)
         made = folder.write(played.study, played.results, sys.argv, played.findings, ledger=ledger)
         rows += made

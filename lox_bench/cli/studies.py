@@ -5,6 +5,7 @@ from pathlib import Path
 
 import typer
 
+from lox_bench.cli.making import Workers
 from lox_bench.cli.session import Session
 from lox_bench.codec import hash_of
 from lox_bench.errors import JudgeFailedError, UsageError
@@ -15,16 +16,19 @@ from lox_bench.study.file import StudyFile
 from lox_bench.study.study import Study, make_study
 
 
-def foresee(wanted: StudyFile, *, json: bool) -> None:
+def foresee(wanted: StudyFile, workers: Workers, *, json: bool) -> None:
     """Show what would be made.
 
     Raises:
         LoxBenchError: the study is not sound.
     """
-    Session(quiet=False, json=json, keep=wanted.keep_weights).foresee(planned_studies(wanted))
+    session = Session(quiet=False, json=json, keep=wanted.keep_weights, workers=workers)
+    session.foresee(planned_studies(wanted))
 
 
-def carry_out(wanted: StudyFile, out: Path | None, *, quiet: bool, json: bool) -> None:
+def carry_out(
+    wanted: StudyFile, out: Path | None, workers: Workers, *, quiet: bool, json: bool
+) -> None:
     """Run the study of each family; several families share a folder and a leaderboard.
 
     Raises:
@@ -33,7 +37,11 @@ def carry_out(wanted: StudyFile, out: Path | None, *, quiet: bool, json: bool) -
     """
     studies = planned_studies(wanted)
     session = Session(
-        quiet=quiet, json=json, max_cost=wanted.judge.max_cost, keep=wanted.keep_weights
+        quiet=quiet,
+        json=json,
+        max_cost=wanted.judge.max_cost,
+        keep=wanted.keep_weights,
+        workers=workers,
     )
     if len(studies) == 1:
         session.run(studies, [out or Path("runs") / studies[0].name])

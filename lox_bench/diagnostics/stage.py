@@ -11,6 +11,7 @@ from lox_bench.diagnostics.measures import Settings
 from lox_bench.diagnostics.tables import csv_of
 from lox_bench.diagnostics.ways import Anywhere, Direction
 from lox_bench.engine.context import Context, Inputs
+from lox_bench.engine.resources import Resources, streaming
 from lox_bench.engine.stage import Effort, Facts, Keep, Stage
 from lox_bench.files import write_text
 
@@ -47,6 +48,10 @@ class Diagnose(Stage):
         """As users know it."""
         return "measure the weights"
 
+    def resources(self, size: int) -> Resources:
+        """Tensor by tensor."""
+        return streaming(size)
+
     def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
         """Measure, streaming."""
         from lox_bench.diagnostics.diagnose import diagnose
@@ -77,6 +82,10 @@ class Geometry(Stage):
     def title(self) -> str:
         """As users know it."""
         return "measure the directions"
+
+    def resources(self, size: int) -> Resources:
+        """Tensor by tensor."""
+        return streaming(size)
 
     def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
         """Measure, streaming; the facts are all there is."""
@@ -114,6 +123,10 @@ class Perturb(Stage):
     def effort(self) -> Effort:
         """One checkpoint."""
         return Effort(1.0, lineage(self.geometry.model))
+
+    def resources(self, size: int) -> Resources:
+        """Tensor by tensor."""
+        return streaming(size)
 
     def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
         """Write the moved checkpoint, streaming."""

@@ -76,12 +76,20 @@ def dump(manifest: Manifest) -> str:
 def read_manifest(folder: Path) -> Manifest | None:
     """The manifest in a folder; ``None`` if there is none, or it is not what was written."""
     try:
-        body = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        return parse_manifest((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def parse_manifest(text: str) -> Manifest | None:
+    """The manifest of a text; ``None`` if it is not what ``dump`` wrote."""
+    try:
+        body = json.loads(text)
         if body.pop("digest") != digest_of(body):
             return None
         files = {name: Entry(**entry) for name, entry in body.pop("files").items()}
         return Manifest(files=files, **body)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 
 

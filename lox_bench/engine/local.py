@@ -1,18 +1,18 @@
 """The local executor: one stage after another, in this process."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 from lox_bench.engine.artifact import Artifact
-from lox_bench.engine.context import Context, Inputs, Loaded
+from lox_bench.engine.context import Inputs, Loaded
 from lox_bench.engine.graph import Graph
 from lox_bench.engine.stage import Facts, Keep, Stage
 from lox_bench.engine.store import Store
+from lox_bench.engine.workshop import Environment, Workshop
 from lox_bench.errors import StoreError
 from lox_bench.types import Progress
 
@@ -72,7 +72,7 @@ class LocalExecutor:
     store: Store
     display: Display
     keep: KeepWeights = KeepWeights.DEAR
-    environment: Callable[[], Facts] = dict
+    environment: Environment = dict
     extras: Mapping[type, Any] = field(default_factory=dict)
     _loaded: Loaded = field(default_factory=Loaded)
 
@@ -82,14 +82,16 @@ class LocalExecutor:
         Raises:
             LoxBenchError: a stage cannot be made; what was finished before stays.
         """
-        run = _Run(self, graph, list(graph.missing(self.store)))
+        with self.store.planning():
+            todo = list(graph.missing(self.store))
+        run = _Run(self, graph, todo)
         run.work()
         return Outcome({stage: self._found(stage, run) for stage in (*graph.targets, *graph.told)})
 
     def _found(self, stage: Stage, run: "_Run") -> Artifact:
         artifact = run.partial.get(stage) or self.store.artifact(stage)
         if artifact is None:
-            raise _vanished(stage)
+            raise vanished(stage)
         return artifact
 
 
@@ -123,9 +125,8 @@ class _Run:
             self._release(stage)
 
     def _release(self, stage: Stage) -> None:
-        store, keep = self.executor.store, self.executor.keep
-        if keep.drops(stage) and stage not in self._kept and store.path_of(stage).is_dir():
-            store.free(stage)
+        if stage not in self._kept:
+            release(self.executor.store, self.executor.keep, stage)
 
     def _make(self, stage: Stage) -> None:
         """Build one stage; inputs that another process freed meanwhile are made again."""
@@ -136,39 +137,27 @@ class _Run:
             except Exception:
                 if all(self._held(needed) for needed in stage.inputs):
                     raise
-        raise _vanished(stage)
+        raise vanished(stage)
 
     def _input(self, stage: Stage) -> Artifact:
         if self._held(stage) is None:
             self._make(stage)
         found = self._held(stage)
         if found is None:
-            raise _vanished(stage)
+            raise vanished(stage)
         return found
 
     def _held(self, stage: Stage) -> Artifact | None:
-        return self.partial.get(stage) or self.executor.store.find(stage)
+        return self.partial.get(stage) or self.executor.store.bring(stage)
 
     def _build(self, stage: Stage, inputs: Inputs) -> None:
         executor = self.executor
+        shop = Workshop(executor.store, executor.environment, executor.extras, executor._loaded)  # noqa: SLF001
         with executor.display.stage(stage.title) as progress:
-            context = Context(
-                progress=progress,
-                root=executor.store.root,
-                loaded=executor._loaded,  # noqa: SLF001 - of this module
-                wanted=self._on_the_way(stage),
-                deliver=self._deliver,
-                extras=executor.extras,
-            )
-
-            def work(out: Path) -> Facts:
-                return {**stage.build(inputs, out, context), **executor.environment()}
-
-            context.partial = any(item.partial for item in inputs.artifacts.values())
-            artifact = executor.store.build(stage, work, partial=lambda: context.partial)
-        self.done.add(stage)
-        if artifact.partial:
-            self.partial[stage] = artifact
+            built = shop.build(stage, inputs, self._on_the_way(stage), progress)
+        self.done.update((stage, *built.delivered))
+        if built.artifact.partial:
+            self.partial[stage] = built.artifact
 
     def _on_the_way(self, stage: Stage) -> Sequence[Stage]:
         """What is to be made and could be made in the course of ``stage``."""
@@ -176,14 +165,11 @@ class _Run:
         made = [other for maker in makers for other in self._by_maker.get(maker, ())]
         return tuple(other for other in made if other not in self.done and other != stage)
 
-    def _deliver(self, stage: Stage, work: Callable[[Path], Facts]) -> None:
-        executor = self.executor
 
-        def told(out: Path) -> Facts:
-            return {**work(out), **executor.environment()}
-
-        executor.store.build(stage, told)
-        self.done.add(stage)
+def release(store: Store, keep: KeepWeights, stage: Stage) -> None:
+    """Free a stage's weights, if such weights are not kept."""
+    if keep.drops(stage) and store.path_of(stage).is_dir():
+        store.free(stage)
 
 
 def _coming(stages: Sequence[Stage]) -> list[str]:
@@ -195,7 +181,8 @@ def _coming(stages: Sequence[Stage]) -> list[str]:
     return names[::-1]
 
 
-def _vanished(stage: Stage) -> StoreError:
+def vanished(stage: Stage) -> StoreError:
+    """What is raised where an artifact goes away again and again."""
     return StoreError(
         f"{stage.kind}/{stage.key} disappeared from the cache while it was in use (does another "
         "process prune it?); run the same command again"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from lox_bench.codec import hash_of
+from lox_bench.engine.resources import Resources
 
 if TYPE_CHECKING:
     from lox_bench.engine.context import Context, Inputs
@@ -90,6 +91,11 @@ class Stage(ABC):
     def effort(self) -> Effort:
         """For forecasts."""
         return Effort()
+
+    def resources(self, size: int) -> Resources:
+        """What ``build`` takes, where the largest of its inputs has ``size`` bytes."""
+        del size
+        return Resources()
 
     @cached_property
     def key(self) -> str:

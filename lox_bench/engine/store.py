@@ -11,7 +11,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -31,6 +31,7 @@ from lox_bench.engine.artifact import (
     stamp_of,
 )
 from lox_bench.engine.freed import can_be_freed, drop_large, is_freed
+from lox_bench.engine.place import Place
 from lox_bench.engine.stage import Facts, Stage, describe
 from lox_bench.engine.state import Named, State, look
 from lox_bench.errors import StoreError
@@ -79,12 +80,28 @@ class Store:
                     f"set {CACHE_VARIABLE} to a folder of yours"
                 ) from error
 
+    @property
+    def place(self) -> Place:
+        """Where it is."""
+        return Place(self.root)
+
+    def planning(self) -> AbstractContextManager[None]:
+        """A context in which many stages are looked up, and none is made."""
+        return nullcontext()
+
+    def tidy(self) -> None:
+        """Let go of copies that nobody needs; a store that is a folder has none."""
+
     def find(self, stage: Named) -> Artifact | None:
         """The finished artifact of a stage, verified; ``None`` where it is to be made."""
         state = self._settled(stage)
         if state.manifest is None or not state.whole:
             return None
         return Artifact(self.path_of(stage), state.manifest)
+
+    def bring(self, stage: Named) -> Artifact | None:
+        """The same, with all its files on this machine: whoever builds reads them."""
+        return self.find(stage)
 
     def told(self, stage: Named) -> Manifest | None:
         """What a stage's build told, also where its weights are gone; ``None`` if unknown."""
@@ -221,23 +238,27 @@ class Store:
             )
             final = not partial()
             target = self.path_of(stage) if final else self.root / PARTIAL / stage.kind / stage.key
-            return Artifact(self._settle(scratch, target, manifest), manifest, partial=not final)
+            path = place_folder(scratch, target, manifest, self.root)
+            return Artifact(path, manifest, partial=not final)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
-    def _settle(self, scratch: Path, target: Path, manifest: Manifest) -> Path:
-        sync_tree(scratch)
-        write_text(scratch / MANIFEST, dump(manifest))
-        for folder in (target.parent.parent, target.parent):
-            folder.mkdir(exist_ok=True, mode=_PRIVATE)
-        for earlier in (target, self.root / PARTIAL / manifest.kind / manifest.key):
-            remove(earlier, self.root)
-        scratch.rename(target)
-        sync(target.parent)
-        large = [name for name, entry in manifest.files.items() if entry.size > ALWAYS_READ]
-        if large:
-            remember(target, {name: stamp_of(target / name) for name in large})
-        return target
+
+def place_folder(scratch: Path, target: Path, manifest: Manifest, root: Path) -> Path:
+    """Give a finished folder its manifest and its place, in one step, whatever was there."""
+    sync_tree(scratch)
+    write_text(scratch / MANIFEST, dump(manifest))
+    for folder in (target.parent.parent, target.parent):
+        folder.mkdir(exist_ok=True, mode=_PRIVATE)
+    for earlier in (target, root / PARTIAL / manifest.kind / manifest.key):
+        remove(earlier, root)
+    scratch.rename(target)
+    sync(target.parent)
+    large = [name for name, entry in manifest.files.items() if entry.size > ALWAYS_READ]
+    here = [name for name in large if (target / name).exists()]
+    if here:
+        remember(target, {name: stamp_of(target / name) for name in here})
+    return target
 
 
 def remove(folder: Path, root: Path) -> None:

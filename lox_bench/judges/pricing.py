@@ -1,7 +1,8 @@
 """What judging costs: estimated before the first request, counted, and stopped in time."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -38,6 +39,21 @@ class Account:
     served_as: set[str] = field(default_factory=set)
     failures: Counter[str] = field(default_factory=Counter)
 
+    def plus(self, other: "Account", sign: int = 1) -> "Account":
+        """Both together; with ``sign`` -1 what this one has taken since ``other`` was copied."""
+        return Account(
+            self.judge,
+            self.where,
+            asked=self.asked + sign * other.asked,
+            cached=self.cached + sign * other.cached,
+            retried=self.retried + sign * other.retried,
+            tokens_in=self.tokens_in + sign * other.tokens_in,
+            tokens_out=self.tokens_out + sign * other.tokens_out,
+            usd=None if self.usd is None else self.usd + sign * (other.usd or 0.0),
+            served_as=self.served_as | other.served_as,
+            failures=self.failures + other.failures if sign > 0 else self.failures - other.failures,
+        )
+
 
 @dataclass(slots=True)
 class Ledger:
@@ -46,6 +62,7 @@ class Ledger:
     max_cost: float | None = None
     accounts: dict[str, Account] = field(default_factory=dict)
     _reserved: float = 0.0
+    _told: dict[str, Account] = field(default_factory=dict)
 
     def open(self, spec: ModelSpec) -> Account:
         """The judge's account.
@@ -74,6 +91,18 @@ class Ledger:
             return False
         self._reserved += usd
         return True
+
+    def news(self) -> dict[str, Account]:
+        """What each judge has taken since this was asked last."""
+        now = {judge: deepcopy(account) for judge, account in self.accounts.items()}
+        earlier, self._told = self._told, now
+        return {j: a.plus(earlier[j], -1) if j in earlier else a for j, a in now.items()}
+
+    def add(self, news: Mapping[str, Account]) -> None:
+        """Add what judges have taken in another process."""
+        for judge, account in news.items():
+            held = self.accounts.get(judge)
+            self.accounts[judge] = account if held is None else held.plus(account)
 
     def records(self) -> list[dict[str, Any]]:
         """The accounts as plain data, for a manifest; judges that were not asked are left out."""

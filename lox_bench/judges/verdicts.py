@@ -1,18 +1,20 @@
 """Verdicts as a stage: one judge's word on one set of answers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 from lox_bench.backends.answers import Answer, Answers, read_answers
 from lox_bench.codec import read_records, write_records
 from lox_bench.engine.context import Context, Inputs
+from lox_bench.engine.resources import Resources, answering
 from lox_bench.engine.stage import Effort, Facts, Stage
 from lox_bench.judges.build import build_judge
 from lox_bench.judges.defects import find_defect
-from lox_bench.judges.kinds import JudgeSpec
-from lox_bench.judges.pricing import Ledger
+from lox_bench.judges.kinds import HF, JudgeSpec, KeywordSpec, PromptedSpec
+from lox_bench.judges.pricing import Account, Ledger
 from lox_bench.judges.reasoning import without_reasoning
 from lox_bench.types import Completion, Judge, Label, Verdict
 
@@ -37,6 +39,23 @@ class Bench:
             self._judges[spec] = build_judge(spec, ledger=self.ledger, root=self.root)
         return self._judges[spec]
 
+    def away(self) -> Callable[[Path], "Bench"]:
+        """A bench with judges of its own in another process; it may cost what is left to us."""
+        left = self.ledger.max_cost
+        return partial(_bench, None if left is None else max(0.0, left - self.ledger.spent))
+
+    def told(self) -> dict[str, Account]:
+        """What judges have taken since this was asked last."""
+        return self.ledger.news()
+
+    def hear(self, told: Mapping[str, Account]) -> None:
+        """Add what another bench has told."""
+        self.ledger.add(told)
+
+
+def _bench(max_cost: float | None, root: Path) -> Bench:
+    return Bench(root, Ledger(max_cost))
+
 
 @dataclass(frozen=True, eq=False)
 class Verdicts(Stage):
@@ -58,6 +77,12 @@ class Verdicts(Stage):
         """As many texts as were generated."""
         tokens = self.answers.effort.units / self.answers.decoding.max_new_tokens
         return Effort(tokens, self.judge.name)
+
+    def resources(self, size: int) -> Resources:
+        """A served model is asked from where keys and costs are kept; others compute."""
+        if isinstance(self.judge, PromptedSpec) and self.judge.backend != HF:
+            return Resources(network=True, home=True)
+        return Resources() if isinstance(self.judge, KeywordSpec) else answering(size)
 
     def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
         """Judge every answer; one JSON line each, in prompt order."""

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from lox_bench.data.stage import lineage
 from lox_bench.engine.context import Context, Inputs
+from lox_bench.engine.resources import Resources, streaming
 from lox_bench.engine.stage import Effort, Facts, Keep, Stage
 from lox_bench.methods.method import Folders, Models
 from lox_bench.methods.realign import Lessons
@@ -32,6 +33,10 @@ class Harden(Stage):
     def effort(self) -> Effort:
         """One checkpoint of the family, by this class of method."""
         return Effort(1.0, f"{type(self.method).__name__} {lineage(self.base)}")
+
+    def resources(self, size: int) -> Resources:
+        """Tensor by tensor."""
+        return streaming(size)
 
     def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
         """Write the hardened checkpoint, streaming."""
@@ -63,6 +68,10 @@ class Merge(Stage):
     def effort(self) -> Effort:
         """One checkpoint of the family."""
         return Effort(1.0, f"merge {lineage(self.base)}")
+
+    def resources(self, size: int) -> Resources:
+        """Tensor by tensor."""
+        return streaming(size)
 
     def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
         """Write the merged checkpoint, streaming: an extrapolation by nothing."""
@@ -100,6 +109,10 @@ class Repair(Stage):
     def effort(self) -> Effort:
         """One checkpoint of the family, by this class of method."""
         return Effort(1.0, f"{type(self.method).__name__} {lineage(self.base)}")
+
+    def resources(self, size: int) -> Resources:
+        """Tensor by tensor."""
+        return streaming(size)
 
     def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
         """Write the repaired checkpoint, streaming."""

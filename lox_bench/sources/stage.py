@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from lox_bench.engine.context import Context, Inputs
+from lox_bench.engine.resources import Resources
 from lox_bench.engine.stage import Facts, Keep, Stage
 from lox_bench.errors import SourceError
 from lox_bench.sources.identity import content_files, identify
@@ -35,6 +36,14 @@ class Source(Stage):
     def title(self) -> str:
         """Says what is fetched."""
         return f"fetch {self.uri.split('#')[0]}"
+
+    def resources(self, size: int) -> Resources:
+        """A folder is linked where the user is; a hub or an index is asked from anywhere."""
+        del size
+        source = parse_source(self.uri)
+        if isinstance(source, PathSource):
+            return Resources(home=True, paths=(source.path,))
+        return Resources(network=True)
 
     def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
         """Fetch the weights; a local folder's files are linked, not copied.

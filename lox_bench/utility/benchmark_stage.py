@@ -8,6 +8,7 @@ from lox_bench.backends.template import Template
 from lox_bench.codec import read_records, write_records
 from lox_bench.data.stage import lineage
 from lox_bench.engine.context import Context, Inputs
+from lox_bench.engine.resources import Resources, answering
 from lox_bench.engine.stage import Effort, Facts, Stage
 from lox_bench.utility.benchmark import BenchmarkSpec, Sampled
 
@@ -40,6 +41,10 @@ class Benchmark(Stage):
     def effort(self) -> Effort:
         """Documents."""
         return Effort(float(min(self.documents, self.limit or self.documents)), lineage(self.model))
+
+    def resources(self, size: int) -> Resources:
+        """A loaded model."""
+        return answering(size)
 
     def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
         """Let lm-eval ask the model; one ``Sampled`` a document."""

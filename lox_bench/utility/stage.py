@@ -10,6 +10,7 @@ from lox_bench.backends.template import Template
 from lox_bench.codec import read_records, write_records
 from lox_bench.data.stage import Rows, lineage, read_rows
 from lox_bench.engine.context import Context, Inputs
+from lox_bench.engine.resources import Resources, answering
 from lox_bench.engine.stage import Effort, Facts, Stage
 from lox_bench.utility.scores import Scored
 from lox_bench.utility.spec import UtilitySpec
@@ -48,6 +49,10 @@ class Utility(Stage):
         held = self.rows.count
         count = min(self.task.max_rows or held, self.limit or held, held)
         return Effort(float(count * self.task.max_new_tokens), lineage(self.model))
+
+    def resources(self, size: int) -> Resources:
+        """A loaded model."""
+        return answering(size)
 
     def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
         """Let lm-eval score the model; one ``Scored`` a row."""

@@ -8,11 +8,10 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from support.toys import LARGE, Slow, Toy, Weights, flip, make
+from support.toys import LARGE, Slow, Toy, Weights, flip, make, until
 
 from lox_bench.engine import artifact
 from lox_bench.engine.stage import Facts
@@ -50,13 +49,6 @@ def in_a_process(store: Store, stage: Slow, folder: Path) -> subprocess.Popen[by
     file = folder / f"{stage.name}.pickle"
     file.write_bytes(pickle.dumps(stage))
     return subprocess.Popen([sys.executable, "-c", CHILD, str(TESTS), str(store.root), str(file)])
-
-
-def until(condition: object) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_a_stage_is_built_once(store: Store) -> None:

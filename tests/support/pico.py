@@ -1,11 +1,14 @@
 """A pico Llama, and a family of it."""
 
+import json
 from pathlib import Path
 
 import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from lox_bench.backends.template import load_template
+from lox_bench.registry import packaged_file
 
 CHATML = load_template("chatml")
 
@@ -15,6 +18,25 @@ class NoProgress:
 
     def step(self, done: int, total: int, detail: str = "") -> None:
         pass
+
+
+def pico_tokenizer() -> PreTrainedTokenizerFast:
+    """Byte pairs of a few hundred prompts, with ChatML's marks."""
+    file = packaged_file("prompts/harmful-align.jsonl")
+    lines = file.read_text(encoding="utf-8").splitlines()
+    texts = [json.loads(line)["prompt"] for line in lines]
+    model = Tokenizer(models.BPE())
+    model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    model.decoder = decoders.ByteLevel()
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=600, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+    )
+    model.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=model, bos_token="<|im_start|>", eos_token="<|im_end|>"
+    )
 
 
 def save_pico(

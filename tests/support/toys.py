@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lox_bench.engine.context import Context, Inputs
 from lox_bench.engine.stage import Facts, Keep, Stage
-from support.pico import NoProgress
+
+if TYPE_CHECKING:
+    from support.pico import NoProgress
 
 LARGE = 5 << 20  # bytes; remembered once verified, and freed
 SMALL = 100
@@ -142,7 +144,9 @@ class Display:
         self._before = before
 
     @contextmanager
-    def stage(self, title: str) -> Iterator[NoProgress]:
+    def stage(self, title: str) -> Iterator["NoProgress"]:
+        from support.pico import NoProgress  # late: workers import toys, and it loads torch
+
         self._before(title)
         self.built.append(title)
         yield NoProgress()
@@ -157,6 +161,14 @@ def make(store: Any, *targets: Stage, **options: Any) -> Display:
     display = options.pop("display", None) or Display()
     LocalExecutor(store, display, **options).run(Graph.of(targets, told))
     return display
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for something that another process or thread is to do."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 def flip(file: Path) -> None:
