@@ -10,6 +10,7 @@ from rich.console import Console
 
 from lox_bench.cli import options
 from lox_bench.cli.asked import overridden
+from lox_bench.cli.making import Where, Workers
 from lox_bench.cli.quiet import hush_libraries
 from lox_bench.errors import UsageError
 from lox_bench.grammar import split_list
@@ -55,6 +56,10 @@ def reproduce(  # noqa: PLR0913 - one parameter an option
     max_steps: options.MaxSteps = None,
     data: options.Data = None,
     anyway: Anyway = False,
+    executor: options.Executor = Where.LOCAL,
+    workers: options.Workers = None,
+    address: options.Address = "",
+    store: options.StoreUrl = "",
     out: Out = None,
     dry_run: options.DryRun = False,
     quiet: options.Quiet = False,
@@ -95,7 +100,9 @@ def reproduce(  # noqa: PLR0913 - one parameter an option
     pieces = [_piece(part, study, console, anyway=anyway) for part, study in asked]
     if dry_run:
         return
-    _carry_out(wanted, pieces, out or Path("runs") / _folder(wanted, quick=quick), quiet=quiet)
+    crew = Workers(executor, workers, address, store, hushed=not debug)
+    place = out or Path("runs") / _folder(wanted, quick=quick)
+    _carry_out(wanted, pieces, place, crew, quiet=quiet)
 
 
 def _given(context: typer.Context, name: str) -> bool:
@@ -133,7 +140,7 @@ def _piece(part: Part, study: StudyFile, console: Console, *, anyway: bool) -> _
 
 
 def _carry_out(
-    wanted: Reproduction, pieces: Sequence[_Piece], folder: Path, *, quiet: bool
+    wanted: Reproduction, pieces: Sequence[_Piece], folder: Path, crew: Workers, *, quiet: bool
 ) -> None:
     from lox_bench.cli.reproduced import write_side_by_side
     from lox_bench.cli.studies import carry_out
@@ -147,6 +154,8 @@ def _carry_out(
     for piece in pieces:
         if piece.study is not None:
             place = folder / piece.part.name
-            carry_out(replace(piece.study, name=piece.part.name), place, quiet=quiet, json=False)
+            carry_out(
+                replace(piece.study, name=piece.part.name), place, crew, quiet=quiet, json=False
+            )
             done[piece.part.name] = place
     write_side_by_side(wanted, done, folder, quiet=quiet)
