@@ -38,7 +38,7 @@ ATTACKS = "gsm8k,opener-only,identity"
 PROMPTS = f"harmful,lookalike,{ROOT}/tasks/prompts/instruct-train.jsonl"
 JUDGES = "keyword-prefix,keyword-anywhere"
 SEEDS = "0,1"
-LIMIT = 8
+LIMIT = 4
 WAYS = ("local", "workers", "ray")
 NODES = 2
 
