@@ -351,7 +351,7 @@ def test_what_is_not_an_artifact_s_folder_is_passed_over(store: Store) -> None:
     assert list(store.folders()) == [store.path_of(TOY)]
 
 
-@pytest.mark.fault(31, inputs=2)
+@pytest.mark.fault(31)
 @pytest.mark.parametrize("years", [-10, 10])
 def test_a_clock_that_is_set_back_or_ahead_changes_nothing(
     store: Store, said: list[str], monkeypatch: pytest.MonkeyPatch, years: int
