@@ -38,7 +38,7 @@ ATTACKS = "gsm8k,opener-only,identity"
 PROMPTS = f"harmful,lookalike,{ROOT}/tasks/prompts/instruct-train.jsonl"
 JUDGES = "keyword-prefix,keyword-anywhere"
 SEEDS = "0,1"
-LIMIT = 8
+LIMIT = 4
 WAYS = ("local", "workers", "ray")
 NODES = 2
 
@@ -96,13 +96,12 @@ def run(way: Sequence[str], family: Path, folder: Path) -> tuple[float, bytes]:
 @contextmanager
 def cluster() -> Iterator[str]:
     """The address of a Ray cluster of two nodes with one CPU each, on this machine."""
-    from ray.cluster_utils import Cluster
+    sys.path.insert(0, str(ROOT / "tests"))
+    from support.clusters import started
 
     os.environ["RAY_AUTH_MODE"] = "disabled"
-    made = Cluster()
+    made, _ = started(cpus=1)
     try:
-        for _ in range(NODES):
-            made.add_node(num_cpus=1, include_dashboard=False)
         yield made.address
     finally:
         made.shutdown()

@@ -58,10 +58,12 @@ class History:
 
 def planned(graph: Graph, store: Store) -> list[Planned]:
     """Every stage of a graph in order, with what it would take."""
-    missing = set(graph.missing(store))
+    with store.planning():
+        held = graph.held(store)
+        missing = set(graph.missing(store, held))
     history = History.of(store)
     return [
-        Planned(stage, store.find(stage) is not None, stage in missing, *history.estimate(stage))
+        Planned(stage, stage in held, stage in missing, *history.estimate(stage))
         for stage in graph.order
     ]
 

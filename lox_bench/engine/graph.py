@@ -31,20 +31,23 @@ class Graph:
         upstream = TopologicalSorter({stage: _needs(stage, found) for stage in found})
         return cls(wanted, known, tuple(_in_turn(upstream, _ranked((*wanted, *known)))))
 
-    def missing(self, store: Store) -> tuple[Stage, ...]:
+    def held(self, store: Store) -> frozenset[Stage]:
+        """The stages that ``store`` has; each is looked at once, and what is damaged goes."""
+        return frozenset(stage for stage in self.order if store.find(stage) is not None)
+
+    def missing(self, store: Store, held: frozenset[Stage] | None = None) -> tuple[Stage, ...]:
         """The stages that have to be made, in order, given what ``store`` holds."""
-        for stage in self.order:
-            store.find(stage)  # what is damaged goes now, whether it is needed today or not
+        found = self.held(store) if held is None else held
         todo: set[Stage] = set()
         seen: set[Stage] = set()
         open_ones = list(self.targets)
-        open_ones += [stage for stage in self.told if store.told(stage) is None]
+        open_ones += [s for s in self.told if s not in found and store.told(s) is None]
         while open_ones:
             stage = open_ones.pop()
             if stage in seen:
                 continue
             seen.add(stage)
-            if store.find(stage) is None:
+            if stage not in found:
                 todo.add(stage)
                 open_ones += stage.inputs
         return tuple(stage for stage in self.order if stage in todo)

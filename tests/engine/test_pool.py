@@ -36,6 +36,7 @@ def crew(store: Store, said: list[str]) -> Iterator[CrewExecutor]:
         yield executor
 
 
+@pytest.mark.fault(29, inputs=1)
 def test_two_workers_leave_the_same_store_as_one_process(
     crew: CrewExecutor, store: Store, said: list[str], tmp_path: Path
 ) -> None:
@@ -60,6 +61,8 @@ def test_two_workers_leave_the_same_store_as_one_process(
     assert contents(store) == contents(alone)
 
 
+@pytest.mark.slow
+@pytest.mark.fault(29, inputs=1)
 def test_a_stage_whose_workers_always_die_is_given_up(
     crew: CrewExecutor, store: Store, said: list[str]
 ) -> None:
@@ -70,6 +73,7 @@ def test_a_stage_whose_workers_always_die_is_given_up(
     assert store.find(good) is not None
 
 
+@pytest.mark.fault(29, inputs=1)
 def test_a_failure_keeps_its_type_and_what_else_is_at_work_is_finished(
     crew: CrewExecutor, store: Store
 ) -> None:
@@ -81,6 +85,8 @@ def test_a_failure_keeps_its_type_and_what_else_is_at_work_is_finished(
     assert list((store.root / "tmp").iterdir()) == []
 
 
+@pytest.mark.slow
+@pytest.mark.fault(29, inputs=1)
 def test_stopped_workers_leave_no_scratch(crew: CrewExecutor, store: Store, tmp_path: Path) -> None:
     flag = tmp_path / "flag"
     slow = [Slow(name, flag=str(flag), go=str(tmp_path / "never")) for name in "ab"]

@@ -79,7 +79,7 @@ def test_what_was_made_before_there_was_a_url_is_pushed(
     assert there.find(TOY) is not None
 
 
-@pytest.mark.fault(30, inputs=2)
+@pytest.mark.fault(30)
 @pytest.mark.parametrize("after", [0, 1])
 def test_an_upload_that_ends_in_the_middle_is_not_there(
     here: RemoteStore, there: RemoteStore, monkeypatch: pytest.MonkeyPatch, after: int
@@ -104,7 +104,7 @@ def test_an_upload_that_ends_in_the_middle_is_not_there(
     assert here.find(Weights("w")) is not None
 
 
-@pytest.mark.fault(30, inputs=3)
+@pytest.mark.fault(30)
 @pytest.mark.parametrize("how", ["flip", "cut", "delete"])
 def test_a_damaged_object_is_found_and_made_again(
     here: RemoteStore, there: RemoteStore, said: list[str], how: str, monkeypatch: Any

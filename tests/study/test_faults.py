@@ -126,6 +126,7 @@ def flip_often(study: Pico, folder: Path, flips: int, seed: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.fault(31, inputs=2)
 def test_killed_a_few_times_a_study_says_the_same(pico_study: Pico, tmp_path: Path) -> None:
     assert kill_often(pico_study, tmp_path, kills=2, seed=1)
 
@@ -136,8 +137,9 @@ def test_a_few_flipped_bits_are_found_and_mended(pico_study: Pico, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_killed_sixty_times_a_study_says_the_same(pico_study: Pico, tmp_path: Path) -> None:
-    assert kill_often(pico_study, tmp_path, kills=60, seed=3)
+@pytest.mark.fault(31, inputs=100)
+def test_killed_a_hundred_times_a_study_says_the_same(pico_study: Pico, tmp_path: Path) -> None:
+    assert kill_often(pico_study, tmp_path, kills=100, seed=3)
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ def two_nodes(cpus: int = 1, **second: Any) -> Iterator[tuple[Any, Any]]:
 
     os.environ["RAY_AUTH_MODE"] = "disabled"
     os.environ["PYTHONPATH"] = os.pathsep.join([str(_TESTS), *sys.path])  # workers know our toys
-    cluster, node = _started(cpus, second)
+    cluster, node = started(cpus, **second)
     try:
         ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
         cluster.wait_for_nodes()
@@ -28,7 +28,8 @@ def two_nodes(cpus: int = 1, **second: Any) -> Iterator[tuple[Any, Any]]:
         cluster.shutdown()
 
 
-def _started(cpus: int, second: dict[str, Any]) -> tuple[Any, Any]:
+def started(cpus: int, **second: Any) -> tuple[Any, Any]:
+    """A cluster of two nodes, and the second; ``second`` is how that one differs."""
     from ray.cluster_utils import Cluster
 
     for _ in range(_TRIES):

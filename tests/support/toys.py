@@ -5,13 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from lox_bench.engine.context import Context, Inputs
 from lox_bench.engine.stage import Facts, Keep, Stage
-
-if TYPE_CHECKING:
-    from support.pico import NoProgress
 
 LARGE = 5 << 20  # bytes; remembered once verified, and freed
 SMALL = 100
@@ -136,6 +133,13 @@ class Slow(Toy):
             time.sleep(0.005)
 
 
+class Unwatched:
+    """Progress that nobody looks at; not pico's, which loads torch: workers import this file."""
+
+    def step(self, done: int, total: int, detail: str = "") -> None:
+        """Say nothing."""
+
+
 class Display:
     """Remembers what was built; ``before`` is called ahead of each stage."""
 
@@ -144,12 +148,10 @@ class Display:
         self._before = before
 
     @contextmanager
-    def stage(self, title: str) -> Iterator["NoProgress"]:
-        from support.pico import NoProgress  # late: workers import toys, and it loads torch
-
+    def stage(self, title: str) -> Iterator["Unwatched"]:
         self._before(title)
         self.built.append(title)
-        yield NoProgress()
+        yield Unwatched()
 
 
 def make(store: Any, *targets: Stage, **options: Any) -> Display:
