@@ -111,12 +111,17 @@ def log(steps: list[Step], folder: Path) -> str:
         f"| `{step.command.replace('|', chr(92) + '|')}` | {step.seconds:.0f} | {step.load:.0f} |"
         for step in steps
     ]
+    asked = subprocess.run(
+        [folder / "lox-bench/.venv/bin/python", "--version"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    python = asked.stdout.strip()
     loads, cores = [step.load for step in steps], os.cpu_count()
     ended = "all ended with exit code 0" if not steps[-1].code else f"ended: {steps[-1].code}"
     head = (
-        f"{time.strftime('%Y-%m-%d')}, {cores} cores ({platform.machine()}), Python "
-        f"{platform.python_version()}, load {min(loads):.0f} to {max(loads):.0f} while it ran: "
-        f"where that is above {cores}, the seconds are upper bounds. {len(steps)} commands, "
+        f"{time.strftime('%Y-%m-%d')}, {cores} cores ({platform.machine()}), {python}, load "
+        f"{min(loads):.0f} to {max(loads):.0f} while it ran: where that is above {cores}, the "
+        f"seconds are upper bounds. {len(steps)} commands, "
         f"{sum(step.seconds for step in steps) / 60:.0f} minutes, {ended}. On disk afterwards: "
         f"{', '.join(size.split())}."
     )

@@ -116,11 +116,12 @@ def _run(asked: "Models", settings: Settings, out: Path | None, *, quiet: bool, 
     from lox_bench.cli.progress import choose_display
     from lox_bench.diagnostics.output import write_diagnosis
     from lox_bench.engine.graph import Graph
-    from lox_bench.results.folder import claim
+    from lox_bench.results.folder import claim, make
 
     question = asked.question(settings)
     key = question.key
     folder = out or Path("runs") / f"diagnose-{asked.title}-{key[:8]}"
+    make(folder)
     claim(folder, key)
     console = Console(stderr=True)
     announce_data(asked.attack_data, console, quiet=quiet or json)

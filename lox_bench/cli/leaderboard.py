@@ -27,7 +27,7 @@ def leaderboard(
     Examples:
       lox-bench leaderboard runs/*
 
-      lox-bench leaderboard results/*.csv --out site --title "Reference results"
+      lox-bench leaderboard results/smollm2-135m.csv --out site --title "Reference results"
 
       lox-bench leaderboard leaderboard/leaderboard.csv runs/new     (add a run to a merged one)
 

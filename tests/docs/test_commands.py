@@ -69,7 +69,7 @@ def test_it_can_be_read(command: Documented) -> None:
 def requirements(words: list[str]) -> None:
     """Each can be read; an extra of ours exists."""
     for word in words:
-        if word.startswith(("-", ".", "/", "http")) or word.endswith((".txt", ".whl")):
+        if word.startswith(("-", ".")) or "/" in word or word.endswith((".txt", ".whl")):
             continue
         wanted = Requirement(word)
         if wanted.name == PYPROJECT["name"]:

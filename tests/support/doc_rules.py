@@ -76,6 +76,16 @@ RULES = (
             (r"--grid 11", "--grid 3"),
         ),
     ),
+    Rule(
+        r"^lox-bench calibrate .*--labels mine\.csv",
+        "mine.csv is a prompt file on another page",
+        ((r"mine\.csv", "labels.csv"),),
+    ),
+    Rule(
+        r"--metric asr",
+        "the runs here are judged by refusals",
+        ((r"--metric asr", "--metric refusal_lost"),),
+    ),
     Rule(r"--ranks", "two ranks", ((r"--ranks \S+", "--ranks 1,2"),)),
     Rule(r"--utility .*(arc_easy|ifeval)", HUB, codes=frozenset({2}), says="arc_easy|ifeval"),
     Rule(r"meta-llama/", HUB, codes=frozenset({2}), says="meta-llama"),

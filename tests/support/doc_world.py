@@ -79,7 +79,7 @@ def furnish(folder: Path, root: Path, tokenizer: Any) -> None:
     for name in MODELS:
         save_pico(folder / name, tokenizer, seed=0)
     for name in ALIGNED:
-        save_pico(folder / name, tokenizer, seed=1)
+        save_pico(folder / name, tokenizer, seed=2 if name == "tuned" else 1)
     _adapter(folder / "B", folder / "lora-adapter")
     (folder / "pico.toml").write_text(FAMILY.format(base=folder / "base"))
     sums = [{"question": f"What is {i} plus 1?", "answer": f"It is {i + 1}. #### {i + 1}"}
