@@ -70,6 +70,9 @@ class StudyFile:
     attack_search: int | None = None
     accuracy_slack: float = _USUAL.accuracy_slack
     eval_every: int | None = None
+    defence_search: int | None = None
+    max_over_refusal: float = _USUAL.max_over_refusal
+    max_accuracy_loss: float = _USUAL.max_accuracy_loss
     keep_weights: KeepWeights = KeepWeights.DEAR
     data: Mapping[str, str] = field(default_factory=dict)
     judge: JudgeModel = field(default_factory=JudgeModel)
@@ -100,6 +103,9 @@ class StudyFile:
             attack_search=self.attack_search,
             accuracy_slack=self.accuracy_slack,
             eval_every=self.eval_every,
+            defence_search=self.defence_search,
+            max_over_refusal=self.max_over_refusal,
+            max_accuracy_loss=self.max_accuracy_loss,
         )
         return tuple(replace(request, family=family) for family in self.families)
 

@@ -22,3 +22,19 @@ def test_each_method_has_its_row_with_place_and_arguments(name: str) -> None:
     said = [f"`{item.shown}`: {item.allowed}" for item in describe_arguments(cls)]
     _, place, arguments, *_ = row_of(name)
     assert (place, arguments) == (cls.place, "; ".join(said))
+
+
+def test_where_each_method_is_tuned_is_said() -> None:
+    tuned = [(name, getattr(load_code(Kind.METHODS, name), "search", {})) for name in OF_OURS]
+    wanted = [
+        f"| `{name}` | "
+        + ", ".join(
+            f"`{key}={at.low:g}..{at.high:g}`{' (log)' * at.log}" for key, at in search.items()
+        )
+        + " |"
+        for name, search in tuned
+        if search
+    ]
+    text = PAGE.read_text()
+    table = text[text.index("| method | where it looks |") :].split("\n\n")[0].splitlines()
+    assert sorted(table[2:]) == sorted(wanted)
