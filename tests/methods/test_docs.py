@@ -11,8 +11,14 @@ PAGE = Path(__file__).parents[2] / "docs" / "methods.md"
 OF_OURS = [entry.name for entry in entries(Kind.METHODS) if entry.package == OURS]
 
 
+def table_of(head: str) -> list[str]:
+    """The lines of a table, without its heads."""
+    text = PAGE.read_text()
+    return text[text.index(head) :].split("\n\n")[0].splitlines()[2:]
+
+
 def row_of(name: str) -> list[str]:
-    (line,) = (line for line in PAGE.read_text().splitlines() if line.startswith(f"| `{name}` |"))
+    (line,) = (line for line in table_of("| method | place |") if line.startswith(f"| `{name}` |"))
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
@@ -35,6 +41,4 @@ def test_where_each_method_is_tuned_is_said() -> None:
         for name, search in tuned
         if search
     ]
-    text = PAGE.read_text()
-    table = text[text.index("| method | where it looks |") :].split("\n\n")[0].splitlines()
-    assert sorted(table[2:]) == sorted(wanted)
+    assert sorted(table_of("| method | where it looks |")) == sorted(wanted)

@@ -89,7 +89,7 @@ def study_of(place: Path, models: str = "aligned,wise-ft", **more: Any) -> Study
         models=models,
         family=str(place / "pico.toml"),
         judges=f"{place / 'odd.py'}:Odd",
-        limit=4,
+        limit=2,
         max_steps=1,
         **{"attack": "instruct", **wanted},
     )
@@ -127,7 +127,7 @@ def test_a_search_tries_chooses_on_dev_and_reports_on_held_out_prompts(
     assert len(points) == 2
     rows = lines(out / "defence_search.csv")
     assert [row["point"] for row in rows[::2]] == points
-    assert {(row["attack"], row["n"]) for row in rows} == {("none", "4"), ("instruct", "4")}
+    assert {(row["attack"], row["n"]) for row in rows} == {("none", "2"), ("instruct", "2")}
     assert decision.chosen is not None
     assert decision.chosen.standing.worst == min(i.standing.worst for i in decision.candidates)
     shown = {(row.model, row.attack) for row in open_run(out).rows}
@@ -194,7 +194,7 @@ def test_seeds_share_one_point(place: Path, tmp_path: Path) -> None:
     study = study_of(place, seeds=((0, 0), (0, 1)))
     played = run(study, Store(tmp_path / "store"), tmp_path / "out")
     rows = lines(tmp_path / "out" / "defence_search.csv")
-    assert {(row["n"], row["seeds"]) for row in rows if row["attack"] == "instruct"} == {("8", "2")}
+    assert {(row["n"], row["seeds"]) for row in rows if row["attack"] == "instruct"} == {("4", "2")}
     models = {(row.model, row.seed) for row in open_run(tmp_path / "out").rows}
     labels = {"aligned", "wise-ft", played.decisions[0].chosen.label}  # type: ignore[union-attr]
     assert models == {(label, seed) for label in labels for seed in (0, 1)}
