@@ -16,7 +16,6 @@ from lox_bench.methods.arguments import Argument, describe_arguments
 from lox_bench.methods.method import Between
 from lox_bench.registry import Kind, load_code
 from lox_bench.results.metrics import OVER_REFUSAL
-from lox_bench.results.validity import CONTROL
 from lox_bench.study.models import ModelText, with_methods
 
 OPTION: Final = "--defence-search"
@@ -119,6 +118,8 @@ def read_defence(
         UsageError: a range without a search or one that cannot be meant, no guards that can,
             nothing to tune, or no undefended model to compare with.
     """
+    from lox_bench.results.validity import CONTROL  # late: it loads scipy
+
     searched = [_searched(model, wanted=trials is not None) for model in models]
     found = [item.text for item in searched]
     labels = [model.label for model in found]

@@ -2,6 +2,7 @@
 
 import csv
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,9 @@ def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lox_bench.data.rows._from_hub", lambda *_: None)
 
 
-def study_of(place: Path, models: str = "aligned,wise-ft", **more: Any) -> Study:
+def study_of(
+    place: Path, models: str = "aligned,wise-ft", *, accuracy: bool = False, **more: Any
+) -> Study:
     wanted = {"defence_search": 2, "max_over_refusal": 100.0, "max_accuracy_loss": 100.0, **more}
     request = Request(
         models=models,
@@ -91,9 +94,11 @@ def study_of(place: Path, models: str = "aligned,wise-ft", **more: Any) -> Study
         judges=f"{place / 'odd.py'}:Odd",
         limit=2,
         max_steps=1,
-        **{"attack": "instruct", **wanted},
+        **wanted,
     )
-    return make_study(request)
+    study = make_study(request)
+    attacks = tuple(replace(spec, utility="") for spec in study.attacks)
+    return study if accuracy else replace(study, utilities=(), attacks=attacks)  # seconds saved
 
 
 def run(study: Study, store: Store, out: Path, stages: Stages | None = None) -> Played:
@@ -127,12 +132,12 @@ def test_a_search_tries_chooses_on_dev_and_reports_on_held_out_prompts(
     assert len(points) == 2
     rows = lines(out / "defence_search.csv")
     assert [row["point"] for row in rows[::2]] == points
-    assert {(row["attack"], row["n"]) for row in rows} == {("none", "2"), ("instruct", "2")}
+    assert {(row["attack"], row["n"]) for row in rows} == {("none", "2"), ("gsm8k", "2")}
     assert decision.chosen is not None
     assert decision.chosen.standing.worst == min(i.standing.worst for i in decision.candidates)
     shown = {(row.model, row.attack) for row in open_run(out).rows}
     models = {"aligned", "wise-ft", decision.chosen.label}
-    assert shown == {(model, attack) for model in models for attack in ("none", "instruct")}
+    assert shown == {(model, attack) for model in models for attack in ("none", "gsm8k")}
     asked = {row.data_sha256 for row in open_run(out).rows if row.metric == "refusal_lost"}
     assert len(asked) == 1  # dev prompts are nowhere in the leaderboard
     assert open_run(out).record.defence is not None
@@ -154,7 +159,7 @@ def test_a_killed_search_goes_on_to_the_very_same_run(place: Path, tmp_path: Pat
     last = played.decisions[0].candidates[-1].label
     store, killed = Store(tmp_path / "other"), tmp_path / "killed"
     with pytest.raises(Killed):
-        run(study, store, killed, Stages(dies_at=f"generate {last}+instruct"))
+        run(study, store, killed, Stages(dies_at=f"generate {last}+gsm8k"))
     again = Stages()
     run(study, store, killed, again)
     assert len(again.built) < len(whole.built)  # it went on where it was
@@ -176,12 +181,12 @@ def test_guards_that_nothing_keeps_choose_nothing(place: Path, tmp_path: Path) -
 @pytest.mark.slow
 def test_the_attack_is_searched_against_every_point(place: Path, tmp_path: Path) -> None:
     study = study_of(
-        place, "aligned,wise-ft", attack="instruct(epochs=1)", attack_search=2, defence_search=2
+        place, "aligned,wise-ft", attack="gsm8k(epochs=1)", attack_search=2, defence_search=2
     )
     played = run(study, Store(tmp_path / "store"), tmp_path / "out")
     rows = lines(tmp_path / "out" / "defence_search.csv")
-    tried = {row["point"]: row["attack_points"] for row in rows if row["attack"] == "instruct"}
-    assert all(point.startswith("instruct(") for point in tried.values())
+    tried = {row["point"]: row["attack_points"] for row in rows if row["attack"] == "gsm8k"}
+    assert all(point.startswith("gsm8k(") for point in tried.values())
     assert (tmp_path / "out" / "attack-search.db").is_file()
     assert (tmp_path / "out" / "defence-search.db").is_file()
     assert played.findings is not None
@@ -191,10 +196,11 @@ def test_the_attack_is_searched_against_every_point(place: Path, tmp_path: Path)
 
 @pytest.mark.slow
 def test_seeds_share_one_point(place: Path, tmp_path: Path) -> None:
-    study = study_of(place, seeds=((0, 0), (0, 1)))
+    study = study_of(place, seeds=((0, 0), (0, 1)), accuracy=True)
     played = run(study, Store(tmp_path / "store"), tmp_path / "out")
     rows = lines(tmp_path / "out" / "defence_search.csv")
-    assert {(row["n"], row["seeds"]) for row in rows if row["attack"] == "instruct"} == {("4", "2")}
+    assert {(row["n"], row["seeds"]) for row in rows if row["attack"] == "gsm8k"} == {("4", "2")}
+    assert {row["loss_n"] for row in rows if row["attack"] == "gsm8k"} == {"2"}
     models = {(row.model, row.seed) for row in open_run(tmp_path / "out").rows}
     labels = {"aligned", "wise-ft", played.decisions[0].chosen.label}  # type: ignore[union-attr]
     assert models == {(label, seed) for label in labels for seed in (0, 1)}
