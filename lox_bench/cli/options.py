@@ -51,6 +51,31 @@ AccuracySlack = Annotated[
         callback=within(0, 100),
     ),
 ]
+DefenceSearch = Annotated[
+    int | None,
+    typer.Option(
+        help="Tune the arguments of each method in N trials, on the dev prompts, against the "
+        "attack; lox(k=2..32) says where to look. The chosen point is measured beside the "
+        "family's own.",
+        callback=within(1, MOST),
+    ),
+]
+MaxOverRefusal = Annotated[
+    float,
+    typer.Option(
+        help="Of several arguments, those count whose over-refusal is at most X points above that "
+        "of aligned.",
+        callback=within(0, 100),
+    ),
+]
+MaxAccuracyLoss = Annotated[
+    float,
+    typer.Option(
+        help="Of several arguments, those count whose accuracy after the attack is at most X "
+        "points below that of aligned.",
+        callback=within(0, 100),
+    ),
+]
 EvalEvery = Annotated[
     int | None,
     typer.Option(

@@ -24,6 +24,9 @@ def run(  # noqa: PLR0913 - one parameter an option
     eval_every: options.EvalEvery = None,
     accelerate: options.Accelerate = "",
     checkpointing: options.Checkpointing = False,
+    defence_search: options.DefenceSearch = None,
+    max_over_refusal: options.MaxOverRefusal = 10.0,
+    max_accuracy_loss: options.MaxAccuracyLoss = 5.0,
     family: options.Families = "smollm2-135m",
     prompts: options.Prompts = "harmful,lookalike",
     utility: options.Utility = "",
@@ -73,6 +76,8 @@ def run(  # noqa: PLR0913 - one parameter an option
 
       lox-bench run --attack gsm8k --attack-search 20
 
+      lox-bench run --models "aligned,lox(k=2..32)" --defence-search 20 --max-over-refusal 10
+
       lox-bench run --attack gsm8k --eval-every 10
 
       lox-bench run --data gsm8k=train.jsonl --data gsm8k/test=test.jsonl --strict-data
@@ -92,6 +97,9 @@ def run(  # noqa: PLR0913 - one parameter an option
         "eval_every": eval_every,
         "accelerate": accelerate,
         "checkpointing": checkpointing,
+        "defence_search": defence_search,
+        "max_over_refusal": max_over_refusal,
+        "max_accuracy_loss": max_accuracy_loss,
         "family": family,
         "prompts": prompts,
         "utility": utility,

@@ -11,6 +11,12 @@ from rich.console import Console
 
 from lox_bench.cli.agreement import summary
 from lox_bench.cli.costs import Costs, completing
+from lox_bench.cli.defended import (
+    decision_lines,
+    decision_table,
+    forecast_plain,
+    forecast_text,
+)
 from lox_bench.cli.dry_run import as_plain, graph_table
 from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.cli.making import Workers, crew_for, open_store
@@ -33,13 +39,15 @@ from lox_bench.report.published import published_table
 from lox_bench.results.metrics import HARM, OVER_REFUSAL
 from lox_bench.results.row import Row
 from lox_bench.results.run import open_run
+from lox_bench.search.defence_csv import DEFENCE_SEARCH
+from lox_bench.search.defence_forecast import defence_forecasts
 from lox_bench.search.forecast import forecast
 from lox_bench.study.study import Study
 from lox_bench.utility.scores import FLEXIBLE
 
 if TYPE_CHECKING:
     from lox_bench.report.output import RunFolder
-    from lox_bench.search.play import Findings
+    from lox_bench.search.play import Played
 
 
 class Session:
@@ -72,11 +80,15 @@ class Session:
 
         store = open_store(self._console, self._workers.store)
         graphs = [planned(graph_of(study), store) for study in studies]
+        ahead = [item for study in studies for item in defence_forecasts(study, store, self._keep)]
         if self._json:
-            print_json([as_plain(item, self._keep) for stages in graphs for item in stages])
+            stages = [as_plain(item, self._keep) for stages in graphs for item in stages]
+            print_json([*stages, *map(forecast_plain, ahead)])
             return
-        for stages in graphs:
-            Console().print(graph_table(stages, self._keep))
+        for held in graphs:
+            Console().print(graph_table(held, self._keep))
+        for item in ahead:
+            Console().print(forecast_text(item), markup=False, soft_wrap=True)
 
     def run(self, studies: Sequence[Study], folders: Sequence[Path]) -> None:
         """Run studies one after the other and write the results of each to its folder.
@@ -111,7 +123,7 @@ class Session:
         self, study: Study, folder: "RunFolder", store: Store, bench: Bench, rows: list[Row]
     ) -> None:
         """Run one study; its rows join ``rows``."""
-        from lox_bench.search.play import play
+        from lox_bench.search.defence import carry_out
         from lox_bench.study.measure import measure
 
         ledger = bench.ledger
@@ -122,27 +134,38 @@ class Session:
         announce_overlaps(study.tasks, self._console)
         if study.attacks and not self._quiet:
             self._console.print(forecast_line(forecast(study, store)), soft_wrap=True)
+            for item in defence_forecasts(study, store, self._keep):
+                self._console.print(forecast_text(item), markup=False, soft_wrap=True)
         costs = Costs(self._console, quiet=self._quiet)
         costs.foresee_run(study)
         with (
             choose_display(self._console, quiet=self._quiet) as display,
             crew_for(store, display, self._workers, self._keep, bench) as executor,
         ):
-            played = play(study, lambda part: measure(part, executor), display, folder.path)
+            played = carry_out(study, lambda part: measure(part, executor), display, folder.path)
         made = folder.write(played.study, played.results, sys.argv, played.findings, ledger=ledger)
         rows += made
         self._spent += ledger.spent
         announce_cuts(open_run(folder.path).record, self._console)
-        self._show(made, played.findings, folder.path)
+        self._show(made, played, folder.path)
         costs.settle(ledger, completing(ledger, folder.path))
 
-    def _show(self, rows: Sequence[Row], findings: "Findings | None", folder: Path) -> None:
+    def _show(self, rows: Sequence[Row], played: "Played", folder: Path) -> None:
         if not self._quiet:
             console = Console()
+            if played.study.defence is not None:
+                for decision in played.decisions:
+                    console.print(decision_table(decision, played.study.defence))
             console.print(leaderboard_table(rows))
-            if findings is not None and findings.worst:
-                console.print(worst_table(findings.worst))
+            if played.findings is not None and played.findings.worst:
+                console.print(worst_table(played.findings.worst))
+            for line in decision_lines(played.decisions):
+                console.print(line, markup=False, soft_wrap=True)
             self._conclude(console, folder, rows)
+            if played.decisions:
+                console.print(
+                    f"all points   {folder / DEFENCE_SEARCH}", soft_wrap=True, markup=False
+                )
             console.print(
                 f"leaderboard  {folder / 'leaderboard.csv'}", soft_wrap=True, markup=False
             )

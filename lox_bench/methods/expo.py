@@ -1,9 +1,10 @@
 """A control: LoX's idea without its low rank."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from lox_bench.methods.method import Place, Weights
+from lox_bench.methods.method import Between, Place, Weights
 from lox_bench.ranges import Range
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ class Expo:
 
     place: ClassVar[Place] = Place.BEFORE
     family_defaults: ClassVar[str] = "lox"
+    search: ClassVar[Mapping[str, Between]] = {
+        "alpha": Between(0.1, 2, log=True),
+    }
 
     alpha: Annotated[float, Range(-100, 100)] = 1.25
 

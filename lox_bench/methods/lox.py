@@ -6,7 +6,7 @@ from math import inf
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from lox_bench.methods.method import Folders, NoneIs, Place
+from lox_bench.methods.method import Between, Folders, NoneIs, Place
 from lox_bench.ranges import Range
 from lox_bench.types import Progress
 
@@ -21,6 +21,10 @@ class Lox:
 
     place: ClassVar[Place] = Place.BEFORE
     family_defaults: ClassVar[str] = "lox"
+    search: ClassVar[Mapping[str, Between]] = {
+        "k": Between(1, 64, log=True),
+        "alpha": Between(0.1, 2, log=True),
+    }
 
     k: Annotated[int | None, Range(1, inf), NoneIs("full")] = 6
     alpha: Annotated[float, Range(-100, 100)] = 1.25

@@ -47,6 +47,18 @@ class NoneIs:
 
 
 @dataclass(frozen=True, slots=True)
+class Between:
+    """Where ``--defence-search`` looks for an argument's value; both ends are tried.
+
+    ``log``: evenly in the logarithm, for what is meant by its size; ``low`` then is above 0.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Weights:
     """One tensor, of every model at hand; all of one shape and type.
 
@@ -77,7 +89,8 @@ class Method(Protocol):
 
     One that adds ``family_defaults: ClassVar[str]`` takes the values of the family's table of that
     name (``lox``) in the place of its own defaults. A field ``seed: int | None = None`` is given
-    the study's method seed.
+    the study's method seed. One that adds ``search: ClassVar[Mapping[str, Between]]``, of numbers
+    among its arguments, is what ``--defence-search`` tunes where the user gives no range.
     """
 
     place: ClassVar[Place]

@@ -1,10 +1,11 @@
 """RESTA: the alignment vector added again after the attack, perhaps to a thinned update."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from lox_bench.methods.method import NoneIs, Place, Weights
+from lox_bench.methods.method import Between, NoneIs, Place, Weights
 from lox_bench.ranges import Range
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ class Resta:
     """
 
     place: ClassVar[Place] = Place.AFTER
+    search: ClassVar[Mapping[str, Between]] = {
+        "gamma": Between(0.1, 2, log=True),
+    }
 
     gamma: Annotated[float, Range(-100, 100)] = 0.5
     dare: Annotated[float, Range(0, 1)] = 0.0

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 from lox_bench.errors import UsageError
-from lox_bench.methods.method import Folders, NoneIs, Place
+from lox_bench.methods.method import Between, Folders, NoneIs, Place
 from lox_bench.ranges import Range
 from lox_bench.types import Progress
 
@@ -51,6 +51,9 @@ class SafeLora:
     """
 
     place: ClassVar[Place] = Place.AFTER
+    search: ClassVar[Mapping[str, Between]] = {
+        "tau": Between(0, 1),
+    }
 
     tau: Annotated[float, Range(0, 1)] = _TAU
     layers: Annotated[int | None, Range(1, inf), NoneIs("none")] = None

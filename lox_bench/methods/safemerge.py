@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from lox_bench.methods.method import Folders, Place
+from lox_bench.methods.method import Between, Folders, Place
 from lox_bench.methods.safe_lora import DIGITS, Projection, is_linear, project
 from lox_bench.methods.wise_ft import average
 from lox_bench.ranges import Range
@@ -34,6 +34,10 @@ class SafeMerge:
     """
 
     place: ClassVar[Place] = Place.AFTER
+    search: ClassVar[Mapping[str, Between]] = {
+        "tau": Between(0, 1),
+        "w": Between(0, 1),
+    }
 
     tau: Annotated[float, Range(0, 1)] = 0.35
     w: Annotated[float, Range(0, 1)] = 0.2

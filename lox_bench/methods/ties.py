@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
-from lox_bench.methods.method import Folders, Place
+from lox_bench.methods.method import Between, Folders, Place
 from lox_bench.ranges import Range
 from lox_bench.types import Progress
 
@@ -37,6 +37,10 @@ class Ties:
     """
 
     place: ClassVar[Place] = Place.AFTER
+    search: ClassVar[Mapping[str, Between]] = {
+        "density": Between(0.05, 1, log=True),
+        "lambda": Between(0.3, 1.5),
+    }
 
     density: Annotated[float, Range(0, 1, above=True)] = 0.2
     lambda_: Annotated[float, Range(-100, 100)] = 1.0

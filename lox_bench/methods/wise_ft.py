@@ -1,9 +1,10 @@
 """The baseline of all repairs after an attack."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from lox_bench.methods.method import Place, Weights
+from lox_bench.methods.method import Between, Place, Weights
 from lox_bench.ranges import Range
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ class WiseFt:
     """
 
     place: ClassVar[Place] = Place.AFTER
+    search: ClassVar[Mapping[str, Between]] = {
+        "alpha": Between(0, 1),
+    }
 
     alpha: Annotated[float, Range(0, 1)] = 0.5
 

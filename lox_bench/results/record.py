@@ -173,7 +173,8 @@ class RunRecord:
     Attributes:
         plan: key of the plan; ``finished``: when, in ISO time; ``command``: as it was typed.
         split: of the prompts (``eval``, ``dev``); ``limit``: at most so many of each set.
-        strength: how open settings of attacks were searched, if any were.
+        strength: how open settings of attacks were searched, if any were; ``defence``: how
+            arguments of methods were.
         attack_data: by the name of the attack's spec.
         prompts: by task. ``utilities``: by title. ``benchmarks``: lm-eval's own tasks, by title.
         judges: descriptions by name.
@@ -197,6 +198,7 @@ class RunRecord:
     variants: tuple[VariantRecord, ...]
     expenses: tuple[ExpenseRecord, ...]
     benchmarks: Annotated[Mapping[str, BenchmarkRecord], NAMES] = field(default_factory=dict)
+    defence: Plain | None = None
 
     @property
     def accuracy_tasks(self) -> Mapping[str, str]:

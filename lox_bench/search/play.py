@@ -14,6 +14,7 @@ from lox_bench.engine.local import Display
 from lox_bench.results.row import Row
 from lox_bench.results.run import VariantName
 from lox_bench.results.validity import CONTROL
+from lox_bench.search.guards import Decision
 from lox_bench.search.tuner import STUDY, Outcome, Search, Space
 from lox_bench.search.worst_case import (
     Choice,
@@ -50,11 +51,15 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """A study carried out; ``study`` holds the variants a search has added."""
+    """A study carried out; ``study`` holds the variants that searches have added.
+
+    ``decisions`` say how the arguments of methods were chosen, where they were tuned.
+    """
 
     study: Study
     results: Sequence[VariantResult]
     findings: Findings | None
+    decisions: Sequence[Decision] = ()
 
 
 def play(study: Study, run: Runner, display: Display, folder: Path) -> Played:
@@ -73,13 +78,14 @@ def play(study: Study, run: Runner, display: Display, folder: Path) -> Played:
     same_prompts = tuning.split == study.split
     results = run(study)
     if strength.trials:
-        tuner = _Tuner(study, tuning, strength, run, display, folder / STUDY)
+        tuner = AttackTuner(study, tuning, strength, run, display, folder / STUDY)
         tuning = replace(tuning, variants=tuner.variants())
-        rows, chosen = _choose(tuning, run(tuning))
-        study = replace(study, found=found_variants(study, tuning, chosen))
+        rows, chosen = choose(tuning, run(tuning))
+        more = found_variants(study, tuning, chosen)
+        study = replace(study, found=(*study.found, *more))
         results = run(study)
     else:
-        rows, chosen = _choose(tuning, run(tuning))
+        rows, chosen = choose(tuning, run(tuning))
     worst = worst_cases(study, study_rows(study, results), chosen, same_prompts=same_prompts)
     findings = Findings(tuning.variants, rows, worst, strength.slack, study.accuracy_tasks)
     return Played(study, results, findings)
@@ -89,14 +95,15 @@ def _tuning_study(study: Study) -> Study:
     """The study's ends of attacks on the prompts an adversary may look at."""
     tasks = [task for task in study.tasks if task.spec.metric == _ASR]
     ends = attacked_variants(study)
-    variants = tuple(variant for variant in study.variants if variant.name in ends)
+    variants = tuple(variant for variant in study.measured if variant.name in ends)
     if all(task.spec.dev_prompts for task in tasks) and study.split != "dev":
         tasks = [planned_task(task.spec, "dev", study.family) for task in tasks]
         return replace(study, variants=variants, tasks=tuple(tasks), split="dev")
     return replace(study, variants=variants, tasks=tuple(tasks))
 
 
-def _choose(tuning: Study, results: Sequence[VariantResult]) -> tuple[list[Row], list[Choice]]:
+def choose(tuning: Study, results: Sequence[VariantResult]) -> tuple[list[Row], list[Choice]]:
+    """The rows of a study's results, and the point that an adversary would take by them."""
     rows = study_rows(tuning, results)
     return rows, choices(tuning, rows, attacked_variants(tuning))
 
@@ -118,12 +125,12 @@ def found_variants(study: Study, tuning: Study, chosen: Sequence[Choice]) -> tup
         for variant in found
         if variant.seed in controls and variant.attack is not None
     ]
-    known = {variant.name for variant in study.variants}
+    known = {variant.name for variant in study.measured}
     return tuple({item.name: item for item in found if item.name not in known}.values())
 
 
 @dataclass(frozen=True, slots=True)
-class _Tuner:
+class AttackTuner:
     """Searches the worst point of each attack against each model and seed."""
 
     study: Study
@@ -137,7 +144,7 @@ class _Tuner:
         """All variants that were tried, the study's own attacks among them, each once."""
         tried = [
             variant
-            for model in self.study.variants
+            for model in self.study.measured
             if model.attack is None
             for attack in self.strength.searched
             for variant in self._search(model, attack)
@@ -164,7 +171,7 @@ class _Tuner:
     def _attempt(self, variant: Variant) -> Outcome:
         """Measure one point; the first judge's word is what the search maximises."""
         trial = replace(self.tuning, variants=(variant,))
-        _, (choice, *_) = _choose(trial, self.run(trial))
+        _, (choice, *_) = choose(trial, self.run(trial))
         point = choice.picked
         facts = {"judge": choice.judge, "model_key": variant.model.key, "asked": point.asked}
         return Outcome(point.success, point.accuracy, facts)

@@ -1,26 +1,21 @@
 """``--attack-search``: tune an attack against each model with Optuna's TPE, on the dev prompts.
 
 An adversary would tune, so we do; on other prompts than those that are reported, so that the
-number shown is not the luckiest of many. The study lives in the run's folder. Each trial's sampler
-is seeded by the number of trials before it, so a killed search goes on with the trials it would
-have made; their trainings and answers are stages of the store like any other.
-
-TPE: Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011.
+number shown is not the luckiest of many. The study lives in the run's folder (``trials.py``).
 """
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from lox_bench.attacks.points import AttackPoint, Span
+from lox_bench.search.trials import Dimension, Earlier, Params, Told, Trials
 from lox_bench.study.strength import SearchedAttack
 from lox_bench.training.spec import TrainSpec
 from lox_bench.types import Progress
 
 STUDY: Final = "attack-search.db"
-STARTUP_TRIALS: Final = 5  # random ones, the family's own settings first, before TPE models
 _LR_DIGITS = 3  # significant digits tried, so that a point's name is exact
 
 
@@ -46,6 +41,14 @@ class Space:
             del spans["epochs"]
         inside = all(span.holds(family[name]) for name, span in spans.items())
         return cls(attack, spans, {name: family[name] for name in spans} if inside else {})
+
+    @property
+    def dimensions(self) -> Mapping[str, Dimension]:
+        """The spans as a search takes them: sizes in the logarithm, counts as they are."""
+        return {
+            name: Dimension(span.low, span.high, span.whole, log=not span.whole)
+            for name, span in self.spans.items()
+        }
 
     def point(self, params: Mapping[str, float]) -> AttackPoint:
         """The attack at the place a trial proposes."""
@@ -85,75 +88,32 @@ class Search:
 
     def run(self, attempt: Attempt, progress: Progress) -> list[AttackPoint]:
         """Complete the study, going on where an earlier process stopped; its points in order."""
-        study = self._open()
-        while len(done := _completed(study)) < self.trials:
-            progress.step(len(done), self.trials, _latest(done))
-            study.sampler = self._sampler(len(done))
-            self._next(study, done, attempt)
-        return [self.space.point(trial.params) for trial in done[: self.trials]]
 
-    def _next(self, study: Any, done: Sequence[Any], attempt: Attempt) -> None:
-        trial = study.ask(self._distributions())
-        point = self.space.point(trial.params)
-        outcome = attempt(point)
-        facts = {"point": point.name, "accuracy": outcome.accuracy, **outcome.facts}
-        for name, value in facts.items():
-            trial.set_user_attr(name, value)
-        trial.set_constraint("accuracy", _shortfall(outcome.accuracy, done) - self.slack)
-        study.tell(trial, outcome.success)
+        def told(params: Params, earlier: Earlier) -> Told:
+            point = self.space.point(params)
+            outcome = attempt(point)
+            return Told(
+                value=outcome.success,
+                excess={"accuracy": _shortfall(outcome.accuracy, earlier) - self.slack},
+                facts={"point": point.name, "accuracy": outcome.accuracy, **outcome.facts},
+                shown=f"{point.name}: {outcome.success:.2f} answered",
+            )
 
-    def _open(self) -> Any:
-        """The study, the trial of a killed process closed, the family's settings in the queue."""
-        import optuna
-
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        study = optuna.create_study(
-            storage=f"sqlite:///{self.file}",
-            study_name=self.name,
+        trials = Trials(
+            file=self.file,
+            name=self.name,
+            space=self.space.dimensions,
+            start=self.space.start,
+            trials=self.trials,
+            seed=self.seed,
             direction="maximize",
-            load_if_exists=True,
         )
-        states = optuna.trial.TrialState
-        for stale in study.get_trials(states=[states.RUNNING]):
-            study.tell(stale.number, state=states.FAIL)
-        fresh = not study.get_trials(states=[states.COMPLETE, states.WAITING])
-        if fresh and self.space.start:
-            study.enqueue_trial(dict(self.space.start))
-        return study
-
-    def _sampler(self, number: int) -> Any:
-        """TPE seeded for trial ``number``, so that it proposes the same in any process."""
-        from optuna.samplers import TPESampler
-
-        digest = hashlib.sha256(f"{self.name} {self.seed} {number}".encode()).digest()
-        return TPESampler(seed=int.from_bytes(digest[:4]), n_startup_trials=STARTUP_TRIALS)
-
-    def _distributions(self) -> dict[str, Any]:
-        from optuna.distributions import FloatDistribution, IntDistribution
-
-        return {
-            name: IntDistribution(int(span.low), int(span.high))
-            if span.whole
-            else FloatDistribution(span.low, span.high, log=True)
-            for name, span in self.space.spans.items()
-        }
+        return [self.space.point(params) for params in trials.run(told, progress)]
 
 
-def _completed(study: Any) -> list[Any]:
-    from optuna.trial import TrialState
-
-    return list(study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]))
-
-
-def _shortfall(accuracy: float | None, done: Sequence[Any]) -> float:
+def _shortfall(accuracy: float | None, earlier: Earlier) -> float:
     """Points of accuracy missing to the best so far."""
     if accuracy is None:
         return 0.0
-    seen = [float(trial.user_attrs["accuracy"]) for trial in done]
+    seen = [float(facts["accuracy"]) for facts in earlier]
     return 100 * (max([accuracy, *seen]) - accuracy)
-
-
-def _latest(done: Sequence[Any]) -> str:
-    if not done:
-        return ""
-    return f"{done[-1].user_attrs['point']}: {done[-1].value:.2f} answered"

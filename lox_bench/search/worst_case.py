@@ -115,7 +115,7 @@ def attacked_variants(study: Study) -> dict[VariantName, str]:
     """Variants at the end of an attack, and the attack's name without arguments."""
     return {
         variant.name: variant.attack.point.spec.name
-        for variant in study.variants
+        for variant in study.measured
         if variant.attack is not None and variant.attack.step is None
     }
 

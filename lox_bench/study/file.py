@@ -75,6 +75,9 @@ class StudyFile:
     eval_every: int | None = None
     accelerate: str = ""
     checkpointing: bool = False
+    defence_search: int | None = None
+    max_over_refusal: float = _USUAL.max_over_refusal
+    max_accuracy_loss: float = _USUAL.max_accuracy_loss
     keep_weights: KeepWeights = KeepWeights.DEAR
     data: Mapping[str, str] = field(default_factory=dict)
     judge: JudgeModel = field(default_factory=JudgeModel)
@@ -107,6 +110,9 @@ class StudyFile:
             eval_every=self.eval_every,
             accelerate=self.accelerate,
             checkpointing=self.checkpointing,
+            defence_search=self.defence_search,
+            max_over_refusal=self.max_over_refusal,
+            max_accuracy_loss=self.max_accuracy_loss,
         )
         return tuple(replace(request, family=family) for family in self.families)
 

@@ -128,7 +128,7 @@ class Stages:
 
 def graph_of(study: Study) -> Graph:
     """Every stage of a study."""
-    stages = [Stages(study, variant) for variant in (*study.variants, *study.found)]
+    stages = [Stages(study, variant) for variant in study.measured]
     targets = [stage for item in stages for stage in item.all]
     return Graph.of(targets, [stage for item in stages for stage in item.told])
 
@@ -136,8 +136,7 @@ def graph_of(study: Study) -> Graph:
 def measure(study: Study, executor: Executor) -> list[VariantResult]:
     """Make and read back everything a study asks for, reusing whatever the store holds."""
     outcome = executor.run(graph_of(study))
-    variants = (*study.variants, *study.found)
-    return [_result(Stages(study, variant), outcome) for variant in variants]
+    return [_result(Stages(study, variant), outcome) for variant in study.measured]
 
 
 def _result(stages: Stages, outcome: Outcome) -> VariantResult:

@@ -63,6 +63,13 @@ def expand(calls: Sequence[Call]) -> Iterator[list[Call]]:
     yield from (list(combination) for combination in product(*choices))
 
 
+def with_methods(model: ModelText, methods: Sequence[Call]) -> ModelText:
+    """The same start under other methods, labelled accordingly."""
+    before = "+".join(map(_shown, model.methods))
+    label = model.label.removesuffix(before) + "+".join(map(_shown, methods))
+    return replace(model, label=label, methods=tuple(methods))
+
+
 def build_model(model: ModelText, family: Family, seeds: Seeds, shown: int) -> Variant:
     """A model, not attacked, under the seeds of one repetition.
 

@@ -63,6 +63,7 @@ def run_record(study: Study, results: Sequence[VariantResult], command: Sequence
         environment=from_plain(EnvironmentRecord, to_plain(environment()), where="environment"),
         variants=tuple(_variant(study, result) for result in results),
         expenses=(),
+        defence=to_plain(study.defence.described()) if study.defence else None,
     )
 
 

@@ -36,6 +36,14 @@ class Request:
     eval_every: int | None = None
     accelerate: str = ""
     checkpointing: bool = False
+    defence_search: int | None = None
+    max_over_refusal: float = 10.0
+    max_accuracy_loss: float = 5.0
+
+    @property
+    def searches(self) -> tuple[tuple[str, int | None], ...]:
+        """The options that ask for a search, and their trials."""
+        return (("--attack-search", self.attack_search), ("--defence-search", self.defence_search))
 
     def check(self) -> None:
         """Refuse numbers that cannot be meant.
@@ -46,7 +54,7 @@ class Request:
         for name, value in (
             ("--limit", self.limit),
             ("--max-steps", self.max_steps),
-            ("--attack-search", self.attack_search),
+            *self.searches,
             ("--eval-every", self.eval_every),
         ):
             if value is not None and not 1 <= value <= MOST:

@@ -28,14 +28,14 @@ from lox_bench.results.run import NO_ATTACK
 _MOST_SLACK = 100.0
 
 
-def require_optuna() -> None:
-    """Fail before any work if the extra of a search is not installed.
+def require_optuna(option: str, trials: int | None) -> None:
+    """Fail before any work if a search is asked for and its extra is not installed.
 
     Raises:
         MissingExtraError: it is not; the message names the command.
     """
-    if find_spec("optuna") is None:
-        raise MissingExtraError("--attack-search", "optuna", "search")
+    if trials is not None and find_spec("optuna") is None:
+        raise MissingExtraError(option, "optuna", "search")
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from lox_bench.results.run import NO_ATTACK
 from lox_bench.sources.require import require_bitsandbytes
 from lox_bench.study.attacked import on_the_way, under_attack
 from lox_bench.study.benchmarks import PlannedBenchmark, planned_benchmarks
+from lox_bench.study.defence import Defence, read_defence, require_measurable
 from lox_bench.study.family import FamilySpec, load_family
 from lox_bench.study.models import ModelText, build_model, read_models
 from lox_bench.study.request import Request, shown_seeds
@@ -87,15 +88,18 @@ class Study:
     max_steps: int | None = None
     strength: Strength | None = None  # where there is more than one point of an attack
     found: tuple[Variant, ...] = ()  # added by a search: a result, so no part of the key
+    defence: Defence | None = None  # where arguments of methods are tuned
 
     @cached_property
     def key(self) -> str:
         """One hash for the whole study: equal studies write equal results."""
         strength = {} if self.strength is None else {"strength": self.strength.described()}
+        defence = {} if self.defence is None else {"defence": self.defence.described()}
         benchmarks = {"benchmarks": [[x.spec.title, x.sha256] for x in self.benchmarks]}
         return hash_of(
             {
                 **strength,
+                **defence,
                 **(benchmarks if self.benchmarks else {}),
                 "version": __version__,
                 "variants": [[item.title, item.seed, item.model.key] for item in self.variants],
@@ -117,6 +121,11 @@ class Study:
         tasks = {spec.name: self.accuracy_task(AttackPoint(spec)) for spec in self.attacks}
         return {name: task for name, task in tasks.items() if task}
 
+    @property
+    def measured(self) -> tuple[Variant, ...]:
+        """Its variants and those that a search added."""
+        return (*self.variants, *self.found)
+
     def attacked(self, variant: Variant, point: AttackPoint) -> Variant:
         """A variant under an attack, on the rows that the study holds for it."""
         return _attacked(variant, point, self.attack_data)
@@ -137,9 +146,10 @@ def make_study(request: Request) -> Study:
     request.check()
     family = load_family(request.family)
     judges = tuple(map(pinned, choose_judges(request.judges, request.elsewhere)))
-    models = read_models(request.models)
-    if request.attack_search is not None:
-        require_optuna()
+    guards = (request.max_over_refusal, request.max_accuracy_loss)
+    models, defence = read_defence(read_models(request.models), request.defence_search, guards)
+    for option, trials in request.searches:
+        require_optuna(option, trials)
     asked = read_attacks(request.attack, search=request.attack_search is not None)
     strength = asked.strength(request.attack_search, request.accuracy_slack)
     attacks = list({str(point.spec.name): point.spec for point in asked.points}.values())
@@ -156,10 +166,14 @@ def make_study(request: Request) -> Study:
     rows = {str(spec.name): _attack_rows(spec, request, families[0]) for spec in filled}
     variants = _variants(request, families, models, asked.points, rows)
     _require_labels(variants)
+    tasks = _tasks(request, family, searched=strength is not None)
+    if defence is not None:
+        dev = {task.spec.metric: True for task in tasks if task.spec.dev_prompts}
+        require_measurable(judges, dev, split=request.split, attacked=bool(asked.points))
     return Study(
         family=family,
         variants=tuple(variants),
-        tasks=_tasks(request, family, searched=strength is not None),
+        tasks=tasks,
         judges=judges,
         utilities=_utilities(filled, request),
         benchmarks=planned_benchmarks(request.utility, backend),
@@ -170,6 +184,7 @@ def make_study(request: Request) -> Study:
         backend=backend,
         max_steps=request.max_steps,
         strength=strength,
+        defence=defence,
     )
 
 

@@ -36,6 +36,8 @@ MISTAKES = {
     "learning rate no number": (["--attack", "gsm8k(lr=much)"], "lr=much"),
     "range downhill": (["--attack", "gsm8k(lr=2e-4..1e-5)"], "smaller to a larger"),
     "nothing to search": (["--attack", "none", "--attack-search", "3"], "names none"),
+    "nothing to tune": (["--models", "aligned", "--defence-search", "3"], "no model has"),
+    "a range without a search": (["--models", "lox(k=2..8)"], "--defence-search"),
     "unknown study": (["lox-papr"], "did you mean 'lox-paper'"),
     "study file missing": (["mine.toml"], "cannot be read"),
     "unknown prompt set": (["--prompts", "harmfull"], "did you mean 'harmful'"),

@@ -15,6 +15,7 @@ WRONG = [
     *[(["run", "--max-steps", value], "--max-steps") for value in COUNTS],
     *[(["run", "--eval-every", value], "--eval-every") for value in COUNTS],
     *[(["run", "--attack-search", value], "--attack-search") for value in COUNTS],
+    *[(["run", "--defence-search", value], "--defence-search") for value in COUNTS],
     *[(["run", "--accuracy-slack", value], "slack") for value in [*NUMBERS, "-1", "101"]],
     *[(["run", "--max-cost", value], "--max-cost") for value in [*NUMBERS[:4], "-0.01"]],
     *[(["run", "--seed", value], "seed") for value in [*SEEDS, "", "0,", "0,0"]],

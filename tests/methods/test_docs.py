@@ -11,8 +11,14 @@ PAGE = Path(__file__).parents[2] / "docs" / "methods.md"
 OF_OURS = [entry.name for entry in entries(Kind.METHODS) if entry.package == OURS]
 
 
+def table_of(head: str) -> list[str]:
+    """The lines of a table, without its heads."""
+    text = PAGE.read_text()
+    return text[text.index(head) :].split("\n\n")[0].splitlines()[2:]
+
+
 def row_of(name: str) -> list[str]:
-    (line,) = (line for line in PAGE.read_text().splitlines() if line.startswith(f"| `{name}` |"))
+    (line,) = (line for line in table_of("| method | place |") if line.startswith(f"| `{name}` |"))
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
@@ -22,3 +28,17 @@ def test_each_method_has_its_row_with_place_and_arguments(name: str) -> None:
     said = [f"`{item.shown}`: {item.allowed}" for item in describe_arguments(cls)]
     _, place, arguments, *_ = row_of(name)
     assert (place, arguments) == (cls.place, "; ".join(said))
+
+
+def test_where_each_method_is_tuned_is_said() -> None:
+    tuned = [(name, getattr(load_code(Kind.METHODS, name), "search", {})) for name in OF_OURS]
+    wanted = [
+        f"| `{name}` | "
+        + ", ".join(
+            f"`{key}={at.low:g}..{at.high:g}`{' (log)' * at.log}" for key, at in search.items()
+        )
+        + " |"
+        for name, search in tuned
+        if search
+    ]
+    assert sorted(table_of("| method | where it looks |")) == sorted(wanted)

@@ -142,7 +142,7 @@ def no_optuna(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("no_optuna")
 def test_without_the_extra_the_command_that_installs_it_is_named() -> None:
     with pytest.raises(MissingExtraError, match=r"pip install 'lox-bench\[search\]'"):
-        require_optuna()
+        require_optuna("--attack-search", 3)
 
 
 def test_the_shipped_space_holds_the_attack_s_own_settings() -> None:

@@ -35,6 +35,9 @@ strict_data = true
 attack_search = 3
 accuracy_slack = 4
 eval_every = 10
+defence_search = 5
+max_over_refusal = 7
+max_accuracy_loss = 3
 keep_weights = "none"
 
 [data]
@@ -77,6 +80,7 @@ def test_every_key_reaches_the_request(tmp_path: Path) -> None:
     assert first.seeds == ((7, 0), (7, 1))
     assert (first.limit, first.max_steps, first.split, first.strict_data) == (4, 2, "dev", True)
     assert (first.attack_search, first.accuracy_slack, first.eval_every) == (3, 4.0, 10)
+    assert (first.defence_search, first.max_over_refusal, first.max_accuracy_loss) == (5, 7.0, 3.0)
     assert dict(first.data) == {
         "gsm8k": tmp_path / "rows" / "train.jsonl", "gsm8k/test": Path("/abs/test.jsonl")
     }  # fmt: skip
@@ -232,7 +236,8 @@ def test_the_defaults_that_help_shows_are_those_of_a_study() -> None:
     from lox_bench.cli.run import run
 
     shown = {name: item.default for name, item in signature(run).parameters.items()}
-    names = {"models", "attack", "accuracy_slack", "family", "prompts", "judges", "seed", "split",
+    names = {"models", "attack", "accuracy_slack", "max_over_refusal", "max_accuracy_loss",
+             "family", "prompts", "judges", "seed", "split",
              "strict_data", "keep_weights"}  # fmt: skip
     assert overridden(StudyFile(), {name: shown[name] for name in names}) == StudyFile()
 
