@@ -6,17 +6,19 @@ from typing import Annotated
 
 import typer
 
+from lox_bench.cli.completion import references
+from lox_bench.cli.where import RunFolder
 from lox_bench.cli.writing import Format, write_tables
 from lox_bench.errors import StoreError, UsageError
 
 _GITHUB = "GITHUB_STEP_SUMMARY"
 
-RunFolder = Annotated[
-    Path, typer.Argument(metavar="RUN", help="Folder of a finished run.", show_default=False)
-]
 Against = Annotated[
     str,
-    typer.Option(help="Reference: results/NAME.csv, or the NAME of a packaged one."),
+    typer.Option(
+        help="Reference: results/NAME.csv, or the NAME of a packaged one (see list references).",
+        autocompletion=references,
+    ),
 ]
 Bounds = Annotated[
     Path | None, typer.Option(help="TOML of bounds (default: 0.10 for each metric, at 95 %).")
@@ -103,7 +105,7 @@ def baseline(
     compares prompt by prompt, which needs far fewer prompts. Commit both.
 
     Examples:
-      lox-bench baseline runs/smollm2-135m-gsm8k-1a2b3c4d --name ours
+      lox-bench baseline runs/2026-11-25-aligned+lox-gsm8k --name ours
     """
     from lox_bench.gate.reference import write_reference
     from lox_bench.results.run import open_run

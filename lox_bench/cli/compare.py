@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from lox_bench.cli.where import RunFolders
 from lox_bench.cli.writing import Format, format_of, write, write_tables
 from lox_bench.errors import UsageError
 
@@ -18,9 +19,7 @@ class Interval(StrEnum):
 
 
 def compare(  # noqa: PLR0913 - one parameter an option
-    runs: Annotated[
-        list[Path], typer.Argument(help="Folders of finished runs.", show_default=False)
-    ],
+    runs: RunFolders,
     form: Annotated[
         Format | None,
         typer.Option(
@@ -55,7 +54,7 @@ def compare(  # noqa: PLR0913 - one parameter an option
     the same, and refused by name if not.
 
     Examples:
-      lox-bench compare runs/smollm2-135m-gsm8k-1a2b3c4d
+      lox-bench compare runs/2026-11-25-aligned+lox-gsm8k
 
       lox-bench compare runs/mine runs/theirs --metric refusal_lost,over_refusal
 

@@ -26,7 +26,9 @@ from lox_bench.cli import (
     listing,
     report,
     run,
+    runs,
 )
+from lox_bench.cli.groups import Grouped
 from lox_bench.cli.once import Once
 from lox_bench.cli.signals import Stopped, stoppable
 from lox_bench.errors import LoxBenchError, StoreError
@@ -60,9 +62,10 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "doctor": doctor.doctor,
 }
 for _name, _command in COMMANDS.items():
-    app.command(_name, cls=Once)(_command)
+    app.command(_name, cls=Grouped if _name == "run" else Once)(_command)
 app.add_typer(cache.app, name="cache")
 app.add_typer(data.app, name="data")
+app.add_typer(runs.app, name="runs")
 
 
 def _version(asked: bool) -> None:

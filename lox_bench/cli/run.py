@@ -5,7 +5,7 @@ from pathlib import Path
 
 import typer
 
-from lox_bench.cli import judging, options
+from lox_bench.cli import computing, judging, options
 from lox_bench.cli.asked import asked
 from lox_bench.cli.making import Keep
 from lox_bench.cli.quiet import hush_libraries
@@ -38,6 +38,9 @@ def run(  # noqa: PLR0913 - one parameter an option
     split: options.Split = "eval",
     data: options.Data = None,
     strict_data: options.StrictData = False,
+    device: computing.Device = "",
+    dtype: computing.Dtype = "auto",
+    batch_size: computing.BatchSize = 50,
     out: options.Out = None,
     keep_weights: Keep = KeepWeights.DEAR,
     print_study: options.PrintStudy = False,
@@ -98,6 +101,8 @@ def run(  # noqa: PLR0913 - one parameter an option
         "split": split,
         "data": data,
         "strict_data": strict_data,
+        "dtype": dtype,
+        "batch_size": batch_size,
         "keep_weights": keep_weights,
     }
     wanted = asked(study, said, context)
@@ -106,6 +111,7 @@ def run(  # noqa: PLR0913 - one parameter an option
         return
     if not debug:
         hush_libraries()
+    computing.use(device)
     from lox_bench.cli.studies import carry_out, foresee  # late: they load what computes
 
     if dry_run:

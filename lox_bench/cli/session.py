@@ -1,10 +1,10 @@
 """Carry a study out before the user's eyes: notices, progress, results, where the files are."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
@@ -12,7 +12,9 @@ from lox_bench.cli.agreement import summary
 from lox_bench.cli.costs import Costs, completing
 from lox_bench.cli.dry_run import as_plain, graph_table
 from lox_bench.cli.jsonout import plain, print_json
+from lox_bench.cli.log_file import LOG, LoggedConsole, LoggedDisplay, logged
 from lox_bench.cli.making import executor_for, open_store
+from lox_bench.cli.next_steps import next_steps
 from lox_bench.cli.notices import (
     announce_cuts,
     announce_data,
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
     from lox_bench.report.output import RunFolder
     from lox_bench.search.play import Findings
 
+_FILES: Final = {"plots": "plots", "provenance": "manifest.json", "log": LOG}
+
 
 class Session:
     """One invocation of ``run``: how much to say, in which form, and which weights to keep."""
@@ -57,7 +61,7 @@ class Session:
         self._max_cost, self._spent = max_cost, 0.0
         self._json = json
         self._keep = keep
-        self._console = Console(stderr=True)
+        self._console = LoggedConsole(stderr=True)
 
     def foresee(self, studies: Sequence[Study]) -> None:
         """Show the stages of studies, and what making them would take; make nothing."""
@@ -72,8 +76,10 @@ class Session:
         for stages in graphs:
             Console().print(graph_table(stages, self._keep))
 
-    def run(self, studies: Sequence[Study], folders: Sequence[Path]) -> None:
+    def run(self, studies: Sequence[Study], folders: Callable[[], Sequence[Path]]) -> None:
         """Run studies one after the other and write the results of each to its folder.
+
+        ``folders`` chooses them, once all that can be wrong has been looked for.
 
         Raises:
             JudgeFailedError: all is written, but a judge could not be asked about everything.
@@ -89,11 +95,12 @@ class Session:
         with ExitStack() as stack:
             claimed = [
                 stack.enter_context(RunFolder.claimed(*pair))
-                for pair in zip(folders, studies, strict=True)
+                for pair in zip(folders(), studies, strict=True)
             ]
             for study, bench, folder in zip(studies, benches, claimed, strict=True):
                 try:
-                    self._run(study, folder, store, bench, rows)
+                    with logged(folder.path):
+                        self._run(study, folder, store, bench, rows)
                 except JudgeFailedError as error:  # the others can still be asked
                     failed.append(error)
         if self._json:
@@ -119,7 +126,7 @@ class Session:
         costs = Costs(self._console, quiet=self._quiet)
         costs.foresee_run(study)
         with choose_display(self._console, quiet=self._quiet) as display:
-            executor = executor_for(store, display, self._keep, bench)
+            executor = executor_for(store, LoggedDisplay(display), self._keep, bench)
             played = play(study, lambda part: measure(part, executor), display, folder.path)
         made = folder.write(played.study, played.results, sys.argv, played.findings, ledger=ledger)
         rows += made
@@ -135,15 +142,21 @@ class Session:
             if findings is not None and findings.worst:
                 console.print(worst_table(findings.worst))
             self._conclude(console, folder, rows)
-            console.print(
-                f"leaderboard  {folder / 'leaderboard.csv'}", soft_wrap=True, markup=False
-            )
-            if (folder / "agreement").is_dir():  # with two judges or more
-                console.print(f"agreement    {folder / 'agreement'}", soft_wrap=True, markup=False)
-                console.print(f"             {summary(folder)}", soft_wrap=True, markup=False)
-            console.print(f"plots        {folder / 'plots'}", soft_wrap=True, markup=False)
-            console.print(f"provenance   {folder / 'manifest.json'}", soft_wrap=True, markup=False)
-            console.print(f"as a page    lox-bench report {folder}", soft_wrap=True, markup=False)
+            self._where(console, folder)
+
+    def _where(self, console: Console, folder: Path) -> None:
+        """Say where the results are, and what could be done next."""
+        from lox_bench.gate.reference import reference_names
+
+        held: list[tuple[str, object]] = [("leaderboard", folder / "leaderboard.csv")]
+        if (folder / "agreement").is_dir():  # with two judges or more
+            held += [("agreement", folder / "agreement"), ("", summary(folder))]
+        held += [(name, folder / file) for name, file in _FILES.items()]
+        steps = next_steps(open_run(folder).record, folder, reference_names())
+        lines = [f"{name:12} {what}" for name, what in held]
+        lines += ["next", *(f"  {command}\n      {what}" for what, command in steps)]
+        for line in lines:
+            console.print(line, soft_wrap=True, markup=False, highlight=False)
 
     def _conclude(self, console: Console, path: Path, rows: Sequence[Row]) -> None:
         """Say what the numbers allow to say, and what others have published."""

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lox_bench import files
+from lox_bench.cli.folding import Folding
 from lox_bench.errors import StoreError
 from lox_bench.results.text_table import TextTable, markdown
 
@@ -82,7 +83,7 @@ def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
         short = all(len(row[column]) <= _SHORT for row in rows)
         grid.add_column(escape(head[column]), overflow="fold", no_wrap=short)
     for row in rows:
-        grid.add_row(*(escape(row[column]) for column in used))
+        grid.add_row(*(Folding(row[column]) for column in used))
     return grid
 
 

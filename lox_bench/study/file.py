@@ -70,6 +70,8 @@ class StudyFile:
     attack_search: int | None = None
     accuracy_slack: float = _USUAL.accuracy_slack
     eval_every: int | None = None
+    dtype: str = _USUAL.dtype
+    batch_size: int = _USUAL.batch_size
     keep_weights: KeepWeights = KeepWeights.DEAR
     data: Mapping[str, str] = field(default_factory=dict)
     judge: JudgeModel = field(default_factory=JudgeModel)
@@ -100,6 +102,8 @@ class StudyFile:
             attack_search=self.attack_search,
             accuracy_slack=self.accuracy_slack,
             eval_every=self.eval_every,
+            dtype=self.dtype,
+            batch_size=self.batch_size,
         )
         return tuple(replace(request, family=family) for family in self.families)
 
