@@ -74,4 +74,7 @@ def _last(incomplete: str, names: Iterable[str]) -> list[str]:
     """The names that the last item may become, behind what stands before it."""
     cut = max(incomplete.rfind(mark) for mark in _MARKS) + 1
     head, begun = incomplete[:cut], incomplete[cut:]
-    return [head + name for name in dict.fromkeys(names) if name.startswith(begun)]
+    used = set(head.rstrip(_MARKS).split(",")) if head.endswith(",") else set()
+    return [
+        head + name for name in dict.fromkeys(names) if name.startswith(begun) and name not in used
+    ]
