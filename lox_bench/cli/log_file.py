@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from lox_bench import __version__
+from lox_bench.cli.signals import Stopped
 from lox_bench.engine.local import Display
 from lox_bench.errors import LoxBenchError
 from lox_bench.harmless import harmless
@@ -34,7 +35,7 @@ def logged(folder: Path) -> Iterator[None]:
         log(f"lox-bench {__version__}: {' '.join(sys.argv[1:])}")
         yield
         log(f"done in {time.monotonic() - start:.1f} s")
-    except LoxBenchError as error:
+    except (LoxBenchError, Stopped) as error:
         log(f"ended: {error}", logging.ERROR)
         raise
     except BaseException as error:
