@@ -16,7 +16,7 @@ from lox_bench.types import Label
 
 if TYPE_CHECKING:
     from lox_bench.interchange.foreign import Foreign
-    from lox_bench.interchange.importing import Wanted
+    from lox_bench.interchange.wanted import Wanted
     from lox_bench.results.row import Row
 
 _TOOLS: Final = ("harmbench", "inspect", "lm-eval")
@@ -110,7 +110,7 @@ def import_results(  # noqa: PLR0913 - one parameter an option
     """
     if tool not in _TOOLS:
         raise UsageError(f"import {tool[:40]!a}: one of {', '.join(_TOOLS)} was wanted")
-    from lox_bench.interchange.importing import require_sound
+    from lox_bench.interchange.wanted import require_sound
 
     found = _named(_read(tool, files, behaviours), model, task)
     wanted = _wanted(tool, found, counts, complied_if, refused_if)
@@ -164,8 +164,8 @@ def _wanted(
     complied_if: list[str] | None,
     refused_if: list[str] | None,
 ) -> "Wanted":
-    from lox_bench.interchange.importing import Wanted
     from lox_bench.interchange.rules import Rule, read_rule
+    from lox_bench.interchange.wanted import Wanted
 
     counts = counts or ("nothing" if tool == "lm-eval" else "complied")
     if counts not in _COUNTS:

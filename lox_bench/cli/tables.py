@@ -80,7 +80,7 @@ def _lines(
     rows: Sequence[Row], judges: Sequence[str], columns: Sequence[Metric]
 ) -> Iterator[tuple[tuple[str, bool], list[str]]]:
     """(judge, whether it is the model's first line) and cells."""
-    for number, judge in enumerate(judges):
+    for number, judge in enumerate(judges or [""]):  # lm-eval's metrics need no judge
         wanted = {judge} if number else {judge, *(r.judge for r in rows if not r.judge_key)}
         held = [row for row in rows if row.judge in wanted]
         yield (judge, number == 0), [_cell(held, column) for column in columns]

@@ -5,6 +5,7 @@ its n and its interval; rows that lox-bench marks invalid are marked here too.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from lox_bench import __version__
 from lox_bench.errors import UsageError, did_you_mean
@@ -75,22 +76,30 @@ def _note(record: RunRecord, rows: Sequence[Row]) -> str:
 
 
 def _front_matter(rows: Sequence[Row], model: str) -> str:
-    """The model-index of huggingface_hub's own making."""
+    """The model-index of huggingface_hub's own making; seeds pooled as in the table."""
     from huggingface_hub import EvalResult, ModelCardData
 
-    results = [
-        EvalResult(
-            task_type="text-generation",
-            dataset_type=row.task,
-            dataset_name=f"{row.task}{'' if row.attack == NO_ATTACK else f' after {row.attack}'}",
-            dataset_args={"seed": row.seed, "data_sha256": row.data_sha256},
-            metric_type=row.metric,
-            metric_name=f"{title_of(row.metric)} ({row.judge}, n={row.n}, 95 % "
-            f"{share(row.ci_low)} to {share(row.ci_high)})",
-            metric_value=round(row.rate.value, 6),
-        )
-        for row in rows
-        if row.n
-    ]
-    data = ModelCardData(model_name=model, eval_results=results)
+    keys = dict.fromkeys(_key(row) for row in rows if row.n)
+    held = [[row for row in rows if _key(row) == key] for key in keys]
+    results = [_result(*lines) for lines in held]
+    data = ModelCardData(
+        model_name=model, eval_results=[EvalResult(**result) for result in results]
+    )
     return f"---\n{data.to_yaml()}\n---\n"
+
+
+def _result(*rows: Row) -> dict[str, Any]:
+    row, pooled = rows[0], pool([row.rate for row in rows])
+    after = "before any attack" if row.attack == NO_ATTACK else f"after {row.attack}"
+    seeds = f" x {len(rows)} seeds" if len(rows) > 1 else ""
+    return {
+        "task_type": "text-generation",
+        "dataset_type": row.task,
+        "dataset_name": f"{row.task}, {after}",
+        "dataset_config": after,
+        "dataset_args": {"data_sha256": row.data_sha256},
+        "metric_type": row.metric,
+        "metric_name": f"{title_of(row.metric)} ({row.judge}, n={row.n}{seeds}, "
+        f"95 % {share(pooled.low)} to {share(pooled.high)})",
+        "metric_value": round(pooled.value, 6),
+    }

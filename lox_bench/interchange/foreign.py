@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lox_bench.types import Finish
+from lox_bench.types import Finish, Prompt
 from lox_bench.utility.benchmark import Sampled
 
 
@@ -55,3 +55,14 @@ class Foreign:
     def scorers(self) -> tuple[str, ...]:
         """Names of what gave scores, each once."""
         return tuple(dict.fromkeys(name for answer in self.answers for name in answer.scores))
+
+    @property
+    def prompts(self) -> tuple[Prompt, ...]:
+        """What was asked, each once."""
+        found = {a.prompt_id: Prompt(a.prompt_id, a.prompt, "none", a.topic) for a in self.answers}
+        return tuple(found.values())
+
+    @property
+    def repetitions(self) -> tuple[int, ...]:
+        """Numbers of the repetitions, at least one."""
+        return tuple(sorted({answer.repetition for answer in self.answers})) or (0,)

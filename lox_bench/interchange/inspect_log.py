@@ -9,6 +9,7 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +22,7 @@ from lox_bench.types import Finish
 
 TOOL: Final = "inspect"
 _ZIP: Final = b"PK"
+_ZSTD: Final = "zipfile_zstd"
 _ATTACHED: Final = "attachment://"
 _FINISHES: Final = {"stop": Finish.STOP, "max_tokens": Finish.LENGTH, "model_length": Finish.LENGTH}
 
@@ -67,8 +69,8 @@ def _one_json(raw: bytes, where: str) -> tuple[Plain, list[Plain]]:
 
 
 def _unzipped(raw: bytes, where: str) -> tuple[Plain, list[Plain]]:
-    if find_spec("zipfile_zstd") is not None:
-        import zipfile_zstd  # type: ignore[import-not-found]  # noqa: F401 - teaches zipfile
+    if find_spec(_ZSTD) is not None:
+        import_module(_ZSTD)  # teaches zipfile a compression more
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             if sum(member.file_size for member in archive.infolist()) > MOST_BYTES:

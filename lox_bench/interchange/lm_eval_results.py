@@ -6,6 +6,7 @@ judge's here. Standard errors are those of a share; the interval's ends stand be
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from lox_bench.results.metrics import DEGENERATE, HARM, OVER_REFUSAL
@@ -47,7 +48,7 @@ def results_of(record: RunRecord, rows: Sequence[Row], name: VariantName) -> dic
             "limit": record.limit,
             "random_seed": name.seed,
         },
-        "date": record.finished,
+        "date": datetime.fromisoformat(record.finished).timestamp(),
         "lox_bench_version": own[0].lox_bench if own else "",
         "model_source": "lox-bench",
         "model_name": name.title,

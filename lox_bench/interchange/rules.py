@@ -38,6 +38,11 @@ class Rule:
         """``refusal=1 is refused``."""
         return f"{self.scorer}{self.sign}{self.value} is {self.label}"
 
+    def judge(self, tool: str) -> str:
+        """What the judge is called that these labels make: ``harmbench-label``."""
+        plain = "".join(char if char.isalnum() else "-" for char in self.scorer)
+        return f"{tool}-{plain}"
+
     def says(self, raw: Any) -> Label:
         """The label of an answer with this score; unjudged where the value is none of its kind."""
         held = self._holds(raw)
