@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 
 from lox_bench.cli.completion import references
+from lox_bench.cli.jsonout import print_json
 from lox_bench.cli.where import RunFolder
 from lox_bench.cli.writing import Format, write_tables
+from lox_bench.codec import to_plain
 from lox_bench.errors import StoreError, UsageError
 
 _GITHUB = "GITHUB_STEP_SUMMARY"
@@ -35,6 +37,7 @@ Summary = Annotated[
     Path | None,
     typer.Option(help=f"Append a markdown summary to this file (default: ${_GITHUB}, if set)."),
 ]
+Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON, nothing else.")]
 
 
 def check(  # noqa: PLR0913 - one parameter an option
@@ -45,6 +48,7 @@ def check(  # noqa: PLR0913 - one parameter an option
     allow_low_coverage: LowCoverage = False,
     junit: Junit = None,
     summary: Summary = None,
+    json: Json = False,
 ) -> None:
     """Hold a run against a reference, to see whether a new method costs safety.
 
@@ -78,7 +82,10 @@ def check(  # noqa: PLR0913 - one parameter an option
         allow_low_coverage=allow_low_coverage,
     )
     table = report_table(report)
-    write_tables([table], None, Format.TABLE)
+    if json:
+        print_json({**to_plain(report), "verdict": report.verdict})
+    else:
+        write_tables([table], None, Format.TABLE)
     try:
         if junit is not None:
             write_junit(report, junit)

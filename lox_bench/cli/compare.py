@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.cli.where import RunFolders
 from lox_bench.cli.writing import Format, format_of, write, write_tables
 from lox_bench.errors import UsageError
@@ -46,6 +47,9 @@ def compare(  # noqa: PLR0913 - one parameter an option
     seeds: Annotated[
         bool, typer.Option("--seeds", help="Only the spread over seeds, not the differences.")
     ] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the differences as JSON, nothing else.")
+    ] = False,
 ) -> None:
     """Compare models on the prompts they share: Δ, interval, p, detectable Δ.
 
@@ -74,6 +78,9 @@ def compare(  # noqa: PLR0913 - one parameter an option
     wanted = _metrics(metric, {row.metric for run in opened for row in run.rows})
     spreads = [item for item in seed_spreads(opened) if item.name.measure.metric in wanted]
     differences = [] if seeds else compare_runs(opened, metrics=wanted, method=interval.value)
+    if json:
+        print_json(plain(spread_records(spreads) if seeds else differences))
+        return
     form = format_of(form, out)
     if form is Format.CSV:
         write(records_csv(spread_records(spreads) if seeds else differences), out)

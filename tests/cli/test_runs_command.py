@@ -44,6 +44,17 @@ def test_latest_is_a_run_everywhere_and_which_one_is_said(command: Command) -> N
         assert f"latest: runs/{NAME}" in command(*line.split()).err
 
 
+@pytest.mark.usefixtures("run")
+def test_differences_and_the_gate_s_report_come_as_json(command: Command) -> None:
+    differences = json.loads(command("compare", "latest", "--json").out)
+    assert {item["attack"] for item in differences} == {"none", "gsm8k"}
+    command("baseline", "latest", "--name", "ours", "--dir", ".")
+    report = json.loads(command("check", "latest", "--against", "ours.csv", "--json").out)
+    assert report["verdict"] in {"pass", "inconclusive"}
+    metrics = {item["name"]["measure"]["metric"] for item in report["results"]}
+    assert metrics >= {"refusal_lost", "over_refusal"}
+
+
 def test_without_runs_latest_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command
 ) -> None:
