@@ -24,8 +24,7 @@ class Folding:
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         """The widest part, and the widest line."""
-        parts = [part for line in self.text.split("\n") for part in _JOINTS.split(line)]
-        least = max(cell_len(part.rstrip()) for part in parts)
+        least = max(cell_len(part.rstrip()) for part in parts_of(self.text))
         most = max(map(cell_len, self.text.split("\n")))
         return Measurement(least, max(least, most)).with_maximum(options.max_width)
 
@@ -33,6 +32,11 @@ class Folding:
         """As many parts a line as fit."""
         lines = [part for line in self.text.split("\n") for part in _filled(line, options)]
         yield Text("\n".join(lines), overflow="fold")
+
+
+def parts_of(text: str) -> list[str]:
+    """What stays together: words, and the parts of names."""
+    return [part for line in text.split("\n") for part in _JOINTS.split(line)]
 
 
 def _filled(line: str, options: ConsoleOptions) -> Iterator[str]:

@@ -12,6 +12,7 @@ from support.sample import RECORD, VARIANT
 
 from lox_bench.cli import completion
 from lox_bench.cli.folding import Folding
+from lox_bench.cli.grid import Grid
 from lox_bench.cli.groups import GROUPS
 from lox_bench.cli.log_file import LOG, LoggedConsole, LoggedDisplay, logged
 from lox_bench.cli.next_steps import next_steps
@@ -128,6 +129,24 @@ def test_a_cell_is_broken_where_its_parts_meet(width: int) -> None:
     assert max(map(len, lines)) <= width
     for word in ("aligned", "alpha=", "0.65)", "gsm8k", "(-0.07"):
         assert any(word in line for line in lines)
+
+
+def test_a_table_too_wide_keeps_its_words_and_tells_the_longest_texts_below() -> None:
+    head = ("verdict", "model", "reference", "run", "harm", "shown", "tolerance", "n", "why")
+    why = "the attack is not valid: refusal lost of the undefended aligned was 1.00 before it"
+    row = ("inconclusive", "aligned+gsm8k", "1.00", "1.00", "+0.00", "-0.14 to +0.14",
+           "0.10 at 95%", "100 paired", why)  # fmt: skip
+    text = io.StringIO()
+    Console(file=text, width=80, color_system=None).print(Grid(head, [row, row]))
+    lines = text.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    for word in ("inconclusive", "tolerance", "aligned", "reference", "+gsm8k"):
+        assert any(word in line for line in lines)
+    assert text.getvalue().count("undefended") == 1
+    assert "why 1: the attack" in text.getvalue()
+    wide = io.StringIO()
+    Console(file=wide, width=200, color_system=None).print(Grid(head, [row, row]))
+    assert sum(why in line for line in wide.getvalue().splitlines()) == 2
 
 
 @pytest.mark.parametrize(
