@@ -20,7 +20,7 @@ from lox_bench.errors import StoreError, UsageError
 from lox_bench.results.lock import sole_writer
 from lox_bench.results.place import RUNS, held_in, run_folders
 from lox_bench.results.record import Claim, RunRecord
-from lox_bench.results.run import NO_ATTACK, open_run
+from lox_bench.results.run import LEADERBOARD, NO_ATTACK, open_run
 from lox_bench.results.text_table import TextTable
 
 app = typer.Typer(
@@ -134,8 +134,9 @@ def remove(runs: RunFolders, yes: Yes = False) -> None:
 
 
 def _remove(folder: Path) -> None:
-    with sole_writer(folder):  # nobody is writing there
-        pass
+    for run in _runs_of(folder):
+        with sole_writer(run):  # nobody is writing there
+            pass
     try:
         shutil.rmtree(folder)
         if folder.parent.resolve() != RUNS.resolve() and not any(folder.parent.iterdir()):
@@ -147,8 +148,17 @@ def _remove(folder: Path) -> None:
 def _require_ours(folder: Path) -> None:
     if folder.is_symlink():
         raise UsageError(f"{folder} is a link; remove what it leads to by its own name")
-    if held_in(folder) is None:
+    if not _runs_of(folder):
         raise UsageError(f"{folder} is no run of lox-bench; nothing was removed")
+
+
+def _runs_of(folder: Path) -> list[Path]:
+    """The run in a folder, or those of several families that share it and its leaderboard."""
+    if held_in(folder) is not None:
+        return [folder]
+    inner = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+    shared = (folder / LEADERBOARD).is_file() and all(held_in(path) for path in inner)
+    return inner if shared else []
 
 
 def _agreed(folder: Path) -> bool:
