@@ -6,6 +6,26 @@ not a ``LoxBenchError`` is a bug of ours and keeps its traceback.
 
 from collections.abc import Collection
 from difflib import get_close_matches
+from enum import StrEnum
+
+
+class Listed(StrEnum):
+    """What ``lox-bench list`` lists, and messages point to."""
+
+    STUDIES = "studies"
+    REPRODUCTIONS = "reproductions"
+    FAMILIES = "families"
+    METHODS = "methods"
+    MODELS = "models"
+    ATTACKS = "attacks"
+    TASKS = "tasks"
+    PROMPTS = "prompts"
+    UTILITIES = "utilities"
+    JUDGES = "judges"
+    BACKENDS = "backends"
+    TEMPLATES = "templates"
+    REFERENCES = "references"
+    RUNS = "runs"
 
 
 class LoxBenchError(Exception):
@@ -23,10 +43,11 @@ def did_you_mean(name: str, known: Collection[str]) -> str:
 class UnknownNameError(LoxBenchError):
     """A family, model, attack, task or judge that nobody registered."""
 
-    def __init__(self, kind: str, name: str, known: Collection[str]) -> None:
+    def __init__(self, kind: str, name: str, known: Collection[str], *, see: str = "") -> None:
         plural = f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
+        see = see or (f"lox-bench list {plural}" if plural in [*Listed] else "")
         hint = did_you_mean(name, known) or f"; known: {', '.join(sorted(known))}"
-        super().__init__(f"no {kind} is called {name!r}{hint} (see `lox-bench list {plural}`)")
+        super().__init__(f"no {kind} is called {name!r}{hint}{f' (see `{see}`)' if see else ''}")
 
 
 class UsageError(LoxBenchError):

@@ -99,7 +99,9 @@ def check_method(
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--lox-run DIR``."""
     group = parser.getgroup("lox-bench")
-    group.addoption(_OPTION, metavar="DIR", help="folder of the finished run that tests are about")
+    group.addoption(
+        _OPTION, metavar="DIR", help="finished run that tests are about: a folder, or latest"
+    )
 
 
 @pytest.fixture(scope="session")
@@ -108,6 +110,7 @@ def lox_run(request: pytest.FixtureRequest) -> "Run":
     folder = request.config.getoption(_OPTION)
     if folder is None:
         pytest.skip(f"no run to test: name one with {_OPTION} DIR")
+    from lox_bench.results.place import find_run
     from lox_bench.results.run import open_run
 
-    return open_run(Path(folder))
+    return open_run(find_run(folder))

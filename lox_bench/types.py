@@ -28,6 +28,7 @@ class Finish(StrEnum):
 
     STOP = "stop"
     LENGTH = "length"
+    UNKNOWN = "unknown"  # of answers that another tool stored without saying
 
 
 @dataclass(frozen=True, slots=True)

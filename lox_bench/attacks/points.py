@@ -8,7 +8,7 @@ all their combinations. Learning rates are absolute: they replace the one a fami
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Final
@@ -25,6 +25,7 @@ from lox_bench.attacks.arguments import (
     read_number,
     read_word,
 )
+from lox_bench.attacks.columns import COLUMNS, named_columns
 from lox_bench.attacks.spec import AttackSpec, load_attack
 from lox_bench.backends.template import load_template
 from lox_bench.errors import UsageError
@@ -178,11 +179,15 @@ Values = Sequence[Value | Span]
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A call as it was understood: ranges not yet expanded, the ``file`` it names, if any."""
+    """A call as it was understood: ranges not yet expanded, the ``file`` it names, if any.
+
+    ``columns`` are the names that the user's file has for columns of the attack.
+    """
 
     spec: AttackSpec
     values: Mapping[str, Values]
     file: Path | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 def attack_points(call: Call) -> list[AttackPoint]:
@@ -214,7 +219,9 @@ def load_call(call: Call) -> Loaded:
     if call.target is not None:
         raise UsageError(f"attack {str(call)!r}: an attack has no path; its data is set by --data")
     spec = _preset(call.name, call.args.get(PRESET, ""))
-    held = {k: text for k, text in call.args.items() if k not in {FILE, HARMFUL, PRESET}}
+    columns = named_columns(spec, call)
+    apart = {FILE, HARMFUL, PRESET, *(f"{COLUMNS}{name}" for name in columns)}
+    held = {name: text for name, text in call.args.items() if name not in apart}
     held = _spelt_out(held, str(call))
     for name in held:
         if name not in ARGUMENTS:
@@ -225,7 +232,8 @@ def load_call(call: Call) -> Loaded:
     if FILE in call.args and HARMFUL in call.args:
         raise UsageError(f"attack {str(call)!r}: {FILE} and {HARMFUL} both name the rows; give one")
     file = call.args.get(FILE, call.args.get(HARMFUL))
-    return Loaded(spec, values, None if file is None else Path(file.strip("\"'")).expanduser())
+    path = None if file is None else Path(file.strip("\"'")).expanduser()
+    return Loaded(spec, values, path, columns)
 
 
 def _spelt_out(args: Mapping[str, str], where: str) -> dict[str, str]:

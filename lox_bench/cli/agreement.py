@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lox_bench.cli.jsonout import plain, print_json
+from lox_bench.cli.where import RunFolder
 from lox_bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,11 +19,10 @@ if TYPE_CHECKING:
     from lox_bench.stats.bootstrap import Estimate
     from lox_bench.types import Rate
 
-Folder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the rows as JSON, nothing else.")]
 
 
-def agreement(run: Folder, json: Json = False) -> None:
+def agreement(run: RunFolder, json: Json = False) -> None:
     """Compare the judges of a run: Cohen's kappa per pair, Krippendorff's alpha, disputed answers.
 
     Kappa and alpha are agreement beyond chance: 1 is full agreement, 0 what the judges' own base
@@ -30,7 +30,7 @@ def agreement(run: Folder, json: Json = False) -> None:
     prompts (Wilson for plain agreement). Writes RUN/agreement/, as `run` does with two judges.
 
     Examples:
-      lox-bench agreement runs/smollm2-135m-gsm8k-1a2b3c4d
+      lox-bench agreement runs/2026-11-25-aligned+lox-gsm8k
 
       lox-bench agreement runs/mine --json | jq '.[] | select(.statistic == "cohen_kappa")'
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lox_bench.cli import judging as options
+from lox_bench.cli.completion import judges as judge_names
 from lox_bench.cli.costs import Costs
 from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.cli.quiet import hush_libraries
@@ -24,7 +25,12 @@ if TYPE_CHECKING:
     from lox_bench.judges.labelled import LabelledSet
     from lox_bench.report.calibration import CalibrationRow, Grid
 
-Judges = Annotated[str, typer.Argument(metavar="JUDGE[,JUDGE]", help="Judges, see list judges.")]
+Judges = Annotated[
+    str,
+    typer.Argument(
+        metavar="JUDGE[,JUDGE]", help="Judges, see list judges.", autocompletion=judge_names
+    ),
+]
 Labels = Annotated[
     str,
     typer.Option(

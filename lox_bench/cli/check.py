@@ -6,17 +6,21 @@ from typing import Annotated
 
 import typer
 
+from lox_bench.cli.completion import references
+from lox_bench.cli.jsonout import print_json
+from lox_bench.cli.where import RunFolder
 from lox_bench.cli.writing import Format, write_tables
+from lox_bench.codec import to_plain
 from lox_bench.errors import StoreError, UsageError
 
 _GITHUB = "GITHUB_STEP_SUMMARY"
 
-RunFolder = Annotated[
-    Path, typer.Argument(metavar="RUN", help="Folder of a finished run.", show_default=False)
-]
 Against = Annotated[
     str,
-    typer.Option(help="Reference: results/NAME.csv, or the NAME of a packaged one."),
+    typer.Option(
+        help="Reference: results/NAME.csv, or the NAME of a packaged one (see list references).",
+        autocompletion=references,
+    ),
 ]
 Bounds = Annotated[
     Path | None, typer.Option(help="TOML of bounds (default: 0.10 for each metric, at 95 %).")
@@ -33,6 +37,7 @@ Summary = Annotated[
     Path | None,
     typer.Option(help=f"Append a markdown summary to this file (default: ${_GITHUB}, if set)."),
 ]
+Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON, nothing else.")]
 
 
 def check(  # noqa: PLR0913 - one parameter an option
@@ -43,6 +48,7 @@ def check(  # noqa: PLR0913 - one parameter an option
     allow_low_coverage: LowCoverage = False,
     junit: Junit = None,
     summary: Summary = None,
+    json: Json = False,
 ) -> None:
     """Hold a run against a reference, to see whether a new method costs safety.
 
@@ -76,7 +82,10 @@ def check(  # noqa: PLR0913 - one parameter an option
         allow_low_coverage=allow_low_coverage,
     )
     table = report_table(report)
-    write_tables([table], None, Format.TABLE)
+    if json:
+        print_json({**to_plain(report), "verdict": report.verdict})
+    else:
+        write_tables([table], None, Format.TABLE)
     try:
         if junit is not None:
             write_junit(report, junit)
@@ -103,7 +112,7 @@ def baseline(
     compares prompt by prompt, which needs far fewer prompts. Commit both.
 
     Examples:
-      lox-bench baseline runs/smollm2-135m-gsm8k-1a2b3c4d --name ours
+      lox-bench baseline runs/2026-11-25-aligned+lox-gsm8k --name ours
     """
     from lox_bench.gate.reference import write_reference
     from lox_bench.results.run import open_run

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from lox_bench.cli.jsonout import plain, print_json
+from lox_bench.cli.where import RunFolders
 from lox_bench.cli.writing import Format, format_of, write, write_tables
 from lox_bench.errors import UsageError
 
@@ -18,9 +20,7 @@ class Interval(StrEnum):
 
 
 def compare(  # noqa: PLR0913 - one parameter an option
-    runs: Annotated[
-        list[Path], typer.Argument(help="Folders of finished runs.", show_default=False)
-    ],
+    runs: RunFolders,
     form: Annotated[
         Format | None,
         typer.Option(
@@ -47,6 +47,9 @@ def compare(  # noqa: PLR0913 - one parameter an option
     seeds: Annotated[
         bool, typer.Option("--seeds", help="Only the spread over seeds, not the differences.")
     ] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the differences as JSON, nothing else.")
+    ] = False,
 ) -> None:
     """Compare models on the prompts they share: Δ, interval, p, detectable Δ.
 
@@ -55,7 +58,7 @@ def compare(  # noqa: PLR0913 - one parameter an option
     the same, and refused by name if not.
 
     Examples:
-      lox-bench compare runs/smollm2-135m-gsm8k-1a2b3c4d
+      lox-bench compare runs/2026-11-25-aligned+lox-gsm8k
 
       lox-bench compare runs/mine runs/theirs --metric refusal_lost,over_refusal
 
@@ -75,6 +78,9 @@ def compare(  # noqa: PLR0913 - one parameter an option
     wanted = _metrics(metric, {row.metric for run in opened for row in run.rows})
     spreads = [item for item in seed_spreads(opened) if item.name.measure.metric in wanted]
     differences = [] if seeds else compare_runs(opened, metrics=wanted, method=interval.value)
+    if json:
+        print_json(plain(spread_records(spreads) if seeds else differences))
+        return
     form = format_of(form, out)
     if form is Format.CSV:
         write(records_csv(spread_records(spreads) if seeds else differences), out)

@@ -91,7 +91,7 @@ def _chosen(names: Sequence[str] | None) -> list[TaskSpec]:
         return [spec for spec in known.values() if spec.published and not spec.published.gated]
     for name in names:
         if name not in known:
-            raise UnknownNameError("published prompt set", name, known)
+            raise UnknownNameError("published prompt set", name, known, see="lox-bench data list")
     return [known[name] for name in names]
 
 

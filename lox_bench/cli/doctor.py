@@ -1,11 +1,14 @@
 """``lox-bench doctor``: what is here, what is not, and what to do about it."""
 
 import shutil
+from typing import Annotated
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
 from lox_bench.attacks.spec import load_attack
+from lox_bench.cli.jsonout import print_json
 from lox_bench.data.spec import DataSpec
 from lox_bench.engine.store import Store, default_root
 from lox_bench.provenance import ABSENT, environment, versions
@@ -17,12 +20,18 @@ _GIB = 1 << 30
 _WANTED_GIB = 4.0  # what the default family's checkpoints take for one seed
 
 
-def doctor() -> None:
+def doctor(
+    json: Annotated[bool, typer.Option("--json", help="Print JSON, nothing else.")] = False,
+) -> None:
     """Check the installation: packages, devices, cache, data and models within reach."""
+    rows = (*_packages(), *_machine(), *_cache(), *_reachable())
+    if json:
+        print_json([dict(zip(("what", "found", "to_do"), row, strict=True)) for row in rows])
+        return
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("what", "found", "what to do"):
         table.add_column(column, overflow="fold")
-    for row in (*_packages(), *_machine(), *_cache(), *_reachable()):
+    for row in rows:
         table.add_row(*row)
     Console().print(table)
 

@@ -1,7 +1,6 @@
 """``lox-bench effective-rank``: how many directions of the alignment carry its safety."""
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -77,11 +76,12 @@ def effective_rank(  # noqa: PLR0913 - one parameter an option
     from lox_bench.diagnostics.probe_output import write_ranks
     from lox_bench.diagnostics.sweep import run_sweep
     from lox_bench.report.output import RunFolder
+    from lox_bench.results.place import RUNS, place
 
     study = rank_study(request, parse_ranks(ranks))
-    default = Path("runs") / f"effective-rank-{study.family.name}-{study.key[:8]}"
+    words = f"effective-rank-{study.family.name}"
     console = Console(stderr=True)
-    with RunFolder.claimed(out or default, study) as folder:
+    with RunFolder.claimed(out or place(RUNS, words, {"": study.key}), study) as folder:
         with choose_display(console, quiet=quiet or json) as display:
             executor = executor_for(open_store(console), display)
             results = run_sweep(study, executor, "ranks")

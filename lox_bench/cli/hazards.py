@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from lox_bench.cli.jsonout import plain, print_json
+from lox_bench.cli.where import RunFolder
 from lox_bench.cli.writing import Format, format_of, write, write_tables
 from lox_bench.errors import UsageError
 
-Folder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
 Form = Annotated[
     Format | None, typer.Option("--format", help="table, csv or markdown; told by --out's name.")
 ]
@@ -17,7 +17,7 @@ Out = Annotated[Path | None, typer.Option(help="Write to this file instead of th
 Json = Annotated[bool, typer.Option("--json", help="Print the rows as JSON, nothing else.")]
 
 
-def hazards(run: Folder, form: Form = None, out: Out = None, json: Json = False) -> None:
+def hazards(run: RunFolder, form: Form = None, out: Out = None, json: Json = False) -> None:
     """Show where models give way: every rate by hazard, for prompt sets whose prompts have one.
 
     Examples:

@@ -19,4 +19,6 @@ def plain(records: Iterable[Any]) -> list[dict[str, object]]:
 
 
 def _finite(value: object) -> object:
+    if isinstance(value, tuple | list):
+        return [_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

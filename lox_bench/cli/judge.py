@@ -1,20 +1,24 @@
 """``lox-bench judge``: label the stored answers of a finished run with more judges."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lox_bench.cli import judging as options
+from lox_bench.cli.completion import judges as judge_names
 from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.cli.quiet import hush_libraries
+from lox_bench.cli.where import RunFolder
 from lox_bench.judges.choice import Elsewhere, choose_judges
 
-RunFolder = Annotated[
-    Path, typer.Argument(metavar="RUN", help="Folder of a finished run, e.g. runs/NAME.")
-]
 Judges = Annotated[
-    str, typer.Option(help="Comma list of judges: names (lox-bench list judges) or FILE.toml.")
+    str,
+    typer.Option(
+        "--judges",
+        "--judge",
+        help="Comma list of judges: names (lox-bench list judges) or FILE.toml.",
+        autocompletion=judge_names,
+    ),
 ]
 OnlyUnjudged = Annotated[
     bool,

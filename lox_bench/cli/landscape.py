@@ -124,13 +124,14 @@ def _run(plane: "Plane", out: Path | None, *, quiet: bool, json: bool) -> None:
     from lox_bench.diagnostics.sweep import run_sweep
     from lox_bench.engine.graph import Graph
     from lox_bench.report.output import RunFolder
+    from lox_bench.results.place import RUNS, place
 
     study = plane.study
-    default = Path("runs") / f"landscape-{study.family.name}-{study.key[:8]}"
+    words = f"landscape-{study.family.name}"
     console = Console(stderr=True)
     announce_data(study.attack_data, console, quiet=quiet or json)
     with (
-        RunFolder.claimed(out or default, study) as folder,
+        RunFolder.claimed(out or place(RUNS, words, {"": study.key}), study) as folder,
         choose_display(console, quiet=quiet or json) as display,
     ):
         executor = executor_for(open_store(console), display)

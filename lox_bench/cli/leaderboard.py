@@ -5,12 +5,9 @@ from typing import Annotated
 
 import typer
 
+from lox_bench.cli.where import Sources
 from lox_bench.errors import DataError
 
-Sources = Annotated[
-    list[Path],
-    typer.Argument(metavar="RUN|CSV", help="Folders of runs, or leaderboard CSV files."),
-]
 Out = Annotated[Path, typer.Option(help="Folder for leaderboard.csv, .md and .html.")]
 Title = Annotated[str, typer.Option(help="Heading of the page.")]
 

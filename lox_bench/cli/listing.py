@@ -1,7 +1,6 @@
 """``lox-bench list``: what there is to choose from."""
 
 from collections.abc import Iterable
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -11,7 +10,10 @@ from rich.table import Table
 
 from lox_bench.attacks.arguments import ARGUMENTS, FILE, PRESET, takes
 from lox_bench.cli.catalogue import Item, items, prompt_sets, templates
-from lox_bench.errors import UsageError, did_you_mean
+from lox_bench.cli.completion import listed
+from lox_bench.cli.jsonout import plain, print_json
+from lox_bench.cli.runs import show_list
+from lox_bench.errors import Listed, UsageError, did_you_mean
 from lox_bench.registry import OURS, Kind
 from lox_bench.sources.reach import reach
 from lox_bench.study.family import load_family
@@ -20,27 +22,14 @@ from lox_bench.study.models import DESCRIPTIONS
 _REFERENCE = "committed results, for lox-bench check --against"
 
 
-class Listed(StrEnum):
-    """What can be listed."""
-
-    STUDIES = "studies"
-    REPRODUCTIONS = "reproductions"
-    FAMILIES = "families"
-    METHODS = "methods"
-    MODELS = "models"
-    ATTACKS = "attacks"
-    TASKS = "tasks"
-    PROMPTS = "prompts"
-    UTILITIES = "utilities"
-    JUDGES = "judges"
-    BACKENDS = "backends"
-    TEMPLATES = "templates"
-    REFERENCES = "references"
-
-
 def list_names(
     what: Annotated[
-        str, typer.Argument(metavar="KIND", help=f"What to list: {', '.join(Listed)}.")
+        str,
+        typer.Argument(
+            metavar="KIND",
+            help=f"What to list: {', '.join(Listed)}.",
+            autocompletion=listed,
+        ),
     ],
     offline: Annotated[
         bool, typer.Option("--offline", help="Do not ask the hub what is reachable.")
@@ -48,10 +37,17 @@ def list_names(
     load: Annotated[
         bool, typer.Option("--load", help="Import what other packages offer, to describe it.")
     ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON, nothing else.")] = False,
 ) -> None:
     """List families, methods, attacks, tasks, judges and whatever else has a name."""
     kind = _kind(what)
+    if kind is Listed.RUNS:
+        show_list(json=json)
+        return
     found = list(_items(kind, load_all=load))
+    if json:
+        print_json(plain(found))
+        return
     if kind is Listed.FAMILIES:
         Console().print(_families(found, offline=offline))
         return
@@ -90,6 +86,7 @@ def _attack_arguments() -> Table:
     for name in ARGUMENTS:
         table.add_row(name, escape(takes(name)))
     table.add_row(FILE, "your file of rows, instead of --data NAME=FILE")
+    table.add_row("columns", "what your file calls them: columns(question=q,answer=a)")
     table.add_row(PRESET, "whose schedule: gsm8k(preset=disl) is gsm8k-disl")
     return table
 

@@ -12,6 +12,7 @@ from lox_bench.cli import (
     agreement,
     cache,
     calibrate,
+    card,
     check,
     compare,
     data,
@@ -20,6 +21,8 @@ from lox_bench.cli import (
     effective_rank,
     harden,
     hazards,
+    importing,
+    init,
     judge,
     landscape,
     leaderboard,
@@ -27,7 +30,9 @@ from lox_bench.cli import (
     report,
     reproduce,
     run,
+    runs,
 )
+from lox_bench.cli.groups import Grouped
 from lox_bench.cli.once import Once
 from lox_bench.cli.signals import Stopped, stoppable
 from lox_bench.errors import LoxBenchError, StoreError
@@ -58,13 +63,18 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "compare": compare.compare,
     "check": check.check,
     "baseline": check.baseline,
+    "init": init.init,
+    "import": importing.import_results,
+    "export": card.export,
+    "card": card.card,
     "list": listing.list_names,
     "doctor": doctor.doctor,
 }
 for _name, _command in COMMANDS.items():
-    app.command(_name, cls=Once)(_command)
+    app.command(_name, cls=Grouped if _name == "run" else Once)(_command)
 app.add_typer(cache.app, name="cache")
 app.add_typer(data.app, name="data")
+app.add_typer(runs.app, name="runs")
 
 
 def _version(asked: bool) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from lox_bench.cli import completion
 from lox_bench.cli.making import Where
 from lox_bench.cli.within import within
 from lox_bench.ranges import MOST
@@ -13,6 +14,7 @@ Study = Annotated[
     str | None,
     typer.Argument(
         metavar="STUDY",
+        autocompletion=completion.studies,
         help="A study: a name (see list studies) or FILE.toml; options override what it says.",
     ),
 ]
@@ -21,6 +23,7 @@ Models = Annotated[
     typer.Option(
         "--models",
         "--model",
+        autocompletion=completion.models,
         help="Comma list of variants: base, aligned, lox, lox(k=2,alpha=0.5), NAME=PATH_OR_HUB_ID; "
         "methods add up, lox(k=6)+safe-lora(tau=0.5), each at its place (see list methods); "
         "lox(k=2|6,alpha=0.5|1) is all four.",
@@ -31,6 +34,7 @@ Attack = Annotated[
     typer.Option(
         "--attack",
         "--attacks",
+        autocompletion=completion.attacks,
         help="Comma list of attacks, or none: gsm8k, gsm8k(lr=2e-5,epochs=4), and grids "
         "gsm8k(lr=1e-5..2e-4:5,epochs=1|2); a name (see list attacks) or FILE.toml. Unattacked "
         "rows always appear.",
@@ -102,18 +106,24 @@ Families = Annotated[
     typer.Option(
         "--family",
         "--families",
+        autocompletion=completion.families,
         help="Base and aligned pair: a name (see list families) or FILE.toml; a comma list makes "
         "a run of each, and one leaderboard of all.",
     ),
 ]
 Family = Annotated[
-    str, typer.Option(help="Base and aligned pair: a name (see list families) or FILE.toml.")
+    str,
+    typer.Option(
+        help="Base and aligned pair: a name (see list families) or FILE.toml.",
+        autocompletion=completion.families,
+    ),
 ]
 Prompts = Annotated[
     str,
     typer.Option(
         help="Comma list of prompt sets: names (see list tasks, data list), FILE.toml, or any file "
-        "of prompts, FILE.csv (a column expected_refusal parts look-alikes off)."
+        "of prompts, FILE.csv (a column expected_refusal parts look-alikes off).",
+        autocompletion=completion.prompts,
     ),
 ]
 Utility = Annotated[
@@ -125,7 +135,12 @@ Utility = Annotated[
 ]
 Judges = Annotated[
     str,
-    typer.Option("--judges", "--judge", help="Comma list of judges; each gets rows of its own."),
+    typer.Option(
+        "--judges",
+        "--judge",
+        help="Comma list of judges (see list judges); each gets rows of its own.",
+        autocompletion=completion.judges,
+    ),
 ]
 Seed = Annotated[
     str,
@@ -165,7 +180,8 @@ Split = Annotated[
 Data = Annotated[
     list[str] | None,
     typer.Option(
-        help="Your own file for an attack or prompt set, NAME=FILE; for accuracy NAME/test=FILE."
+        metavar="NAME=FILE",
+        help="Your own file for an attack or prompt set, NAME=FILE; for accuracy NAME/test=FILE.",
     ),
 ]
 StrictData = Annotated[
@@ -202,7 +218,7 @@ StoreUrl = Annotated[
     ),
 ]
 Out = Annotated[
-    Path | None, typer.Option(help="Results folder (default: runs/ and a name of the plan).")
+    Path | None, typer.Option(help="Results folder (default: runs/, the day, and what is tested).")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the rows as JSON, nothing else.")]

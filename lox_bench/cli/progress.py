@@ -1,10 +1,11 @@
 """How stages show their progress: live bars on a terminal, lines in a log, nothing when quiet."""
 
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Self
+from typing import Final, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -20,6 +21,8 @@ from rich.progress import (
 
 from lox_bench.types import Progress as StageProgress
 
+_SHORT_S: Final = 1.0  # of a stage that is counted, not named
+
 
 class _Bar:
     def __init__(self, bars: Progress, task: TaskID) -> None:
@@ -34,6 +37,7 @@ class BarDisplay:
 
     def __init__(self, console: Console) -> None:
         """Draw on ``console``."""
+        self._short = 0
         self._bars = Progress(
             SpinnerColumn(finished_text="[green]✓[/]"),
             TextColumn("{task.description}"),
@@ -52,16 +56,22 @@ class BarDisplay:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the bars as they are."""
+        """Leave the bars as they are; say how many stages were too short for one."""
         self._bars.stop()
+        if self._short:
+            self._bars.console.print(_counted(self._short), markup=False, highlight=False)
 
     @contextmanager
     def stage(self, title: str) -> Iterator[StageProgress]:
         """Show one stage from start to end."""
         task = self._bars.add_task(title, total=None, detail="")
+        start = time.monotonic()
         yield _Bar(self._bars, task)
         total = self._bars.tasks[self._bars.task_ids.index(task)].total or 1
         self._bars.update(task, total=total, completed=total, detail="")
+        if time.monotonic() - start < _SHORT_S:
+            self._bars.remove_task(task)
+            self._short += 1
 
 
 class _Line:
@@ -93,16 +103,38 @@ class _Frameless:
         """Nothing to stop."""
 
 
-class LineDisplay(_Frameless):
+class LineDisplay:
     """Plain lines for logs and pipes."""
+
+    def __init__(self) -> None:
+        """Nothing was shown yet."""
+        self._short = 0
+
+    def __enter__(self) -> Self:
+        """Nothing to start."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Say how many stages were too short to be named."""
+        if self._short:
+            _say(_counted(self._short))
 
     @contextmanager
     def stage(self, title: str) -> Iterator[StageProgress]:
-        """Say when a stage starts and how long it took."""
-        _say(f"  {title} ...")
+        """Name a stage once it has taken a second, and say how long it took."""
         start = time.monotonic()
-        yield _Line(title)
-        _say(f"  {title}: {time.monotonic() - start:.1f} s")
+        late = threading.Timer(_SHORT_S, _say, [f"  {title} ..."])
+        late.daemon = True
+        late.start()
+        try:
+            yield _Line(title)
+        finally:
+            late.cancel()
+        seconds = time.monotonic() - start
+        if seconds < _SHORT_S:
+            self._short += 1
+        else:
+            _say(f"  {title}: {seconds:.1f} s")
 
 
 class SilentDisplay(_Frameless):
@@ -125,6 +157,10 @@ def choose_display(console: Console, *, quiet: bool) -> BarDisplay | LineDisplay
 class _Nothing:
     def step(self, done: int, total: int, detail: str = "") -> None:
         """Say nothing."""
+
+
+def _counted(short: int) -> str:
+    return f"  {short} stage{'s' * (short != 1)} under a second"
 
 
 def _say(line: str) -> None:

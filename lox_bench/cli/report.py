@@ -5,16 +5,13 @@ from typing import Annotated
 
 import typer
 
+from lox_bench.cli.where import RunFolders
 from lox_bench.cli.within import within
 from lox_bench.errors import UsageError
 
 _MIB = 1 << 20
 _LARGE_MIB = 5
 
-Runs = Annotated[
-    list[Path],
-    typer.Argument(metavar="RUN", help="Folders of finished runs (runs/NAME)."),
-]
 Out = Annotated[
     Path | None,
     typer.Option(help="The file (default: report.html in the run; here, if runs are several)."),
@@ -28,13 +25,13 @@ Clip = Annotated[
 ]
 
 
-def report(runs: Runs, out: Out = None, title: Title = None, clip: Clip = None) -> None:
+def report(runs: RunFolders, out: Out = None, title: Title = None, clip: Clip = None) -> None:
     """Write one self-contained HTML page: leaderboard, figures, transcripts, cost, provenance.
 
     It opens from disk and loads nothing from the network; the answers of all runs are inside.
 
     Examples:
-      lox-bench report runs/smollm2-135m-gsm8k-1a2b3c4d
+      lox-bench report runs/2026-11-25-aligned+lox-gsm8k
 
       lox-bench report runs/* --out all.html --title "LoX on small models"
 

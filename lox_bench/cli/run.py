@@ -5,7 +5,7 @@ from pathlib import Path
 
 import typer
 
-from lox_bench.cli import judging, options
+from lox_bench.cli import computing, judging, options
 from lox_bench.cli.asked import asked
 from lox_bench.cli.making import Keep, Where, Workers
 from lox_bench.cli.quiet import hush_libraries
@@ -44,6 +44,9 @@ def run(  # noqa: PLR0913 - one parameter an option
     split: options.Split = "eval",
     data: options.Data = None,
     strict_data: options.StrictData = False,
+    device: computing.Device = "",
+    dtype: computing.Dtype = "auto",
+    batch_size: computing.BatchSize = 50,
     out: options.Out = None,
     keep_weights: Keep = KeepWeights.DEAR,
     executor: options.Executor = Where.LOCAL,
@@ -117,6 +120,8 @@ def run(  # noqa: PLR0913 - one parameter an option
         "split": split,
         "data": data,
         "strict_data": strict_data,
+        "dtype": dtype,
+        "batch_size": batch_size,
         "keep_weights": keep_weights,
     }
     wanted = asked(study, said, context)
@@ -125,6 +130,7 @@ def run(  # noqa: PLR0913 - one parameter an option
         return
     if not debug:
         hush_libraries()
+    computing.use(device)
     from lox_bench.cli.studies import carry_out, foresee  # late: they load what computes
 
     if address and executor is not Where.RAY:

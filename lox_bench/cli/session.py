@@ -1,11 +1,11 @@
 """Carry a study out before the user's eyes: notices, progress, results, where the files are."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
@@ -19,7 +19,9 @@ from lox_bench.cli.defended import (
 )
 from lox_bench.cli.dry_run import as_plain, graph_table
 from lox_bench.cli.jsonout import plain, print_json
+from lox_bench.cli.log_file import LOG, LoggedConsole, LoggedDisplay, logged
 from lox_bench.cli.making import Workers, crew_for, open_store
+from lox_bench.cli.next_steps import next_steps
 from lox_bench.cli.notices import (
     announce_cuts,
     announce_data,
@@ -49,6 +51,8 @@ if TYPE_CHECKING:
     from lox_bench.report.output import RunFolder
     from lox_bench.search.play import Played
 
+_FILES: Final = {"plots": "plots", "provenance": "manifest.json", "log": LOG}
+
 
 class Session:
     """One invocation of ``run``: how much to say, in which form, and which weights to keep."""
@@ -67,7 +71,7 @@ class Session:
         self._max_cost, self._spent = max_cost, 0.0
         self._json = json
         self._keep = keep
-        self._console = Console(stderr=True)
+        self._console = LoggedConsole(stderr=True)
         self._workers = replace(workers, notice=self._notice)
 
     def _notice(self, line: str) -> None:
@@ -90,8 +94,10 @@ class Session:
         for item in ahead:
             Console().print(forecast_text(item), markup=False, soft_wrap=True)
 
-    def run(self, studies: Sequence[Study], folders: Sequence[Path]) -> None:
+    def run(self, studies: Sequence[Study], folders: Callable[[], Sequence[Path]]) -> None:
         """Run studies one after the other and write the results of each to its folder.
+
+        ``folders`` chooses them, once all that can be wrong has been looked for.
 
         Raises:
             JudgeFailedError: all is written, but a judge could not be asked about everything.
@@ -107,11 +113,12 @@ class Session:
         with ExitStack() as stack:
             claimed = [
                 stack.enter_context(RunFolder.claimed(*pair))
-                for pair in zip(folders, studies, strict=True)
+                for pair in zip(folders(), studies, strict=True)
             ]
             for study, bench, folder in zip(studies, benches, claimed, strict=True):
                 try:
-                    self._run(study, folder, store, bench, rows)
+                    with logged(folder.path):
+                        self._run(study, folder, store, bench, rows)
                 except JudgeFailedError as error:  # the others can still be asked
                     failed.append(error)
         if self._json:
@@ -140,7 +147,7 @@ class Session:
         costs.foresee_run(study)
         with (
             choose_display(self._console, quiet=self._quiet) as display,
-            crew_for(store, display, self._workers, self._keep, bench) as executor,
+            crew_for(store, LoggedDisplay(display), self._workers, self._keep, bench) as executor,
         ):
             played = carry_out(study, lambda part: measure(part, executor), display, folder.path)
         made = folder.write(played.study, played.results, sys.argv, played.findings, ledger=ledger)
@@ -162,19 +169,23 @@ class Session:
             for line in decision_lines(played.decisions):
                 console.print(line, markup=False, soft_wrap=True)
             self._conclude(console, folder, rows)
-            if played.decisions:
-                console.print(
-                    f"all points   {folder / DEFENCE_SEARCH}", soft_wrap=True, markup=False
-                )
-            console.print(
-                f"leaderboard  {folder / 'leaderboard.csv'}", soft_wrap=True, markup=False
-            )
-            if (folder / "agreement").is_dir():  # with two judges or more
-                console.print(f"agreement    {folder / 'agreement'}", soft_wrap=True, markup=False)
-                console.print(f"             {summary(folder)}", soft_wrap=True, markup=False)
-            console.print(f"plots        {folder / 'plots'}", soft_wrap=True, markup=False)
-            console.print(f"provenance   {folder / 'manifest.json'}", soft_wrap=True, markup=False)
-            console.print(f"as a page    lox-bench report {folder}", soft_wrap=True, markup=False)
+            self._where(console, folder)
+
+    def _where(self, console: Console, folder: Path) -> None:
+        """Say where the results are, and what could be done next."""
+        from lox_bench.gate.reference import reference_names
+
+        held: list[tuple[str, object]] = [("leaderboard", folder / "leaderboard.csv")]
+        if (folder / DEFENCE_SEARCH).is_file():
+            held.append(("all points", folder / DEFENCE_SEARCH))
+        if (folder / "agreement").is_dir():  # with two judges or more
+            held += [("agreement", folder / "agreement"), ("", summary(folder))]
+        held += [(name, folder / file) for name, file in _FILES.items()]
+        steps = next_steps(open_run(folder).record, folder, reference_names())
+        lines = [f"{name:12} {what}" for name, what in held]
+        lines += ["next", *(f"  {command}\n      {what}" for what, command in steps)]
+        for line in lines:
+            console.print(line, soft_wrap=True, markup=False, highlight=False)
 
     def _conclude(self, console: Console, path: Path, rows: Sequence[Row]) -> None:
         """Say what the numbers allow to say, and what others have published."""

@@ -1,19 +1,21 @@
 """Studies of one family or several: a run of each family, and one leaderboard of all."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import typer
 
 from lox_bench.cli.making import Workers
 from lox_bench.cli.session import Session
-from lox_bench.codec import hash_of
 from lox_bench.errors import JudgeFailedError, UsageError
 from lox_bench.report.merge import read_boards
 from lox_bench.report.publish import publish
+from lox_bench.results.place import RUNS, place
 from lox_bench.results.run import LEADERBOARD, MARKDOWN
 from lox_bench.study.file import StudyFile
 from lox_bench.study.study import Study, make_study
+from lox_bench.study.words import shared_words, words_of
 
 
 def foresee(wanted: StudyFile, workers: Workers, *, json: bool) -> None:
@@ -44,21 +46,32 @@ def carry_out(
         workers=workers,
     )
     if len(studies) == 1:
-        session.run(studies, [out or Path("runs") / studies[0].name])
+        session.run(studies, lambda: [out or placed(wanted, studies)])
         return
-    folder = out or Path("runs") / shared_name(wanted, studies)
-    folders = [folder / study.family.name for study in studies]
+    inside = [str(study.family.name) for study in studies]
+    shared = cache(lambda: out or placed(wanted, studies))
     failure: JudgeFailedError | None = None
     try:
-        session.run(studies, folders)
+        session.run(studies, lambda: [shared() / name for name in inside])
     except JudgeFailedError as error:
         failure = error
-    publish(read_boards(folders), folder, title=wanted.name or folder.name)
+    folder = shared()
+    publish(
+        read_boards([folder / name for name in inside]), folder, title=wanted.name or folder.name
+    )
     if not (quiet or json):
         for name in (LEADERBOARD, MARKDOWN):
             typer.echo(f"all families  {folder / name}")
     if failure is not None:
         raise failure
+
+
+def placed(wanted: StudyFile, studies: Sequence[Study]) -> Path:
+    """The folder in ``runs/`` that holds these studies, or a new one: see ``results/place.py``."""
+    if len(studies) == 1:
+        return place(RUNS, words_of(studies[0], wanted.name), {"": studies[0].key})
+    plans = {str(study.family.name): study.key for study in studies}
+    return place(RUNS, shared_words(studies, wanted.name), plans)
 
 
 def planned_studies(wanted: StudyFile) -> list[Study]:
@@ -73,9 +86,3 @@ def planned_studies(wanted: StudyFile) -> list[Study]:
         if names.count(name) > 1:
             raise UsageError(f"family {name!r} is listed twice in {', '.join(wanted.families)!r}")
     return studies
-
-
-def shared_name(wanted: StudyFile, studies: Sequence[Study]) -> str:
-    """Default name of the folder of several families: the same study always gets the same one."""
-    key = hash_of({"studies": [study.key for study in studies]})
-    return f"{wanted.name or '+'.join(study.family.name for study in studies)}-{key[:8]}"

@@ -2,14 +2,18 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 from lox_bench.harmless import harmless
 from lox_bench.results.metrics import HARM, OVER_REFUSAL, title_of
 from lox_bench.results.row import Row
+from lox_bench.results.run import NO_ATTACK
 from lox_bench.results.text_table import percent
 from lox_bench.results.validity import SHOWN
 from lox_bench.stats.pool import Pooled, pool
@@ -18,30 +22,52 @@ from lox_bench.utility.scores import ACCURACY, FLEXIBLE, UNREAD
 
 Metric = tuple[str, str]  # task, metric
 _HARM = "harm"  # of a column: refusal lost or ASR
+_WIDEST = 10_000  # columns: nothing is folded
 _NARROW = 12  # characters of a name that stay on one line
 _SHARES = {*HARM, OVER_REFUSAL}  # what bounds make sense for; a mean score has its own scale
 _BESIDE_ACCURACY = (FLEXIBLE, UNREAD)  # they share its cell
 _MARK = "[bold yellow]![/]"
 
 
-def leaderboard_table(rows: Sequence[Row]) -> Table:
+@dataclass(frozen=True, slots=True)
+class LeaderboardTable:
     """A line per model x attack x judge: every metric with its interval; seeds pooled.
 
     What a judge finds of harm, refusal lost or ASR as it reads, stands in one column a prompt set.
     What no judge decides (degenerate answers, accuracy) stands on the model's first line only.
+    In a terminal that is wide enough a cell is one line; else names and cells are broken.
     """
+
+    rows: Sequence[Row]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The wide form if it fits, else the narrow one."""
+        wide = _table(self.rows, wide=True)
+        fits = Measurement.get(console, options.update(max_width=_WIDEST), wide).maximum
+        yield wide if fits <= options.max_width else _table(self.rows, wide=False)
+
+
+def leaderboard_table(rows: Sequence[Row]) -> LeaderboardTable:
+    """The leaderboard of these rows, as wide as the terminal allows."""
+    return LeaderboardTable(rows)
+
+
+def _table(rows: Sequence[Row], *, wide: bool) -> Table:
     judges = list(dict.fromkeys(row.judge for row in rows if row.judge_key))
     columns = list(dict.fromkeys(map(_column, rows)))
     columns = [column for column in columns if column[1] not in _BESIDE_ACCURACY]
     table = Table(title=_title(rows), box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.caption, table.caption_justify = _caption(rows, judges), "left"
-    table.add_column("model\n[dim]judge[/]" if len(judges) > 1 else "model", overflow="fold")
+    several = len(judges) > 1
+    table.add_column("model\n[dim]judge[/]" if several and not wide else "model", overflow="fold")
+    if several and wide:
+        table.add_column("judge")
     for column in columns:
         table.add_column(_head(rows, column), justify="right")
     for model, attack in dict.fromkeys((row.model, row.attack) for row in rows):
         held = [row for row in rows if (row.model, row.attack) == (model, attack)]
-        for line in _lines(held, judges, columns):
-            table.add_row(*line)
+        for named, cells in _lines(held, judges, columns):
+            table.add_row(*_named(held, named, several, wide=wide), *_flat(cells, wide=wide))
         table.add_section()
     return table
 
@@ -52,23 +78,43 @@ def _column(row: Row) -> Metric:
 
 def _lines(
     rows: Sequence[Row], judges: Sequence[str], columns: Sequence[Metric]
-) -> Iterator[list[str]]:
-    name = _broken(rows[0].model, rows[0].attack)
-    name += "".join(f"\n[red]{SHOWN[mark]}[/]" for mark in _marks(rows))
-    for number, judge in enumerate(judges):
+) -> Iterator[tuple[tuple[str, bool], list[str]]]:
+    """(judge, whether it is the model's first line) and cells."""
+    for number, judge in enumerate(judges or [""]):  # lm-eval's metrics need no judge
         wanted = {judge} if number else {judge, *(r.judge for r in rows if not r.judge_key)}
         held = [row for row in rows if row.judge in wanted]
-        named = [name] if number == 0 else []
-        named += [f"[dim]{judge}[/]"] if len(judges) > 1 else []
-        yield ["\n".join(named), *(_cell(held, column) for column in columns)]
+        yield (judge, number == 0), [_cell(held, column) for column in columns]
 
 
-def _broken(model: str, attack: str) -> str:
+def _named(
+    rows: Sequence[Row], line: tuple[str, bool], several: bool, *, wide: bool
+) -> Iterator[str]:
+    """The cells that say whose line it is: model, what is wrong with its attack, judge."""
+    judge, first = line
+    parts = [_whole(rows[0]) if wide else _broken(_whole(rows[0]))] if first else []
+    parts += [f"[red]{SHOWN[mark]}[/]" for mark in _marks(rows)] if first else []
+    if wide:
+        yield ", ".join(parts)
+        if several:
+            yield f"[dim]{judge}[/]"
+    else:
+        yield "\n".join([*parts, *([f"[dim]{_broken(judge)}[/]"] if several else [])])
+
+
+def _flat(cells: Sequence[str], *, wide: bool) -> list[str]:
+    """In a wide table an interval stands beside its value."""
+    return [cell.replace("\n", "  ", 1) for cell in cells] if wide else list(cells)
+
+
+def _whole(row: Row) -> str:
+    return escape(row.model if row.attack == NO_ATTACK else f"{row.model}+{row.attack}")
+
+
+def _broken(name: str) -> str:
     """A long name, broken where its parts meet: no word is cut in a narrow terminal."""
-    name = model if attack == "none" else f"{model}+{attack}"
     if len(name) <= _NARROW:
-        return escape(name)
-    return escape(re.sub(r"(?<=.)(?=[+(])|(?<=,)", "\n", name))
+        return name
+    return re.sub(r"(?<=.)(?=[+(])|(?<=,)|(?<=[a-z]-)(?=[a-z]+$)", "\n", name)
 
 
 def _marks(rows: Sequence[Row]) -> list[str]:

@@ -6,18 +6,15 @@ from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
-from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
 from lox_bench import files
+from lox_bench.cli.grid import Grid
 from lox_bench.errors import StoreError
 from lox_bench.results.text_table import TextTable, markdown
 
 _FILE_WIDTH = 200  # columns of a table written to a file
-_SHORT = 8  # characters of cells that are never wrapped: longer ones must give way
 
 
 class Format(StrEnum):
@@ -65,25 +62,14 @@ def write_tables(tables: Sequence[TextTable], out: Path | None, form: Format) ->
 def rich_table(table: TextTable) -> RenderableType:
     """The table for a terminal, in parts where it is grouped; nothing in it is read as markup."""
     if table.group is None:
-        return Group(*_titled(table), _grid(table.head, table.rows), *_noted(table))
+        return Group(*_titled(table), Grid(table.head, table.rows), *_noted(table))
     at = table.group
     head = _without(table.head, at)
     parts: list[RenderableType] = []
     for name in dict.fromkeys(row[at] for row in table.rows):
         rows = [_without(row, at) for row in table.rows if row[at] == name]
-        parts += [Text(f"\n{name}", style="bold"), _grid(head, rows)]
+        parts += [Text(f"\n{name}", style="bold"), Grid(head, rows)]
     return Group(*_titled(table), *parts, *_noted(table))
-
-
-def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    grid = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    used = [column for column in range(len(head)) if any(row[column] for row in rows)]
-    for column in used:
-        short = all(len(row[column]) <= _SHORT for row in rows)
-        grid.add_column(escape(head[column]), overflow="fold", no_wrap=short)
-    for row in rows:
-        grid.add_row(*(escape(row[column]) for column in used))
-    return grid
 
 
 def _without(row: Sequence[str], column: int) -> tuple[str, ...]:

@@ -23,7 +23,12 @@ _HUB_TIMEOUT_S = 5.0  # long enough for a slow network, short enough offline
 
 
 def resolve_rows(
-    spec: DataSpec, file: Path | None, *, columns: Iterable[str], strict: bool
+    spec: DataSpec,
+    file: Path | None,
+    *,
+    columns: Iterable[str],
+    strict: bool,
+    named: Mapping[str, str] | None = None,
 ) -> Rows:
     """Find the rows of ``spec``: the user's ``file``, else the hub, else the stand-in.
 
@@ -33,12 +38,13 @@ def resolve_rows(
         columns: keys every row must hold, as text; where they are two and the file has others,
             requests and replies in a known form take their place (``read_exchanges``).
         strict: refuse the stand-in.
+        named: what the user's file calls some of the columns, by the name wanted.
 
     Raises:
         DataError: the file is unusable, or only the stand-in is left and ``strict`` forbids it.
     """
     wanted = list(dict.fromkeys(columns))
-    found = published_rows(spec, file, wanted)
+    found = published_rows(spec, file, wanted, named)
     if found is not None:
         return found
     if strict or not spec.standin:
@@ -53,14 +59,19 @@ def resolve_rows(
     return Rows.of(STANDIN, rows)
 
 
-def published_rows(spec: DataSpec, file: Path | None, columns: Sequence[str]) -> Rows | None:
+def published_rows(
+    spec: DataSpec,
+    file: Path | None,
+    columns: Sequence[str],
+    named: Mapping[str, str] | None = None,
+) -> Rows | None:
     """The rows of ``spec`` from the user's file or the hub; ``None`` where only a stand-in is left.
 
     Raises:
         DataError: the file is unusable.
     """
     if file is not None or spec.file:
-        return _from_file(file or Path(spec.file).expanduser(), columns)
+        return _from_file(file or Path(spec.file).expanduser(), columns, named or {})
     return _from_hub(spec, columns) if spec.hub else None
 
 
@@ -76,11 +87,29 @@ def held_out_rows(rows: Sequence[Row], chosen: Sequence[Row], most: int) -> list
     return [row for row in rows if id(row) not in taken][:most]
 
 
-def _from_file(file: Path, columns: Sequence[str]) -> Rows:
+def _from_file(file: Path, columns: Sequence[str], named: Mapping[str, str]) -> Rows:
     found = read_user_file(file, what="data file")
-    rows, form = _fitting(found.rows, columns, found.form, str(file))
+    held = _renamed(found.rows, named, str(file))
+    rows, form = _fitting(held, columns, found.form, str(file))
     _check_columns(rows, columns, str(file))
     return Rows.of(f"file:{file.name}#{Rows.of('', rows).sha256[:8]}", rows, form=form)
+
+
+def _renamed(
+    rows: Sequence[Mapping[str, Any]], named: Mapping[str, str], where: str
+) -> Sequence[Mapping[str, Any]]:
+    """Rows under the names wanted; what was called so before gives way."""
+    for number, row in enumerate(rows, start=1):
+        for theirs in named.values():
+            if theirs not in row:
+                held = ", ".join(sorted(row)) or "nothing"
+                raise DataError(f"{where}, row {number}: no column {theirs!r} (it holds {held})")
+    gone = set(named.values())
+    return [
+        {name: value for name, value in row.items() if name not in gone}
+        | {ours: row[theirs] for ours, theirs in named.items()}
+        for row in rows
+    ]
 
 
 def _fitting(

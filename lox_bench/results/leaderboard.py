@@ -70,7 +70,7 @@ class _Measure:
     metric: str
     rate: Rate
     data_sha256: str
-    max_new_tokens: int
+    max_new_tokens: int | None
     judge_key: str = ""
     reads: str = ""
 

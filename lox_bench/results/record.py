@@ -37,14 +37,14 @@ class RowsRecord:
 class PromptsRecord:
     """A prompt set as one task used it; a rate of ``metric`` is the share labelled ``counts``.
 
-    ``max_new_tokens`` is where its answers end.
+    ``max_new_tokens`` is where its answers end; ``None``: not known, of imported answers.
     """
 
     set: str
     sha256: str
     metric: str
     counts: Label
-    max_new_tokens: int
+    max_new_tokens: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +153,26 @@ class ExpenseRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportRecord:
+    """Where a run comes from that lox-bench did not make, and what nobody said of it.
+
+    Attributes:
+        tool: that wrote the files; ``version``: of it, empty if the files do not say.
+        files: SHA-256 by name.
+        settings: what the files say of how answers were made, by model.
+        said: what the user vouched for with ``--settings``; empty: nothing.
+        unknown: what is not known, and keeps the run from being compared with others.
+    """
+
+    tool: str
+    version: str
+    files: Mapping[str, str]
+    settings: Plain
+    said: str
+    unknown: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """A folder taken for a plan whose run has not finished, with what earlier ones left in it.
 
@@ -180,6 +200,7 @@ class RunRecord:
         judges: descriptions by name.
         added_judges: names of those that came later, by judging the stored answers.
         variants: the models under test, in the order of the plan.
+        imported: where answers come from that another tool stored; ``None``: made here.
     """
 
     plan: str
@@ -199,6 +220,7 @@ class RunRecord:
     expenses: tuple[ExpenseRecord, ...]
     benchmarks: Annotated[Mapping[str, BenchmarkRecord], NAMES] = field(default_factory=dict)
     defence: Plain | None = None
+    imported: ImportRecord | None = None
 
     @property
     def accuracy_tasks(self) -> Mapping[str, str]:

@@ -78,6 +78,8 @@ class StudyFile:
     defence_search: int | None = None
     max_over_refusal: float = _USUAL.max_over_refusal
     max_accuracy_loss: float = _USUAL.max_accuracy_loss
+    dtype: str = _USUAL.dtype
+    batch_size: int = _USUAL.batch_size
     keep_weights: KeepWeights = KeepWeights.DEAR
     data: Mapping[str, str] = field(default_factory=dict)
     judge: JudgeModel = field(default_factory=JudgeModel)
@@ -113,6 +115,8 @@ class StudyFile:
             defence_search=self.defence_search,
             max_over_refusal=self.max_over_refusal,
             max_accuracy_loss=self.max_accuracy_loss,
+            dtype=self.dtype,
+            batch_size=self.batch_size,
         )
         return tuple(replace(request, family=family) for family in self.families)
 

@@ -9,6 +9,7 @@ from lox_bench.judges.choice import Elsewhere
 from lox_bench.ranges import MOST, MOST_SEED
 
 SPLITS = ("eval", "dev")
+DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class Request:
     defence_search: int | None = None
     max_over_refusal: float = 10.0
     max_accuracy_loss: float = 5.0
+    dtype: str = "auto"
+    batch_size: int = 50
 
     @property
     def searches(self) -> tuple[tuple[str, int | None], ...]:
@@ -56,6 +59,7 @@ class Request:
             ("--max-steps", self.max_steps),
             *self.searches,
             ("--eval-every", self.eval_every),
+            ("--batch-size", self.batch_size),
         ):
             if value is not None and not 1 <= value <= MOST:
                 raise UsageError(f"{name} must be 1 to {MOST}, not {value}")
@@ -66,6 +70,8 @@ class Request:
                 raise UsageError(f"a seed lies between 0 and {MOST_SEED}, not at {seed}")
         if self.split not in SPLITS:
             raise UsageError(f"--split must be one of {', '.join(SPLITS)}, not {self.split!r}")
+        if self.dtype not in DTYPES:
+            raise UsageError(f"--dtype must be one of {', '.join(DTYPES)}, not {self.dtype!r}")
 
 
 def paired_seeds(align: tuple[int, ...], attack: tuple[int, ...]) -> tuple[tuple[int, int], ...]:

@@ -73,12 +73,14 @@ class Strength:
 class Asked:
     """The attacks of a request: their points, and with a search what is to be tuned.
 
-    ``files`` are those that attacks name themselves (``sft(file=mine.jsonl)``), by attack.
+    ``files`` are those that attacks name themselves (``sft(file=mine.jsonl)``), by attack, and
+    ``columns`` what the files call the columns that an attack reads.
     """
 
     points: tuple[AttackPoint, ...]
     searched: tuple[SearchedAttack, ...] = ()
     files: Mapping[str, Path] = field(default_factory=dict)
+    columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def strength(self, trials: int | None, slack: float) -> Strength | None:
         """What the worst case is sought among; ``None`` if every attack has one point only.
@@ -105,17 +107,19 @@ def read_attacks(text: str, *, search: bool) -> Asked:
     """
     calls = [call for call in parse_calls(text) if str(call) != NO_ATTACK]
     loaded = [load_call(call) for call in calls]
-    files = _files(loaded)
+    files, columns = _files(loaded), _columns(loaded)
     if not search:
         points = [point for item in loaded for point in expanded(item)]
         _check_names([point.spec for point in points])
-        return Asked(tuple({point.name: point for point in points}.values()), files=files)
+        distinct = tuple({point.name: point for point in points}.values())
+        return Asked(distinct, files=files, columns=columns)
     searched = tuple(_searched(call, item) for call, item in zip(calls, loaded, strict=True))
     names = [item.spec.name for item in searched]
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"--attack-search tunes each attack once; {name!r} is listed twice")
-    return Asked(tuple(AttackPoint(item.spec, item.fixed) for item in searched), searched, files)
+    fixed = tuple(AttackPoint(item.spec, item.fixed) for item in searched)
+    return Asked(fixed, searched, files, columns)
 
 
 def _files(loaded: Sequence[Loaded]) -> dict[str, Path]:
@@ -127,6 +131,17 @@ def _files(loaded: Sequence[Loaded]) -> dict[str, Path]:
                 f"attack {name!r} is given two files, {found[name]} and {item.file}: of one name "
                 "there is one data set; run them apart, or copy the attack's TOML under another "
                 "name"
+            )
+    return found
+
+
+def _columns(loaded: Sequence[Loaded]) -> dict[str, Mapping[str, str]]:
+    found: dict[str, Mapping[str, str]] = {}
+    for item in loaded:
+        name = str(item.spec.name)
+        if found.setdefault(name, item.columns) != item.columns:
+            raise UsageError(
+                f"attack {name!r} is given its file's columns in two ways; say the same each time"
             )
     return found
 

@@ -16,17 +16,17 @@ from lox_bench.attacks.stage import AttackRows
 from lox_bench.backends.backend import Backend, Decoding, resolved
 from lox_bench.codec import hash_of
 from lox_bench.data.prompts import TaskSpec, load_tasks, prompts_of
-from lox_bench.data.rows import published_rows, resolve_rows
+from lox_bench.data.rows import resolve_rows
 from lox_bench.data.spec import columns_of
 from lox_bench.data.stage import Prompts, Rows
-from lox_bench.errors import UnknownNameError, UsageError
+from lox_bench.errors import UsageError, did_you_mean
 from lox_bench.grammar import split_list
 from lox_bench.judges.build import pinned
 from lox_bench.judges.choice import choose_judges
 from lox_bench.judges.kinds import JudgeSpec, described
 from lox_bench.names import is_label
-from lox_bench.results.run import NO_ATTACK
 from lox_bench.sources.require import require_bitsandbytes
+from lox_bench.study.attack_rows import attack_rows
 from lox_bench.study.attacked import on_the_way, under_attack
 from lox_bench.study.benchmarks import PlannedBenchmark, planned_benchmarks
 from lox_bench.study.defence import Defence, read_defence, require_measurable
@@ -130,12 +130,6 @@ class Study:
         """A variant under an attack, on the rows that the study holds for it."""
         return _attacked(variant, point, self.attack_data)
 
-    @property
-    def name(self) -> str:
-        """Default name of the run's folder: the same request always gets the same one."""
-        attacks = "+".join(spec.name for spec in self.attacks) or NO_ATTACK
-        return f"{self.family.name}-{attacks}-{self.key[:8]}"
-
 
 def make_study(request: Request) -> Study:
     """Check a request and resolve every name, data file and source in it.
@@ -157,13 +151,18 @@ def make_study(request: Request) -> Study:
     carriers = {str(point.told.name): point.told for point in asked.points}
     filled = list(({str(spec.name): spec for spec in attacks} | carriers).values())
     _check_data_names(request, filled)
-    backend = resolved(Backend())
+    backend = resolved(Backend(dtype=request.dtype, batch_size=request.batch_size))
     launch = _launch(request, asked.points)
     families = [
         Family(family, seed=align, max_steps=request.max_steps, backend=backend, launch=launch)
         for align, _ in request.seeds
     ]
-    rows = {str(spec.name): _attack_rows(spec, request, families[0]) for spec in filled}
+    rows = {
+        str(spec.name): attack_rows(
+            spec, request, families[0], asked.columns.get(str(spec.name), {})
+        )
+        for spec in filled
+    }
     variants = _variants(request, families, models, asked.points, rows)
     _require_labels(variants)
     tasks = _tasks(request, family, searched=strength is not None)
@@ -258,17 +257,11 @@ def _check_data_names(request: Request, attacks: Sequence[AttackSpec]) -> None:
     known += [str(spec.name) for spec in sets if spec.published is not None]
     for name in request.data:
         if name not in known:
-            raise UnknownNameError("data set of this run", name, known or ["(no attack is asked)"])
-
-
-def _attack_rows(spec: AttackSpec, request: Request, family: Family) -> AttackRows:
-    """The user's rows, else the hub's, else the stand-in: a file, or the base's own answers."""
-    columns = columns_of(spec.prompt) + columns_of(spec.completion)
-    file, data = request.data.get(spec.name), spec.data
-    if data.own_answers and not request.strict_data:
-        found = published_rows(data, file, columns)
-        return found or family.own_rows(data)
-    return resolve_rows(data, file, columns=columns, strict=request.strict_data)
+            wanted = ", ".join(known) or "nothing: no attack or published prompt set is asked"
+            raise UsageError(
+                f"--data {name}=...: nothing in this run takes data called {name!r}"
+                f"{did_you_mean(name, known)}; it takes data for {wanted}"
+            )
 
 
 def _tasks(request: Request, family: FamilySpec, *, searched: bool) -> tuple[PlannedTask, ...]:

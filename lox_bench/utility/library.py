@@ -135,7 +135,9 @@ def _tasks(spec: BenchmarkSpec) -> Iterator[tuple[str, Any]]:
     """The task, or those of a group."""
     manager = _manager(spec)
     if spec.task not in manager.all_tasks:
-        raise UnknownNameError("task of lm-eval", spec.task, manager.all_tasks)
+        raise UnknownNameError(
+            "task of lm-eval", spec.task, manager.all_tasks, see="lm_eval ls tasks"
+        )
     try:
         loaded = manager.load([spec.task])
     except (OSError, ValueError, RuntimeError) as error:

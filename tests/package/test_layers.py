@@ -11,7 +11,8 @@ HOUSE = (
     "strict_json", "strict_toml", "harmless", "codec", "assets", "pyfile", "registry", "engine",
     "stats", "sources", "data", "weights", "backends", "training", "alignment", "attacks",
     "methods", "judges", "utility",
-    "results", "compare", "gate", "study", "search", "report", "diagnostics", "testing", "cli",
+    "results", "compare", "gate", "study", "search", "report", "interchange", "diagnostics",
+    "testing", "cli",
 )  # fmt: skip
 
 

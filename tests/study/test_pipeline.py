@@ -159,6 +159,18 @@ def test_the_run_ends_with_what_its_numbers_allow_one_to_say(
     assert "after gsm8k, by keyword-prefix: no model can be named best: aligned: " in clean[2]
 
 
+def test_the_log_names_every_stage_and_three_commands_follow(
+    clean: tuple[Path, Path, str, str],
+) -> None:
+    _, out, text, _ = clean
+    log = (out / "log.txt").read_text()
+    for stage in ("attack aligned+gsm8k", "generate aligned: harmful", "STAND-IN", "done in"):
+        assert stage in log
+    following = text[text.index("\nnext\n") :]
+    assert following.count("  lox-bench ") == 3
+    assert f"lox-bench compare {out}" in following
+
+
 def test_a_second_run_builds_nothing_and_says_the_same(
     clean: tuple[Path, Path, str, str], tmp_path: Path, family: Path
 ) -> None:
