@@ -76,7 +76,11 @@ CODE: Final[Mapping[Kind, Mapping[str, str]]] = {
         "safe-lora": "lox_bench.methods.safe_lora:SafeLora",
         "wise-ft": "lox_bench.methods.wise_ft:WiseFt",
     },
-    Kind.BACKENDS: {"hf": "lox_bench.backends.hf:HFGenerator"},
+    Kind.BACKENDS: {
+        "hf": "lox_bench.backends.hf:HFGenerator",
+        "vllm": "lox_bench.backends.vllm:VllmGenerator",
+        "openai": "lox_bench.backends.openai:OpenAIGenerator",
+    },
 }
 
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from lox_bench.engine.local import Display, KeepWeights, LocalExecutor
 from lox_bench.engine.store import Store, default_root
 from lox_bench.judges.verdicts import Bench
+from lox_bench.serving.pricing import Ledger
 
 Keep = Annotated[
     KeepWeights,
@@ -34,5 +35,5 @@ def executor_for(
     """Whoever makes the stages of a command."""
     from lox_bench.provenance import environment
 
-    extras: dict[type, Any] = {} if bench is None else {Bench: bench}
+    extras: dict[type, Any] = {} if bench is None else {Bench: bench, Ledger: bench.ledger}
     return LocalExecutor(store, display, keep=keep, environment=environment, extras=extras)

@@ -14,6 +14,7 @@ from lox_bench.cli.dry_run import as_plain, graph_table
 from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.cli.making import executor_for, open_store
 from lox_bench.cli.notices import (
+    announce_back_ends,
     announce_cuts,
     announce_data,
     announce_overlaps,
@@ -26,13 +27,13 @@ from lox_bench.cli.writing import rich_table
 from lox_bench.engine.local import KeepWeights
 from lox_bench.engine.store import Store
 from lox_bench.errors import JudgeFailedError
-from lox_bench.judges.pricing import Ledger
 from lox_bench.judges.verdicts import Bench
 from lox_bench.report.published import published_table
 from lox_bench.results.metrics import HARM, OVER_REFUSAL
 from lox_bench.results.row import Row
 from lox_bench.results.run import open_run
 from lox_bench.search.forecast import forecast
+from lox_bench.serving.pricing import Ledger
 from lox_bench.study.study import Study
 from lox_bench.utility.scores import FLEXIBLE
 
@@ -114,6 +115,7 @@ class Session:
         announce_data(study.attack_data, self._console, quiet=self._quiet)
         announce_templates(study.variants, self._console)
         announce_overlaps(study.tasks, self._console)
+        announce_back_ends(study, self._console, quiet=self._quiet)
         if study.attacks and not self._quiet:
             self._console.print(forecast_line(forecast(study, store)), soft_wrap=True)
         costs = Costs(self._console, quiet=self._quiet)

@@ -1,12 +1,13 @@
-"""Whether two leaderboards measured the same thing: same prompts, template, judges, attack data."""
+"""Whether two leaderboards measured the same thing: prompts, template, judges, back end, data."""
 
 from collections.abc import Mapping, Sequence
 
+from lox_bench.backends.backend import SERVED
 from lox_bench.errors import IncomparableError
 from lox_bench.results.row import Row
 from lox_bench.results.run import NO_ATTACK
 
-_SHOWN = 12  # characters of a hash that a message shows
+_SHOWN = 24  # characters of a hash that a message shows
 
 
 def fingerprints(rows: Sequence[Row]) -> Mapping[str, str]:
@@ -14,7 +15,12 @@ def fingerprints(rows: Sequence[Row]) -> Mapping[str, str]:
     found: dict[str, set[str]] = {}
     for row in rows:
         found.setdefault(f"data of {row.task}", set()).add(row.data_sha256)
-        found.setdefault("template", set()).add(row.template_sha256)
+        if row.dtype == SERVED:  # computed, and put into a template, by somebody else
+            found.setdefault(f"back end of {row.model}", set()).add(row.computed)
+        else:
+            found.setdefault("template", set()).add(row.template_sha256)
+            found.setdefault("back end", set()).add(row.computed)
+        found.setdefault(f"decoding of {row.metric} on {row.task}", set()).add(row.decoding)
         if row.judge_key:
             found.setdefault(f"judge {row.judge}", set()).add(row.judge_key)
         if row.attack != NO_ATTACK:
@@ -39,5 +45,5 @@ def require_match(sides: Sequence[tuple[str, Sequence[Row]]]) -> None:
                 )
                 raise IncomparableError(
                     f"{name} cannot be compared with {other}: they differ in {shown}; "
-                    "run both with the same data, template and judges"
+                    "run both with the same data, template, back end and judges"
                 )

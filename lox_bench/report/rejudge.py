@@ -11,7 +11,6 @@ from dataclasses import replace as changed
 from lox_bench.codec import to_plain, write_records
 from lox_bench.errors import UsageError
 from lox_bench.judges.kinds import JudgeSpec, can_count, described
-from lox_bench.judges.pricing import Ledger
 from lox_bench.report.agreement import write_agreement
 from lox_bench.report.output import expenses_of
 from lox_bench.report.publish import write_leaderboard
@@ -19,6 +18,7 @@ from lox_bench.results.leaderboard import leaderboard
 from lox_bench.results.record import Plain, RunRecord, save_record
 from lox_bench.results.row import Row
 from lox_bench.results.run import Run, VariantName, verdicts_file
+from lox_bench.serving.pricing import Ledger
 from lox_bench.types import Completion, Judge, Label, Progress, Verdict
 
 

@@ -70,6 +70,9 @@ class StudyFile:
     attack_search: int | None = None
     accuracy_slack: float = _USUAL.accuracy_slack
     eval_every: int | None = None
+    backend: str = _USUAL.backend
+    samples: int = _USUAL.samples
+    temperature: float = _USUAL.temperature
     keep_weights: KeepWeights = KeepWeights.DEAR
     data: Mapping[str, str] = field(default_factory=dict)
     judge: JudgeModel = field(default_factory=JudgeModel)
@@ -100,6 +103,9 @@ class StudyFile:
             attack_search=self.attack_search,
             accuracy_slack=self.accuracy_slack,
             eval_every=self.eval_every,
+            backend=self.backend,
+            samples=self.samples,
+            temperature=self.temperature,
         )
         return tuple(replace(request, family=family) for family in self.families)
 

@@ -10,6 +10,7 @@ from lox_bench.attacks.points import AttackPoint
 from lox_bench.attacks.scale import scaled
 from lox_bench.attacks.stage import Attack, AttackRows, Snapshot
 from lox_bench.backends.backend import Backend
+from lox_bench.backends.served import Served
 from lox_bench.backends.template import Template, load_template
 from lox_bench.data.prompts import load_prompts
 from lox_bench.data.rows import resolve_rows
@@ -166,6 +167,11 @@ class Variant:
         return VariantName(self.label, attack, self.seed)
 
     @property
+    def is_served(self) -> bool:
+        """Whether somebody else computes it."""
+        return isinstance(self.start, Served)
+
+    @property
     def title(self) -> str:
         """``aligned``, or ``aligned+gsm8k`` after an attack."""
         return self.name.title
@@ -259,8 +265,13 @@ def under_attack(
     """The variant under one point of an attack, on rows and those that are mixed in.
 
     Raises:
-        UsageError: the attack wants more rows than there are.
+        UsageError: the attack wants more rows than there are, or the model is served.
     """
+    if variant.is_served:
+        raise UsageError(
+            f"model {variant.label!r} is served: an attack trains weights, and nobody here has "
+            "any; measure it with --attack none, in a run of its own if others are attacked"
+        )
     attacked = replace(variant, attack=PlannedAttack(point, rows, mixed))
     wanted = min(attacked.attack_rows or rows.count, rows.count)
     strangers = round(point.ratio * wanted) if mixed else 0

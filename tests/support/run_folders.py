@@ -19,6 +19,7 @@ from lox_bench.judges.choice import load_judge
 from lox_bench.report.output import RunFolder
 from lox_bench.results.run import NO_ATTACK, Run, open_run
 from lox_bench.sources.stage import Source
+from lox_bench.study.answering import Answering
 from lox_bench.study.family import load_family
 from lox_bench.study.measure import VariantResult
 from lox_bench.study.study import PlannedTask, PlannedUtility, Study
@@ -95,7 +96,7 @@ def _study(fake: Fake) -> Study:
         attack_data={},
         limit=None,
         split="eval",
-        backend=Backend(dtype="float32"),
+        answering=Answering(Backend(dtype="float32")),
     )
 
 
