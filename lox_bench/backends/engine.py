@@ -72,7 +72,7 @@ class Engine:
             env={**os.environ, **_ENVIRONMENT},
             start_new_session=True,  # a group of its own: Ctrl-C is for us, and it ends as one
         )
-        self._end = weakref.finalize(self, _ended, self._process, os.getpid())
+        self._end = weakref.finalize(self, _ended, self._process, self._printed, os.getpid())
         self.pid = self._process.pid
         self.started_s: float = self._asked(settings, "ready")
 
@@ -121,9 +121,7 @@ class Engine:
 
     def _failure(self, reason: str) -> SourceError:
         """One line, with the last error that it printed where its own words say little."""
-        self._printed.seek(0, os.SEEK_END)
-        self._printed.seek(max(0, self._printed.tell() - _TAIL))
-        lines = self._printed.read().decode("utf-8", "replace").splitlines()
+        lines = [] if self._printed.closed else _tail(self._printed.fileno())
         last = next((line for line in reversed(lines) if "Error" in line), "").strip()
         said = reason if not last or last in reason else f"{reason} ({last})"
         return SourceError(
@@ -132,13 +130,19 @@ class Engine:
         )
 
 
+def _tail(descriptor: int) -> list[str]:
+    """The last lines of a file that another process may still write to."""
+    start = max(0, os.fstat(descriptor).st_size - _TAIL)
+    return os.pread(descriptor, _TAIL, start).decode("utf-8", "replace").splitlines()
+
+
 def _send(pipe: IO[str] | None, message: Mapping[str, Any]) -> None:
     if pipe is not None:
         pipe.write(json.dumps(message) + "\n")
         pipe.flush()
 
 
-def _ended(process: "subprocess.Popen[str]", owner: int) -> None:
+def _ended(process: "subprocess.Popen[str]", printed: IO[bytes], owner: int) -> None:
     """End a worker and whatever it started; a fork of its owner leaves it alone."""
     if os.getpid() != owner:
         return
@@ -153,6 +157,7 @@ def _ended(process: "subprocess.Popen[str]", owner: int) -> None:
             with suppress(BrokenPipeError, OSError):
                 pipe.close()
     process.wait()
+    printed.close()
 
 
 def _has_exited(process: "subprocess.Popen[str]") -> bool:
