@@ -7,6 +7,7 @@ from lox_bench.errors import IncomparableError
 from lox_bench.results.row import Row
 from lox_bench.results.run import NO_ATTACK
 
+DIFFERING = "In bfloat16 NN of 50 greedy answers of one model differ between hf and vllm"
 _SHOWN = 24  # characters of a hash that a message shows
 
 
@@ -26,6 +27,17 @@ def fingerprints(rows: Sequence[Row]) -> Mapping[str, str]:
         if row.attack != NO_ATTACK:
             found.setdefault(f"attack data of {row.attack}", set()).add(row.attack_data)
     return {name: "+".join(sorted(values)) for name, values in found.items()}
+
+
+def mixed_back_ends(rows: Sequence[Row]) -> str:
+    """What to know where rows of several back ends stand in one table; empty where they do not."""
+    computed = sorted({row.computed for row in rows})
+    if len(computed) < 2:  # noqa: PLR2004 - one is none to be mixed with
+        return ""
+    return (
+        f"answers are of several back ends ({', '.join(computed)}): compare within one. "
+        f"{DIFFERING} (docs/backends.md); a served model answers under its server's own template"
+    )
 
 
 def require_match(sides: Sequence[tuple[str, Sequence[Row]]]) -> None:

@@ -54,6 +54,9 @@ def test_models_of_two_kinds_in_one_run(
     }
     assert (rows["refusal_lost"].n, rows["refusal_lost_mean"].n) == (4, 12)
     assert rows["refusal_lost_mean"].value == 0.5
+    assert command("judge", str(run.path), "--judges", "keyword-anywhere").code == 0
+    added = [row for row in open_run(run.path).rows if row.judge == "keyword-anywhere"]
+    assert {row.metric for row in added} == {name for name in rows if name != "degenerate"}
     draws = [run.completions(VariantName("mine", "none", 0), "harmful", n) for n in range(3)]
     assert sum(item.text == ANSWERS[0] for draw in draws for item in draw) == 6
 
