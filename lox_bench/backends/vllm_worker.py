@@ -37,13 +37,7 @@ def main() -> None:
         engine = _start(asked.get())
         tell({"ready": time.monotonic() - start})
         while not (job := asked.get()).get("close"):
-            tell(
-                {
-                    "answer": _load(engine, job["load"])
-                    if "load" in job
-                    else _work(engine, job, tell)
-                }
-            )
+            tell({"answer": _work(engine, job, tell)})
     except Exception as error:
         tell({"error": f"{type(error).__name__}: {' '.join(str(error).split())}"})
         raise
@@ -71,14 +65,6 @@ def _start(settings: Mapping[str, Any]) -> Any:
     from vllm import LLM
 
     return LLM(**settings)
-
-
-def _load(engine: Any, folder: str) -> bool:
-    """Other weights of the same shapes into the running engine; what it remembers is forgotten."""
-    engine.collective_rpc("reload_weights", kwargs={"weights_path": folder})
-    if not engine.reset_prefix_cache():
-        raise RuntimeError("the prefix cache of the former weights could not be emptied")
-    return True
 
 
 def _work(engine: Any, job: Mapping[str, Any], tell: Tell) -> list[list[int]]:
