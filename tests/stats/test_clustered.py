@@ -40,7 +40,7 @@ def test_nine_intervals_in_ten_or_more_cover_the_truth() -> None:
 
 def test_where_all_agree_the_interval_has_a_width() -> None:
     found, (low, high) = mean_rate([Cluster(0, 5)] * 50), wilson(0, 50)
-    assert (found.value, found.low, found.high) == (0, low, pytest.approx(high))
+    assert (found.value, found.low, found.high) == pytest.approx((0, low, high), abs=1e-9)
 
 
 def test_unjudged_answers_are_left_out_and_counted() -> None:
