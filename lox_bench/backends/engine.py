@@ -63,7 +63,7 @@ class Engine:
         """
         self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - as long-lived as the engine
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "lox_bench.backends.vllm_worker"],
+            [sys.executable, "-P", "-m", "lox_bench.backends.vllm_worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._printed,

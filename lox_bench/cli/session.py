@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from lox_bench.backends.served import Served, asked_at
 from lox_bench.cli.agreement import summary
 from lox_bench.cli.costs import Costs, completing
 from lox_bench.cli.dry_run import as_plain, graph_table
@@ -86,6 +87,7 @@ class Session:
         for study, bench in zip(studies, benches, strict=True):
             for judge in study.judges:
                 bench.judge(judge)  # whatever is wrong with a judge is said before work starts
+            _require_askable(study, bench.ledger)
         rows, failed = list[Row](), list[JudgeFailedError]()
         with ExitStack() as stack:
             claimed = [
@@ -158,3 +160,12 @@ class Session:
         published = published_table(rows)
         if published is not None:
             console.print(rich_table(published))
+
+
+def _require_askable(study: Study, ledger: Ledger) -> None:
+    """What is wrong with a served model's key, address or prices is said before work starts too."""
+    for variant in study.variants:
+        if isinstance(variant.start, Served):
+            from lox_bench.serving.client import ServedModel
+
+            ServedModel(asked_at(variant.start, study.answering.served.manner), ledger)

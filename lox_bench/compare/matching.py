@@ -7,7 +7,7 @@ from lox_bench.errors import IncomparableError
 from lox_bench.results.row import Row
 from lox_bench.results.run import NO_ATTACK
 
-DIFFERING = "In bfloat16 NN of 50 greedy answers of one model differ between hf and vllm"
+DIFFERING = "In bfloat16 some greedy answers of one model differ between hf and vllm"
 _SHOWN = 24  # characters of a hash that a message shows
 
 

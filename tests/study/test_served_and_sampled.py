@@ -73,6 +73,22 @@ def test_a_server_that_is_gone_is_one_line_and_nothing_is_written(
     assert not (tmp_path / "out" / "leaderboard.csv").exists()
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--backend", "openai(key_env=NOBODY_SET_THIS)"], "variable NOBODY_SET_THIS"),
+        (["--max-cost", "1"], "--backend openai(...)"),
+    ],
+)
+def test_what_is_wrong_with_an_endpoint_is_said_before_work_starts(
+    command: Command, options: list[str], tmp_path: Path, more: list[str], said: str
+) -> None:
+    done = command(*options, "--models", "mine=openai:http://localhost:9/v1#m", *more)
+    assert done.code == 2
+    assert said in done.err
+    assert not (tmp_path / "out").exists()
+
+
 def test_rows_of_samples_are_those_of_their_verdicts(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", Fake(samples=4, n=50))
     name, task, judge = VariantName("lox", "none", 0), "harmful", run.judges[0]
