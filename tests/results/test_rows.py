@@ -42,7 +42,7 @@ def test_new_columns_stand_at_the_end_and_a_mean_has_no_hits(tmp_path: Path) -> 
     head, line = (tmp_path / "rows.csv").read_text().splitlines()
     assert head.startswith("family,model,attack,attack_data,task,judge,metric,value,")
     assert head.endswith(",held_out_before,held_out_after,backend,dtype,decoding")
-    assert line.endswith(",0.1.0,,0,0,content,40,,")
+    assert line.endswith(",0.1.0,,0,0,content,40,,,hf,float32,greedy")
     assert read_csv(tmp_path / "rows.csv") == [mean]
 
 
