@@ -102,6 +102,10 @@ class StoreError(LoxBenchError):
     """The artifact store or the output folder cannot be written."""
 
 
+class EndpointError(LoxBenchError):
+    """A served model that could not be asked about everything; what it answered is kept."""
+
+
 class JudgeFailedError(LoxBenchError):
     """Everything is written, but a judge could not be asked: answers are left without a verdict."""
 

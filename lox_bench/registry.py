@@ -93,7 +93,11 @@ CODE: Final[Mapping[Kind, Mapping[str, str]]] = {
         "ema": "lox_bench.methods.ema:Ema",
         "lisa": "lox_bench.methods.lisa:Lisa",
     },
-    Kind.BACKENDS: {"hf": "lox_bench.backends.hf:HFGenerator"},
+    Kind.BACKENDS: {
+        "hf": "lox_bench.backends.hf:HFGenerator",
+        "vllm": "lox_bench.backends.vllm:VllmGenerator",
+        "openai": "lox_bench.backends.openai:OpenAIGenerator",
+    },
 }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Label(StrEnum):
@@ -123,6 +123,26 @@ class Generator(Protocol):
         self, messages: Sequence[str], *, max_new_tokens: int, progress: Progress
     ) -> list[Generated]:
         """Answer each user message, in the order given."""
+
+
+@runtime_checkable
+class Sampler(Protocol):
+    """A generator that can also draw its tokens."""
+
+    def sample(
+        self,
+        messages: Sequence[str],
+        *,
+        max_new_tokens: int,
+        temperature: float,
+        seed: int,
+        draw: int,
+        progress: Progress,
+    ) -> list[Generated]:
+        """One drawn answer to each message, in the order given.
+
+        The same seed and draw give the same answers, whatever else is asked along.
+        """
 
 
 class Judge(Protocol):

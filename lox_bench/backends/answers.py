@@ -70,18 +70,19 @@ class Answers(Stage):
         """Answer every prompt; one JSON line each, in prompt order."""
         prompts = spread(read_prompts(inputs[self.prompts]), self.limit)
         generator = Opened(self.model, self.template, self.backend).generator(inputs, context)
-        texts = generator.generate(
-            [prompt.text for prompt in prompts],
-            max_new_tokens=self.decoding.max_new_tokens,
-            progress=context.progress,
-        )
+        messages = [prompt.text for prompt in prompts]
+        texts = self.decoding.asked(generator, messages, context.progress)
         answers = [
             Answer(prompt.id, prompt.text, item.text, item.tokens, item.finish)
             for prompt, item in zip(prompts, texts, strict=True)
         ]
         write_records(out / ANSWERS, answers)
         tokens = sum(answer.tokens for answer in answers)
-        facts = {"tokens": tokens, "template_sha256": generator.template_hash}
+        facts = {
+            "tokens": tokens,
+            "template_sha256": generator.template_hash,
+            **getattr(generator, "facts", {}),
+        }
         pinned = generator.pinned_date
         return {**facts, "pinned_date": pinned} if pinned else facts
 

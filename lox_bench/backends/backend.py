@@ -1,14 +1,18 @@
 """Which back end answers, how it decodes, and the one place that opens it."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Final, Protocol
 
 from lox_bench.backends.template import Template
 from lox_bench.engine.context import Context, Inputs
 from lox_bench.engine.stage import Stage
+from lox_bench.errors import UsageError
 from lox_bench.registry import Kind, load_code
-from lox_bench.types import Generator
+from lox_bench.types import Generated, Generator, Progress, Sampler
+
+SERVED: Final = "served"  # the type of a model that somebody else computes: nobody here knows it
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +25,63 @@ class Backend:
 
 
 @dataclass(frozen=True, slots=True)
+class Configured(Backend):
+    """A back end with options of its own, a frozen dataclass.
+
+    ``options`` can change answers, so that they are part of every key; ``manner`` cannot.
+    """
+
+    options: Any = None
+    manner: Any = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Decoding:
     """How tokens are chosen; part of every answer's key."""
 
     max_new_tokens: int
     strategy: str = "greedy"
+
+    def asked(
+        self, generator: Generator, messages: Sequence[str], progress: Progress
+    ) -> list[Generated]:
+        """Answers to the messages, in their order."""
+        return generator.generate(messages, max_new_tokens=self.max_new_tokens, progress=progress)
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling(Decoding):
+    """Tokens drawn from the softmax of logits / ``temperature``: the ``draw``-th of some draws.
+
+    Each draw is a stage of its own, so that more of them later cost only the new ones.
+    """
+
+    strategy: str = "sample"
+    temperature: float = 1.0
+    seed: int = 0
+    draw: int = 0
+
+    def asked(
+        self, generator: Generator, messages: Sequence[str], progress: Progress
+    ) -> list[Generated]:
+        """Answers to the messages, in their order.
+
+        Raises:
+            UsageError: the back end cannot draw.
+        """
+        if not isinstance(generator, Sampler):
+            raise UsageError(
+                f"--samples: the back end {type(generator).__name__} decodes greedily only (it has "
+                "no method sample); leave --samples and --temperature out"
+            )
+        return generator.sample(
+            messages,
+            max_new_tokens=self.max_new_tokens,
+            temperature=self.temperature,
+            seed=self.seed,
+            draw=self.draw,
+            progress=progress,
+        )
 
 
 class BuildGenerator(Protocol):
@@ -37,6 +93,29 @@ class BuildGenerator(Protocol):
         """Load the model in ``folder``; ``dtype`` is ``auto`` or the name of a torch dtype."""
 
 
+class BuildConfigured(Protocol):
+    """The same with options: a class whose attribute ``Options`` is a frozen dataclass of them.
+
+    Their fields are the arguments of ``--backend NAME(...)``, as a method's are of ``--models``.
+    Where a class says ``changes_answers = False``, they are no part of any key.
+    """
+
+    Options: type
+
+    def __call__(
+        self,
+        folder: Path,
+        template: Template,
+        /,
+        *,
+        batch_size: int,
+        dtype: str,
+        options: Any,
+        context: Context,
+    ) -> Generator:
+        """Load the model in ``folder``; ``context`` is that of the stage which asks first."""
+
+
 def resolved(backend: Backend) -> Backend:
     """The back end with ``auto`` replaced by what this machine computes in (loads torch)."""
     if backend.dtype != "auto":
@@ -44,7 +123,7 @@ def resolved(backend: Backend) -> Backend:
     from lox_bench.devices import compute_dtype, pick_device
 
     dtype = str(compute_dtype(pick_device())).removeprefix("torch.")
-    return Backend(backend.name, dtype, backend.batch_size)
+    return replace(backend, dtype=dtype)
 
 
 def affinity(model: Stage, template: Template, backend: Backend) -> str:
@@ -63,9 +142,20 @@ class Opened:
     def generator(self, inputs: Inputs, context: Context) -> Generator:
         """The generator, loaded now or still loaded."""
         name = affinity(self.model, self.template, self.backend)
-        return context.loaded.get(name, lambda: self._open(inputs[self.model]))
+        return context.loaded.get(name, lambda: self._open(inputs[self.model], context))
 
-    def _open(self, folder: Path) -> Generator:
-        build: BuildGenerator = load_code(Kind.BACKENDS, self.backend.name)
+    def _open(self, folder: Path, context: Context) -> Generator:
+        build: Any = load_code(Kind.BACKENDS, self.backend.name)
         size, dtype = self.backend.batch_size, self.backend.dtype
-        return build(folder, self.template, batch_size=size, dtype=dtype)
+        if not isinstance(self.backend, Configured):
+            plain: Generator = build(folder, self.template, batch_size=size, dtype=dtype)
+            return plain
+        configured: Generator = build(
+            folder,
+            self.template,
+            batch_size=size,
+            dtype=dtype,
+            options=self.backend.manner if self.backend.options is None else self.backend.options,
+            context=context,
+        )
+        return configured

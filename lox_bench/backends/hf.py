@@ -1,17 +1,25 @@
 """Generate with transformers: batched by length, left-padded, greedy."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import GenerationConfig
 
+from lox_bench.backends.batching import budget_of, in_batches
+from lox_bench.backends.drawing import GumbelNoise
+from lox_bench.backends.ids import (
+    read_answer,
+    require_positions,
+    require_vocabulary,
+    seed_of,
+    stop_ids,
+)
 from lox_bench.backends.template import Renderer, Template
 from lox_bench.devices import compute_dtype, pick_device
-from lox_bench.errors import DataError, SourceError
 from lox_bench.sources.loading import load_model, load_tokenizer
-from lox_bench.types import Finish, Generated, Progress
+from lox_bench.types import Generated, Progress
 
 
 class HFGenerator:
@@ -33,11 +41,15 @@ class HFGenerator:
         self.dtype = compute_dtype(self.device) if dtype == "auto" else getattr(torch, dtype)
         self._tokenizer = load_tokenizer(path)
         self._model = load_model(path, self.dtype)
-        _require_vocabulary(self._model, self._tokenizer, path)
+        rows = self._model.get_input_embeddings().weight.shape[0]
+        require_vocabulary(rows, self._tokenizer, path)
         self._model.to(self.device).eval()
         self.renderer = Renderer(self._tokenizer, template)
         self._batch_size = batch_size
-        self._eos = _stop_ids(self._model, self._tokenizer, path)
+        self._eos = stop_ids(self._model.generation_config, self._tokenizer, path)
+        self._budget = budget_of(
+            f"{self.device} {self.dtype} {self._model.config.to_json_string()}"
+        )
         # decoding is what the study says: nothing that was saved with the model may add to it
         self._model.generation_config = GenerationConfig()
 
@@ -51,6 +63,11 @@ class HFGenerator:
         """See ``Renderer``."""
         return self.renderer.pinned_date
 
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What a stage notes of it: the tokens a batch may have, where memory did not hold more."""
+        return {"batch_tokens": self._budget.tokens} if self._budget.halved else {}
+
     def generate(
         self, messages: Sequence[str], *, max_new_tokens: int, progress: Progress
     ) -> list[Generated]:
@@ -63,26 +80,57 @@ class HFGenerator:
     ) -> list[Generated]:
         """Continue dialogues (user and assistant in alternation), like ``generate``."""
         ids = [self.renderer.prompt_ids(*turns) for turns in dialogues]
+        return self._answers(
+            ids,
+            max_new_tokens,
+            lambda batch: self._decode([ids[i] for i in batch], max_new_tokens),
+            progress,
+        )
+
+    def sample(
+        self,
+        messages: Sequence[str],
+        *,
+        max_new_tokens: int,
+        temperature: float,
+        seed: int,
+        draw: int,
+        progress: Progress,
+    ) -> list[Generated]:
+        """One drawn answer to each message, each with a seed of its own."""
+        ids = [self.renderer.prompt_ids(message) for message in messages]
+        seeds = [seed_of(message, seed, draw) for message in messages]
+
+        def drawn(batch: list[int]) -> list[Generated]:
+            noise = GumbelNoise([seeds[i] for i in batch], temperature, self.device)
+            return self._draw([ids[i] for i in batch], max_new_tokens, noise)
+
+        return self._answers(ids, max_new_tokens, drawn, progress)
+
+    def _answers(
+        self,
+        ids: Sequence[list[int]],
+        max_new_tokens: int,
+        work: Callable[[list[int]], list[Generated]],
+        progress: Progress,
+    ) -> list[Generated]:
+        """What ``work`` makes of the prompts, batch by batch, in their order."""
         self._require_positions(max(map(len, ids), default=0) + max_new_tokens)
-        answers: list[Generated | None] = [None] * len(ids)
-        done = 0
-        for batch in _batches_by_length(ids, self._batch_size):
-            for index, answer in zip(
-                batch, self._decode([ids[i] for i in batch], max_new_tokens), strict=True
-            ):
-                answers[index] = answer
-            done += len(batch)
-            progress.step(done, len(ids), "answers")
-        return [answer for answer in answers if answer is not None]
+        found: dict[int, Generated] = {}
+        for batch in in_batches(
+            [len(each) for each in ids],
+            max_new_tokens,
+            rows=self._batch_size,
+            budget=self._budget,
+            work=work,
+        ):
+            found.update(batch)
+            progress.step(len(found), len(ids), "answers")
+        return [found[index] for index in range(len(ids))]
 
     def _require_positions(self, tokens: int) -> None:
-        """Refuse to leave the positions that the model was made for, where it talks nonsense."""
         most = getattr(self._model.config, "max_position_embeddings", None)
-        if isinstance(most, int) and tokens > most:
-            raise DataError(
-                f"the longest prompt and its answer may take {tokens} tokens, but the model has "
-                f"only {most} positions; ask for fewer new tokens, or leave long prompts out"
-            )
+        require_positions(tokens, most if isinstance(most, int) else None)
 
     @torch.inference_mode()
     def _decode(self, batch: list[list[int]], max_new_tokens: int) -> list[Generated]:
@@ -100,41 +148,25 @@ class HFGenerator:
         )
         return [self._read(row) for row in output[:, width:].tolist()]
 
+    @torch.inference_mode()
+    def _draw(
+        self, batch: list[list[int]], max_new_tokens: int, noise: GumbelNoise
+    ) -> list[Generated]:
+        width, pad = max(len(ids) for ids in batch), self._eos[0]
+        tokens = torch.tensor([[pad] * (width - len(ids)) + ids for ids in batch])
+        mask = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids in batch])
+        output = self._model.generate(
+            input_ids=tokens.to(self.device),
+            attention_mask=mask.to(self.device),
+            logits_processor=[noise],
+            generation_config=GenerationConfig(
+                max_new_tokens=max_new_tokens,
+                do_sample=False,  # the noise is what draws
+                eos_token_id=self._eos,
+                pad_token_id=pad,
+            ),
+        )
+        return [self._read(row) for row in output[:, width:].tolist()]
+
     def _read(self, row: list[int]) -> Generated:
-        ends = [position for position, token in enumerate(row) if token in self._eos]
-        length = ends[0] if ends else len(row)
-        text = self._tokenizer.decode(row[:length], skip_special_tokens=True)
-        return Generated(
-            text=text.strip(), tokens=length, finish=Finish.STOP if ends else Finish.LENGTH
-        )
-
-
-def _batches_by_length(ids: Sequence[Sequence[int]], size: int) -> Iterator[list[int]]:
-    order = sorted(range(len(ids)), key=lambda i: (-len(ids[i]), i))
-    for start in range(0, len(order), size):
-        yield order[start : start + size]
-
-
-def _stop_ids(model: Any, tokenizer: Any, path: Path) -> list[int]:
-    """End-of-turn tokens: the tokenizer's first, then those the generation config adds."""
-    configured = model.generation_config.eos_token_id
-    extra = configured if isinstance(configured, list) else [configured]
-    ordered = [tokenizer.eos_token_id, *extra]
-    stops = list(dict.fromkeys(token for token in ordered if token is not None))
-    if not stops:
-        raise SourceError(
-            f"neither the tokenizer nor the generation config in {path} names an end-of-sequence "
-            "token, so no answer would ever end; set eos_token in tokenizer_config.json"
-        )
-    return stops
-
-
-def _require_vocabulary(model: Any, tokenizer: Any, path: Path) -> None:
-    """Refuse a tokenizer that knows tokens for which the model has no embedding."""
-    rows = model.get_input_embeddings().weight.shape[0]
-    highest = max(tokenizer.get_vocab().values(), default=0)
-    if highest >= rows:
-        raise SourceError(
-            f"the tokenizer in {path} knows the token {highest}, but the model has embeddings for "
-            f"{rows} only: they do not belong together"
-        )
+        return read_answer(row, self._eos, self._tokenizer)

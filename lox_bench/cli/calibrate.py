@@ -17,7 +17,7 @@ from lox_bench.cli.quiet import hush_libraries
 from lox_bench.errors import StoreError, UsageError
 from lox_bench.judges.choice import Elsewhere, choose_judges
 from lox_bench.judges.kinds import JudgeSpec, described
-from lox_bench.judges.pricing import Ledger
+from lox_bench.serving.pricing import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,16 +5,18 @@ from pathlib import Path
 
 from rich.console import Console
 
+from lox_bench.backends.served import Served, asked_at
 from lox_bench.errors import JudgeFailedError
 from lox_bench.judges.kinds import (
-    HF,
     JudgeSpec,
     ModelSpec,
     PromptedSpec,
     can_count,
     described,
+    endpoint_of,
 )
-from lox_bench.judges.pricing import Account, Estimate, Ledger, estimate, where
+from lox_bench.serving.endpoint import Endpoint
+from lox_bench.serving.pricing import Account, Estimate, Ledger, estimate
 from lox_bench.study.study import Study
 
 _BYTES_PER_TOKEN = 4  # of the answers that are still to be written
@@ -33,14 +35,24 @@ class Costs:
         for spec in study.judges:
             if isinstance(spec, PromptedSpec):
                 self.foresee(spec, _planned_sizes(study, spec))
+        for variant in study.variants:
+            if isinstance(variant.start, Served) and not self._quiet:
+                endpoint = asked_at(variant.start, study.answering.served.manner)
+                self._say(endpoint, _asked_of_model(study, endpoint))
 
     def foresee(self, spec: JudgeSpec, sizes: Sequence[int], known: int = 0) -> None:
         """Estimate for prompts of these sizes; ``known`` answers need no request of their own."""
         if self._quiet or not isinstance(spec, ModelSpec):
             return
+        endpoint = endpoint_of(spec)
+        reply = spec.max_tokens if isinstance(spec, PromptedSpec) else 0
+        value = estimate(endpoint, sizes, reply)
         before = f" ({known} more are known or repeat these)" if known else ""
+        self._say(endpoint, value, before)
+
+    def _say(self, endpoint: Endpoint, value: Estimate, before: str = "") -> None:
         self._console.print(
-            f"judge {spec.name}: {where(spec)}; {_expected(spec, estimate(spec, sizes))}{before}",
+            f"{endpoint.who}: {endpoint.where}; {_expected(endpoint, value)}{before}",
             soft_wrap=True,
             highlight=False,
         )
@@ -66,17 +78,35 @@ def _planned_sizes(study: Study, spec: PromptedSpec) -> list[int]:
         if can_count(described(spec), task.spec.counts)
         for answer in [_BYTES_PER_TOKEN * task.spec.max_new_tokens]
         for prompt in task.prompts.prompts[: study.limit]
-        for _ in study.variants
+        for _ in range(len(study.variants) * study.answering.samples)
     ]
 
 
-def _expected(spec: ModelSpec, value: Estimate) -> str:
+def _asked_of_model(study: Study, endpoint: Endpoint) -> Estimate:
+    """What a served model under test is asked at most."""
+    parts = [
+        estimate(
+            endpoint,
+            [len(prompt.text.encode()) for prompt in task.prompts.prompts[: study.limit]],
+            task.max_new_tokens,
+        )
+        for task in study.tasks
+    ]
+    times = study.answering.samples
+    asked, into, out = (
+        times * sum(getattr(part, name) for part in parts)
+        for name in ("requests", "tokens_in", "tokens_out")
+    )
+    return Estimate(asked, into, out, endpoint.cost(into, out))
+
+
+def _expected(endpoint: Endpoint, value: Estimate) -> str:
     if not value.requests:
         return "nothing to ask"
     price = ", prices unknown" if value.usd is None else f", at most ${value.usd:.2f}"
     return (
         f"{value.requests} requests, about {_thousands(value.tokens_in)} tokens in, at most "
-        f"{_thousands(value.tokens_out)} out{'' if spec.backend == HF else price}"
+        f"{_thousands(value.tokens_out)} out{'' if endpoint.is_local else price}"
     )
 
 
@@ -85,14 +115,14 @@ def _taken(account: Account) -> str:
     retried = f", {account.retried} retries" if account.retried else ""
     cached = f" (and {account.cached} replies remembered)" if account.cached else ""
     return (
-        f"judge {account.judge}: {account.asked} requests{cached}{retried}, "
+        f"{account.role} {account.name}: {account.asked} requests{cached}{retried}, "
         f"{_thousands(account.tokens_in)} tokens in, {_thousands(account.tokens_out)} out{price}"
     )
 
 
 def completing(ledger: Ledger, run: Path) -> str:
     """How to complete a run's verdicts."""
-    names = [a.judge.split("@")[0] for a in ledger.accounts.values() if a.failures]
+    names = [a.name.split("@")[0] for a in ledger.accounts.values() if a.failures]
     return (
         f"complete them later: lox-bench judge {run} --judges {','.join(names)} --only-unjudged "
         "(with the same model and endpoint options)"
@@ -101,7 +131,7 @@ def completing(ledger: Ledger, run: Path) -> str:
 
 def _complaint(failed: Sequence[Account]) -> str:
     return "; ".join(
-        f"judge {account.judge} got no reply to {account.failures.total()} requests from "
+        f"{account.role} {account.name} got no reply to {account.failures.total()} requests from "
         f"{account.where} ({account.failures.most_common(1)[0][0]})"
         for account in failed
     )

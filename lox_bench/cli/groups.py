@@ -14,8 +14,8 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
         "split", "limit", "data",
     ),
     "How strong": (
-        "attack_search", "accuracy_slack", "defence_search", "max_over_refusal", "max_accuracy_loss",
-        "eval_every", "max_steps",
+        "attack_search", "accuracy_slack", "eval_every", "max_steps", "defence_search",
+        "max_over_refusal", "max_accuracy_loss",
     ),
     "Who judges": (
         "judges", "judge_model", "judge_base_url", "judge_backend", "judge_key_env", "max_cost",

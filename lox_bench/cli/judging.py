@@ -25,7 +25,7 @@ KeyEnv = Annotated[
 MaxCost = Annotated[
     float | None,
     typer.Option(
-        help="Stop asking before the judges have cost more than this many US dollars.",
+        help="Stop asking before judges and served models have cost more than so many US dollars.",
         callback=within(0, 1_000_000),
     ),
 ]

@@ -30,12 +30,16 @@ def leaderboard(
 
     Exit codes: 0 done, 2 nothing to merge, a broken file, or a folder that must not be written.
     """
+    from lox_bench.compare.matching import mixed_back_ends
     from lox_bench.report.merge import read_boards
     from lox_bench.report.publish import publish
 
     boards = read_boards(_usable(sources))
     kept = publish(boards, out, title=title)
     held = sum(len(board.entries) for board in boards)
+    mixed = mixed_back_ends([entry.row for board in boards for entry in board.entries])
+    if mixed:
+        typer.echo(mixed)
     typer.echo(f"{kept} rows of {len(boards)} sources; {held - kept} others superseded")
     for suffix in ("csv", "md", "html"):
         typer.echo(f"{suffix:5} {out / f'leaderboard.{suffix}'}")

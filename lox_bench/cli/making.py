@@ -16,6 +16,7 @@ from lox_bench.engine.pool import Pool, gpus_here, threads_each
 from lox_bench.engine.store import Notice, Store, default_root
 from lox_bench.engine.worker import Setup, nothing
 from lox_bench.judges.verdicts import Bench
+from lox_bench.serving.pricing import Ledger
 
 Keep = Annotated[
     KeepWeights,
@@ -97,5 +98,5 @@ def executor_for(
     """Whoever makes the stages of a command."""
     from lox_bench.provenance import environment
 
-    extras: dict[type, Any] = {} if bench is None else {Bench: bench}
+    extras: dict[type, Any] = {} if bench is None else {Bench: bench, Ledger: bench.ledger}
     return LocalExecutor(store, display, keep=keep, environment=environment, extras=extras)

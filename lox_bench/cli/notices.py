@@ -6,10 +6,11 @@ from typing import Any
 from rich.console import Console
 
 from lox_bench.attacks.stage import AttackRows
+from lox_bench.backends.served import Served
 from lox_bench.data.overlap import overlaps
 from lox_bench.data.stage import STANDIN
 from lox_bench.results.record import RunRecord
-from lox_bench.study.study import PlannedTask
+from lox_bench.study.study import PlannedTask, Study
 from lox_bench.study.variant import Variant
 
 _CUT = ("rows", "pairs")
@@ -51,6 +52,21 @@ def announce_templates(variants: Iterable[Variant], console: Console) -> None:
             soft_wrap=True,
             markup=False,
         )
+
+
+def announce_back_ends(study: Study, console: Console, *, quiet: bool) -> None:
+    """Say which back end was chosen for the user, and what served models are asked with."""
+    if study.answering.why and not quiet:
+        console.print(study.answering.why, soft_wrap=True, markup=False, highlight=False)
+    for variant in study.variants:
+        if isinstance(variant.start, Served) and not quiet:
+            console.print(
+                f"model {variant.label}: {variant.start.title}; it is known by address and name "
+                "alone, and put into its server's own chat template",
+                soft_wrap=True,
+                markup=False,
+                highlight=False,
+            )
 
 
 def announce_overlaps(tasks: Iterable[PlannedTask], console: Console) -> None:

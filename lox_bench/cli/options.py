@@ -9,6 +9,7 @@ from lox_bench.cli import completion
 from lox_bench.cli.making import Where
 from lox_bench.cli.within import within
 from lox_bench.ranges import MOST
+from lox_bench.study.request import MOST_SAMPLES, MOST_TEMPERATURE
 
 Study = Annotated[
     str | None,
@@ -24,9 +25,9 @@ Models = Annotated[
         "--models",
         "--model",
         autocompletion=completion.models,
-        help="Comma list of variants: base, aligned, lox, lox(k=2,alpha=0.5), NAME=PATH_OR_HUB_ID; "
-        "methods add up, lox(k=6)+safe-lora(tau=0.5), each at its place (see list methods); "
-        "lox(k=2|6,alpha=0.5|1) is all four.",
+        help="Comma list of variants: base, aligned, lox, lox(k=2,alpha=0.5), NAME=PATH_OR_HUB_ID, "
+        "NAME=openai:URL#MODEL (served); methods add up, lox(k=6)+safe-lora(tau=0.5), each at its "
+        "place (see list methods); lox(k=2|6,alpha=0.5|1) is all four.",
     ),
 ]
 Attack = Annotated[
@@ -131,6 +132,23 @@ Utility = Annotated[
     typer.Option(
         help="Comma list of lm-eval's tasks or groups, arc_easy,mmlu(num_fewshot=5), or FILE.yaml; "
         "besides the attacks' own."
+    ),
+]
+Backend = Annotated[
+    str,
+    typer.Option(
+        help="Who computes answers: hf, vllm, vllm(tensor_parallel=2), auto; openai(key_env=NAME) "
+        "says how served models are asked.",
+    ),
+]
+Samples = Annotated[
+    int,
+    typer.Option(help="Draw N answers to each prompt.", callback=within(1, MOST_SAMPLES)),
+]
+Temperature = Annotated[
+    float,
+    typer.Option(
+        help="Draw tokens at this temperature; 0: greedy.", callback=within(0, MOST_TEMPERATURE)
     ),
 ]
 Judges = Annotated[

@@ -11,12 +11,12 @@ from lox_bench.cli.tables import leaderboard_table
 from lox_bench.engine.store import Store, default_root
 from lox_bench.judges.build import build_judge, pinned
 from lox_bench.judges.kinds import JudgeSpec
-from lox_bench.judges.pricing import Ledger
 from lox_bench.judges.prompted import PromptedJudge
 from lox_bench.report.rejudge import Sheet, fill, save, sheets
 from lox_bench.results.lock import sole_writer
 from lox_bench.results.row import Row
 from lox_bench.results.run import LEADERBOARD, open_run
+from lox_bench.serving.pricing import Ledger
 from lox_bench.types import Judge
 
 

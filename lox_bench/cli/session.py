@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
+from lox_bench.backends.served import Served, asked_at
 from lox_bench.cli.agreement import summary
 from lox_bench.cli.costs import Costs, completing
 from lox_bench.cli.defended import (
@@ -23,6 +24,7 @@ from lox_bench.cli.log_file import LOG, LoggedConsole, LoggedDisplay, logged
 from lox_bench.cli.making import Workers, crew_for, open_store
 from lox_bench.cli.next_steps import next_steps
 from lox_bench.cli.notices import (
+    announce_back_ends,
     announce_cuts,
     announce_data,
     announce_overlaps,
@@ -35,7 +37,6 @@ from lox_bench.cli.writing import rich_table
 from lox_bench.engine.local import KeepWeights
 from lox_bench.engine.store import Store
 from lox_bench.errors import JudgeFailedError
-from lox_bench.judges.pricing import Ledger
 from lox_bench.judges.verdicts import Bench
 from lox_bench.report.published import published_table
 from lox_bench.results.metrics import HARM, OVER_REFUSAL
@@ -44,6 +45,7 @@ from lox_bench.results.run import open_run
 from lox_bench.search.defence_csv import DEFENCE_SEARCH
 from lox_bench.search.defence_forecast import defence_forecasts
 from lox_bench.search.forecast import forecast
+from lox_bench.serving.pricing import Ledger
 from lox_bench.study.study import Study
 from lox_bench.utility.scores import FLEXIBLE
 
@@ -109,6 +111,7 @@ class Session:
         for study, bench in zip(studies, benches, strict=True):
             for judge in study.judges:
                 bench.judge(judge)  # whatever is wrong with a judge is said before work starts
+            _require_askable(study, bench.ledger)
         rows, failed = list[Row](), list[JudgeFailedError]()
         with ExitStack() as stack:
             claimed = [
@@ -139,6 +142,7 @@ class Session:
         announce_data(study.attack_data, self._console, quiet=self._quiet)
         announce_templates(study.variants, self._console)
         announce_overlaps(study.tasks, self._console)
+        announce_back_ends(study, self._console, quiet=self._quiet)
         if study.attacks and not self._quiet:
             self._console.print(forecast_line(forecast(study, store)), soft_wrap=True)
             for item in defence_forecasts(study, store, self._keep):
@@ -198,3 +202,12 @@ class Session:
         published = published_table(rows)
         if published is not None:
             console.print(rich_table(published))
+
+
+def _require_askable(study: Study, ledger: Ledger) -> None:
+    """What is wrong with a served model's key, address or prices is said before work starts too."""
+    for variant in study.variants:
+        if isinstance(variant.start, Served):
+            from lox_bench.serving.client import ServedModel
+
+            ServedModel(asked_at(variant.start, study.answering.served.manner), ledger)

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
+from lox_bench.compare.matching import mixed_back_ends
 from lox_bench.harmless import harmless
 from lox_bench.results.metrics import HARM, OVER_REFUSAL, title_of
 from lox_bench.results.row import Row
@@ -140,6 +141,8 @@ def _caption(rows: Sequence[Row], judges: Sequence[str]) -> str:
     if several:
         shown = "mean over seeds, hull of their 95 % Wilson intervals, lowest-highest seed"
     text = f"{shown}; (%): share of the answers judged; judge: {', '.join(_reading(rows, judges))}"
+    if mixed := mixed_back_ends(rows):
+        text += f"\n{mixed}"
     if any(row.coverage < MIN_COVERAGE for row in rows):
         text += (
             f"\n{_MARK} under {MIN_COVERAGE:.0%} judged, not to be compared: the rate is over the "

@@ -35,8 +35,11 @@ class Loaded:
             self.clear()
 
     def clear(self) -> None:
-        """Let go of it: what comes next needs the memory."""
-        self._name, self._thing = "", None
+        """Let go of it: what comes next needs the memory; what holds a process ends it."""
+        thing, self._name, self._thing = self._thing, "", None
+        close = getattr(thing, "close", None)
+        if close is not None:
+            close()
 
 
 @dataclass(frozen=True, slots=True)

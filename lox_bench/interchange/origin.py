@@ -123,6 +123,8 @@ def _variants(found: Sequence[Foreign], wanted: Wanted, plan: str) -> Iterator[V
             model_key=f"{_UNKNOWN}-{hash_of(made)[:8]}",
             made=made,
             template_sha256=template,
+            backend=_UNKNOWN,
+            dtype=_UNKNOWN,
             loss_before=None,
             loss_after=None,
             held_out_before=None,

@@ -7,9 +7,9 @@ that text), and whatever could be a tag or a chat template's special token is br
 
 import hashlib
 import re
-from dataclasses import dataclass
 
 from lox_bench.judges.kinds import PromptedSpec
+from lox_bench.serving.endpoint import Chat, Turn
 from lox_bench.types import Completion
 
 _TAG_DIGITS = 16  # 64 bits: no text can be made to contain its own hash
@@ -18,22 +18,6 @@ _BRACKET = re.compile(r"\[(?=/?(?:[A-Z][A-Z_]+|gMASK|sMASK|sop|eop|control_\d+)\
 _KEPT = "\n\t\u00a0"
 _BLANK = str.maketrans(dict.fromkeys(_KEPT, " "))
 _FIELD = re.compile(r"\{(request|response)\}")
-
-Turn = tuple[str, str]  # role, content
-
-
-@dataclass(frozen=True, slots=True)
-class Chat:
-    """What one request asks: the turns, the sampling seed, the longest reply in tokens."""
-
-    turns: tuple[Turn, ...]
-    seed: int
-    max_tokens: int
-
-    @property
-    def size(self) -> int:
-        """Bytes of text in it."""
-        return sum(len(content.encode()) for _, content in self.turns)
 
 
 def assemble(spec: PromptedSpec, completion: Completion, *, attempt: int = 0) -> Chat:

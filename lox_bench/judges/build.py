@@ -15,14 +15,16 @@ from lox_bench.judges.kinds import (
     ModelSpec,
     OfflineSpec,
     TunedSpec,
+    endpoint_of,
     with_head,
 )
-from lox_bench.judges.pricing import Account, Ledger
 from lox_bench.judges.prompted import PromptedJudge
+from lox_bench.serving.endpoint import REQUESTS
+from lox_bench.serving.pricing import Account, Ledger
 from lox_bench.sources.identity import identify
 from lox_bench.types import Judge
 
-_REQUESTS, _ENCODERS = "requests", "encoders"
+_ENCODERS = "encoders"
 
 
 def build_judge(
@@ -55,22 +57,22 @@ def build_judge(
     if not isinstance(spec, ModelSpec):
         return spec
     if isinstance(spec, LocalSpec):
-        return _local_judge(spec, ledger.open(spec))
+        return _local_judge(spec, ledger.open(endpoint_of(spec)))
     if spec.backend not in BACKENDS:
         raise SpecError(
             f"judge {spec.name}",
             f"backend must be one of {', '.join(BACKENDS)}, not {spec.backend!r}",
         )
-    cache = (root or default_root()) / _REQUESTS
+    cache = (root or default_root()) / REQUESTS
     if spec.backend == HF:
         from lox_bench.judges.local import LocalModel
 
-        local = LocalModel(spec, ledger.open(spec))
-        return PromptedJudge(spec, local, cache, ledger.open(spec), afresh=afresh)
-    from lox_bench.judges.client import ServedModel
+        local = LocalModel(spec, ledger.open(endpoint_of(spec)))
+        return PromptedJudge(spec, local, cache, ledger.open(endpoint_of(spec)), afresh=afresh)
+    from lox_bench.serving.client import ServedModel
 
-    served = ServedModel(spec, ledger)
-    return PromptedJudge(spec, served, cache, ledger.open(spec), afresh=afresh)
+    served = ServedModel(endpoint_of(spec), ledger)
+    return PromptedJudge(spec, served, cache, ledger.open(endpoint_of(spec)), afresh=afresh)
 
 
 def _local_judge(spec: LocalSpec, account: Account) -> Judge:

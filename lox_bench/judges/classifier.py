@@ -13,7 +13,7 @@ from lox_bench.judges.assembly import neutralise
 from lox_bench.judges.kinds import ClassifierSpec
 from lox_bench.judges.local import model_folder
 from lox_bench.judges.own_prompt import filled
-from lox_bench.judges.pricing import Account
+from lox_bench.serving.pricing import Account
 from lox_bench.sources.loading import load_classifier, load_tokenizer
 from lox_bench.types import Completion, Label, Progress, Verdict
 

@@ -15,6 +15,7 @@ from lox_bench.errors import SpecError
 from lox_bench.names import Name
 from lox_bench.pyfile import code_identity
 from lox_bench.ranges import CountOrAll, OneOf, Range, Seed, Tokens
+from lox_bench.serving.endpoint import JUDGE, LOCAL, Endpoint, ServingSpec
 from lox_bench.types import Completion, Progress, Verdict
 
 KEYWORD = "keyword"
@@ -22,7 +23,7 @@ OPENING: Final = "opening"  # an anchor of keyword judges
 CODE: Final = "code"
 REFUSAL, CONTENT = "refusal", "content"  # what a judge reads: was it declined, or delivered?
 LINES, EXPECTATION = "lines", "expectation"  # readings of tuned models
-OPENAI, HF = "openai", "hf"
+OPENAI, HF = "openai", LOCAL
 BACKENDS: Final = (OPENAI, HF)
 
 
@@ -42,24 +43,6 @@ class KeywordSpec:
     turns: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
     version: Annotated[int, Range(1, 10_000)] = 1
-
-
-@dataclass(frozen=True, slots=True)
-class ServingSpec:
-    """How an endpoint is asked; prices are US dollars per million tokens, ``None`` if unknown.
-
-    ``key_env`` names the environment variable that holds the API key; the key itself has no place
-    in a file. ``requests_per_minute = 0`` sets no limit.
-    """
-
-    key_env: str = ""
-    concurrency: Annotated[int, Range(1, 1024)] = 8
-    requests_per_minute: CountOrAll = 0
-    timeout_s: Annotated[float, Range(0, 3600, above=True)] = 60.0
-    retries: Annotated[int, Range(0, 100)] = 6
-    backoff_s: Annotated[float, Range(0, 600)] = 0.5
-    usd_per_million_in: Annotated[float | None, Range(0, 100_000)] = None
-    usd_per_million_out: Annotated[float | None, Range(0, 100_000)] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +226,15 @@ def _described_code(judge: CodeJudge) -> dict[str, Any]:
         "counts": list(judge.counts),
         "reads": judge.reads,
     }
+
+
+def endpoint_of(spec: ModelSpec) -> Endpoint:
+    """Where the model of a judge is asked, and how."""
+    if isinstance(spec, LocalSpec):
+        return Endpoint(JUDGE, spec.name, spec.model, "", spec.backend, spec.identity)
+    return Endpoint(
+        JUDGE, spec.name, spec.model, spec.base_url, spec.backend, spec.identity, spec.serving
+    )
 
 
 def head_text(name: str) -> str:

@@ -7,10 +7,10 @@ from pathlib import Path
 from lox_bench.backends.hf import HFGenerator
 from lox_bench.backends.template import TOKENIZER_TEMPLATE, Template
 from lox_bench.errors import SourceError
-from lox_bench.judges.assembly import Chat
 from lox_bench.judges.kinds import PromptedSpec
-from lox_bench.judges.pricing import Account
-from lox_bench.judges.replies import Deliver, Reply
+from lox_bench.serving.endpoint import Chat
+from lox_bench.serving.pricing import Account
+from lox_bench.serving.replies import Deliver, Reply
 from lox_bench.sources.uri import HubSource, PathSource, parse_source
 from lox_bench.types import Finish, Progress
 

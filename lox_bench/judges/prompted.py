@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lox_bench.errors import SpecError
-from lox_bench.judges.assembly import Chat, assemble
-from lox_bench.judges.kinds import PromptedSpec
+from lox_bench.judges.assembly import assemble
+from lox_bench.judges.kinds import PromptedSpec, endpoint_of
 from lox_bench.judges.parsers import PARSERS, Reading, Unread, read_reply
-from lox_bench.judges.pricing import Account
-from lox_bench.judges.replies import Backend, Failure, Reply
-from lox_bench.judges.request_cache import RequestCache, request_key
+from lox_bench.serving.endpoint import Chat
+from lox_bench.serving.pricing import Account
+from lox_bench.serving.replies import Backend, Failure, Reply
+from lox_bench.serving.request_cache import RequestCache, request_key
 from lox_bench.types import Completion, Label, Progress, Verdict
 
 _ATTEMPTS = 2  # a reply that cannot be read is asked for once more
@@ -45,14 +46,15 @@ class PromptedJudge:
         _check(spec)
         self.name = spec.name
         self._spec, self._backend, self._account = spec, backend, account
+        self._endpoint = endpoint_of(spec)
         self._parser = PARSERS[spec.parser]
-        self._cache = RequestCache(cache, spec)
+        self._cache = RequestCache(cache, self._endpoint)
         self._afresh = afresh
 
     def outstanding(self, completions: Sequence[Completion]) -> list[int]:
         """Sizes, in bytes, of the prompts that would have to be sent now."""
         chats = [assemble(self._spec, item) for item in completions if item.defect is None]
-        fresh = {request_key(self._spec, chat): chat.size for chat in chats}
+        fresh = {request_key(self._endpoint, chat): chat.size for chat in chats}
         return [size for key, size in fresh.items() if self._cache.find(key) is None]
 
     def judge(self, completions: Sequence[Completion], progress: Progress) -> list[Verdict]:
@@ -69,7 +71,7 @@ class PromptedJudge:
         self, items: Sequence[Completion], attempt: int, progress: Progress
     ) -> list[tuple[_Outcome, str]]:
         chats = [assemble(self._spec, item, attempt=attempt) for item in items]
-        keys = [request_key(self._spec, chat) for chat in chats]
+        keys = [request_key(self._endpoint, chat) for chat in chats]
         known = {key: reply for key in keys if (reply := self._cache.find(key)) is not None}
         if self._afresh:
             readable = {

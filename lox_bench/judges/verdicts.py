@@ -14,8 +14,8 @@ from lox_bench.engine.stage import Effort, Facts, Stage
 from lox_bench.judges.build import build_judge
 from lox_bench.judges.defects import find_defect
 from lox_bench.judges.kinds import HF, JudgeSpec, KeywordSpec, PromptedSpec
-from lox_bench.judges.pricing import Account, Ledger
 from lox_bench.judges.reasoning import without_reasoning
+from lox_bench.serving.pricing import Account, Ledger
 from lox_bench.types import Completion, Judge, Label, Verdict
 
 VERDICTS = "verdicts.jsonl"

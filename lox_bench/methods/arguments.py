@@ -23,6 +23,7 @@ from lox_bench.methods.method import Method, NoneIs
 from lox_bench.ranges import Range
 
 M = TypeVar("M", bound=Method)
+T = TypeVar("T")
 
 _NUMBER: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _WHOLE: Final = re.compile(r"[+-]?[0-9]+")
@@ -123,7 +124,9 @@ def describe_arguments(cls: type) -> tuple[Argument, ...]:
     )
 
 
-def build_method(cls: type[M], call: Call, defaults: Mapping[str, Any] | None = None) -> M:
+def build_method(
+    cls: type[T], call: Call, defaults: Mapping[str, Any] | None = None, *, what: str = "model"
+) -> T:
     """The method that a call means.
 
     Args:
@@ -131,6 +134,7 @@ def build_method(cls: type[M], call: Call, defaults: Mapping[str, Any] | None = 
         call: whose arguments count; its name only stands in messages.
         defaults: of the family: values, not texts, that replace the class's own defaults; those
             that the class has no field for are left out.
+        what: has such arguments, for messages; any frozen dataclass will do.
 
     Raises:
         UsageError: an argument is unknown, missing, or not allowed; the message says what is.
@@ -139,13 +143,13 @@ def build_method(cls: type[M], call: Call, defaults: Mapping[str, Any] | None = 
     for key in call.args:
         if key not in known:
             takes = f"it takes {', '.join(known)}" if known else "it takes no arguments"
-            raise UsageError(f"model {str(call)!r}: unknown argument {key!r}; {takes}")
+            raise UsageError(f"{what} {str(call)!r}: unknown argument {key!r}; {takes}")
     values = {key: value for key, value in (defaults or {}).items() if key in known}
     values |= {key: known[key].read(text) for key, text in call.args.items()}
     for argument in known.values():
         if argument.name not in values and argument.default is MISSING:
             raise UsageError(
-                f"model {call.name!r} needs {argument.name}, {argument.allowed}: "
+                f"{what} {call.name!r} needs {argument.name}, {argument.allowed}: "
                 f"{call.name}({argument.name}=...)"
             )
     return cls(**{_field(key): value for key, value in values.items()})

@@ -8,7 +8,6 @@ from pathlib import Path
 from lox_bench.backends.answers import spread
 from lox_bench.codec import from_plain, write_records
 from lox_bench.files import write_text
-from lox_bench.judges.pricing import Ledger
 from lox_bench.report.agreement import write_agreement
 from lox_bench.report.overview import overview, overview_rows
 from lox_bench.report.publish import write_leaderboard
@@ -27,8 +26,9 @@ from lox_bench.results.run import (
 )
 from lox_bench.search import worst_case
 from lox_bench.search.play import Findings
+from lox_bench.serving.pricing import Ledger
 from lox_bench.study.live import LiveRun, by_variant
-from lox_bench.study.measure import VariantResult
+from lox_bench.study.measure import Draw, VariantResult
 from lox_bench.study.record import run_record
 from lox_bench.study.study import Study
 
@@ -106,10 +106,12 @@ class RunFolder:
         name = result.variant.name
         for folder in ("completions", "verdicts"):
             (self.path / folder).mkdir(exist_ok=True)
-        for task, completions in result.completions.items():
-            write_records(completions_file(self.path, name, task), completions)
-        for (task, judge), verdicts in result.verdicts.items():
-            write_records(verdicts_file(self.path, name, task, judge), verdicts)
+        said: tuple[VariantResult | Draw, ...] = (result, *result.draws)
+        for number, held in enumerate(said):
+            for task, completions in held.completions.items():
+                write_records(completions_file(self.path, name, task, number), completions)
+            for (task, judge), verdicts in held.verdicts.items():
+                write_records(verdicts_file(self.path, name, task, judge, number), verdicts)
         for title, records in result.utility.items():
             write_records(utility_file(self.path, name, title), records)
         for title, samples in result.benchmarks.items():

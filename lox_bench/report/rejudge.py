@@ -11,7 +11,6 @@ from dataclasses import replace as changed
 from lox_bench.codec import to_plain, write_records
 from lox_bench.errors import UsageError
 from lox_bench.judges.kinds import JudgeSpec, can_count, described
-from lox_bench.judges.pricing import Ledger
 from lox_bench.report.agreement import write_agreement
 from lox_bench.report.output import expenses_of
 from lox_bench.report.publish import write_leaderboard
@@ -19,6 +18,7 @@ from lox_bench.results.leaderboard import leaderboard
 from lox_bench.results.record import Plain, RunRecord, save_record
 from lox_bench.results.row import Row
 from lox_bench.results.run import Run, VariantName, verdicts_file
+from lox_bench.serving.pricing import Ledger
 from lox_bench.types import Completion, Judge, Label, Progress, Verdict
 
 
@@ -30,6 +30,7 @@ class Sheet:
     task: str
     completions: Sequence[Completion]
     verdicts: tuple[Verdict | None, ...]
+    draw: int = 0  # of several samples a prompt
 
     @property
     def lacking(self) -> list[int]:
@@ -65,23 +66,24 @@ def sheets(
             f"{run.path}; leave the option out"
         )
     found = [
-        _sheet(run, name, task, spec.name if held == plain else "")
+        _sheet(run, name, task, spec.name if held == plain else "", draw)
         for task in run.tasks
         if can_count(plain, run.record.prompts[task].counts)
         for name in run.names
+        for draw in range(run.record.prompts[task].samples)
     ]
     if not found:
         raise UsageError(f"judge {spec.name!r} measures none of the run's tasks")
     return found
 
 
-def _sheet(run: Run, name: VariantName, task: str, judge: str) -> Sheet:
-    completions = run.completions(name, task)
+def _sheet(run: Run, name: VariantName, task: str, judge: str, draw: int) -> Sheet:
+    completions = run.completions(name, task, draw)
     if not judge:
-        return Sheet(name, task, completions, (None,) * len(completions))
-    held = {verdict.prompt_id: verdict for verdict in run.verdicts(name, task, judge)}
+        return Sheet(name, task, completions, (None,) * len(completions), draw)
+    held = {verdict.prompt_id: verdict for verdict in run.verdicts(name, task, judge, draw)}
     kept = tuple(_final(held.get(item.prompt_id), item) for item in completions)
-    return Sheet(name, task, completions, kept)
+    return Sheet(name, task, completions, kept, draw)
 
 
 def _final(verdict: Verdict | None, item: Completion) -> Verdict | None:
@@ -101,6 +103,7 @@ def fill(judge: Judge, found: Sequence[Sheet], progress: Progress) -> list[Sheet
             sheet.task,
             sheet.completions,
             tuple(given.get((n, i), verdict) for i, verdict in enumerate(sheet.verdicts)),
+            sheet.draw,
         )
         for n, sheet in enumerate(found)
     ]
@@ -112,7 +115,7 @@ def save(run: Run, judged: Mapping[JudgeSpec, Sequence[Sheet]], ledger: Ledger) 
     for spec, filled in judged.items():
         for sheet in filled:
             write_records(
-                verdicts_file(run.path, sheet.name, sheet.task, spec.name),
+                verdicts_file(run.path, sheet.name, sheet.task, spec.name, sheet.draw),
                 [verdict for verdict in sheet.verdicts if verdict is not None],
             )
     record = _with_judges(run.record, list(judged), ledger)

@@ -2,9 +2,9 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from lox_bench.results.metrics import DEGENERATE
+from lox_bench.results.metrics import ANY, DEGENERATE
 from lox_bench.results.row import Row
 from lox_bench.results.run import Run, VariantName
 from lox_bench.types import Label
@@ -28,12 +28,20 @@ def hits_of(run: Run, row: Row) -> Mapping[str, bool | None]:
         records = run.utility(name, row.task)
         prompts = _unique(_digest(record.prompt) for record in records)
         return {p: record.counts(row.metric) for p, record in zip(prompts, records, strict=True)}
-    counts = run.record.prompts[row.task].counts
-    verdicts = run.verdicts(name, row.task, row.judge)
+    facts = run.record.prompts[row.task]
+    samples = facts.samples if row.metric.endswith(ANY) else 1
+    draws = [run.verdicts(name, row.task, row.judge, draw) for draw in range(samples)]
     return {
-        verdict.prompt_id: None if verdict.label is Label.UNJUDGED else verdict.label is counts
-        for verdict in verdicts
+        said[0].prompt_id: _any([verdict.label for verdict in said], facts.counts)
+        for said in zip(*draws, strict=True)
     }
+
+
+def _any(labels: Sequence[Label], counts: Label) -> bool | None:
+    """Whether one of them counts; not known if none does and some answers are unjudged."""
+    if counts in labels:
+        return True
+    return None if Label.UNJUDGED in labels else False
 
 
 def _digest(prompt: str) -> str:

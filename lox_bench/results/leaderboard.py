@@ -12,11 +12,12 @@ from lox_bench.codec import hash_of
 from lox_bench.judges.kinds import reads_of
 from lox_bench.judges.parsers import PARSERS
 from lox_bench.results.hits import hits_of
-from lox_bench.results.metrics import DEGENERATE, called
+from lox_bench.results.metrics import ANY, DEGENERATE, GREEDY, MEAN, called, decoded
 from lox_bench.results.record import Plain, VariantRecord
 from lox_bench.results.row import Row
 from lox_bench.results.run import Run, VariantName
 from lox_bench.results.validity import Rise, with_validity
+from lox_bench.stats.clustered import Cluster, any_rate, mean_rate
 from lox_bench.stats.intervals import mean_interval
 from lox_bench.stats.mcnemar import mcnemar
 from lox_bench.stats.pairs import pair
@@ -27,7 +28,7 @@ from lox_bench.stats.rates import (
     rate,
     verdict_rate,
 )
-from lox_bench.types import Rate, Verdict
+from lox_bench.types import Label, Rate, Verdict
 from lox_bench.utility.benchmark import BENCHMARK_JUDGE, Sampled
 from lox_bench.utility.scores import ACCURACY_METRICS
 
@@ -73,6 +74,7 @@ class _Measure:
     max_new_tokens: int | None
     judge_key: str = ""
     reads: str = ""
+    decoding: str = GREEDY
 
 
 def _variant_rows(run: Run, variant: VariantRecord) -> Iterator[Row]:
@@ -88,9 +90,8 @@ def _variant_rows(run: Run, variant: VariantRecord) -> Iterator[Row]:
             yield _row(run, variant, _Measure(title, ACCURACY_JUDGE, metric, value, *data))
     for title, held in run.record.benchmarks.items():
         for metric, value in _means(run.benchmark(name, title)):
-            yield _row(
-                run, variant, _Measure(title, BENCHMARK_JUDGE, metric, value, held.sha256, 0)
-            )
+            data = (held.sha256, 0)
+            yield _row(run, variant, _Measure(title, BENCHMARK_JUDGE, metric, value, *data))
 
 
 def _means(samples: list[Sampled]) -> Iterator[tuple[str, Rate]]:
@@ -107,16 +108,38 @@ def _means(samples: list[Sampled]) -> Iterator[tuple[str, Rate]]:
 def _task_measures(run: Run, name: VariantName, task: str) -> Iterator[_Measure]:
     facts = run.record.prompts[task]
     data = (facts.sha256, facts.max_new_tokens)
+    how = decoded(facts.temperature)
     for judge in run.judges_of(task):
         plain = run.record.judges[judge]
         verdicts, key = run.verdicts(name, task, judge), hash_of(plain)
         reads = reads_of(plain)
         value = verdict_rate(verdicts, facts.counts)
-        yield _Measure(task, judge, called(facts.metric, reads), value, *data, key, reads)
+        metric = called(facts.metric, reads)
+        yield _Measure(task, judge, metric, value, *data, key, reads, how)
+        for name_of, drawn in _drawn(run, name, task, judge):
+            several = decoded(facts.temperature, facts.samples)
+            yield _Measure(task, judge, metric + name_of, drawn, *data, key, reads, several)
         for metric, value in _score_measures(plain, verdicts):
-            yield _Measure(task, judge, metric, value, *data, key, reads)
+            yield _Measure(task, judge, metric, value, *data, key, reads, how)
     value = degenerate_rate(run.completions(name, task))
-    yield _Measure(task, DEGENERATE_JUDGE, DEGENERATE, value, *data)
+    yield _Measure(task, DEGENERATE_JUDGE, DEGENERATE, value, *data, decoding=how)
+
+
+def _drawn(run: Run, name: VariantName, task: str, judge: str) -> Iterator[tuple[str, Rate]]:
+    """Of several samples a prompt: over all of them, and in any; see ``stats.clustered``."""
+    facts = run.record.prompts[task]
+    if facts.samples == 1:
+        return
+    draws = [run.verdicts(name, task, judge, draw) for draw in range(facts.samples)]
+    clusters = [_cluster(said, facts.counts) for said in zip(*draws, strict=True)]
+    yield MEAN, mean_rate(clusters)
+    yield ANY, any_rate(clusters)
+
+
+def _cluster(verdicts: Sequence[Verdict], counts: Label) -> Cluster:
+    judged = [verdict for verdict in verdicts if verdict.label is not Label.UNJUDGED]
+    hits = sum(verdict.label is counts for verdict in judged)
+    return Cluster(hits, len(judged), len(verdicts) - len(judged))
 
 
 def _score_measures(judge: Plain, verdicts: list[Verdict]) -> Iterator[tuple[str, Rate]]:
@@ -161,4 +184,7 @@ def _row(run: Run, variant: VariantRecord, measure: _Measure) -> Row:
         max_new_tokens=measure.max_new_tokens,
         held_out_before=variant.held_out_before,
         held_out_after=variant.held_out_after,
+        backend=variant.backend,
+        dtype=variant.dtype,
+        decoding=measure.decoding,
     )

@@ -37,7 +37,8 @@ class RowsRecord:
 class PromptsRecord:
     """A prompt set as one task used it; a rate of ``metric`` is the share labelled ``counts``.
 
-    ``max_new_tokens`` is where its answers end; ``None``: not known, of imported answers.
+    ``max_new_tokens`` is where its answers end (``None``: not known, of imported answers);
+    ``samples`` were drawn for each prompt at ``temperature`` (0: one, greedily).
     """
 
     set: str
@@ -45,6 +46,8 @@ class PromptsRecord:
     metric: str
     counts: Label
     max_new_tokens: int | None
+    samples: int = 1
+    temperature: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ class VariantRecord:
         model_key: key of the weights.
         made: how they were made, in full, upstream models inside it.
         template_sha256: of the chat template that prompts were put in.
+        backend: that answered; ``dtype``: the type it computed in (``served``: nobody knows).
         loss_before: of the attack's own training rows, before it; ``loss_after``: after it.
         held_out_before: loss on rows that nobody trained on, where there are such;
             ``held_out_after``: after the attack.
@@ -116,6 +120,8 @@ class VariantRecord:
     model_key: str
     made: Plain
     template_sha256: str
+    backend: str
+    dtype: str
     loss_before: float | None
     loss_after: float | None
     held_out_before: float | None
@@ -137,7 +143,10 @@ class BenchmarkRecord:
 
 @dataclass(frozen=True, slots=True)
 class ExpenseRecord:
-    """What one judge took in one command; ``usd`` is ``None`` where it has no prices."""
+    """What one judge took in one command; ``usd`` is ``None`` where it has no prices.
+
+    ``role``: ``judge``, or ``model`` for a served model under test, whose name ``judge`` then is.
+    """
 
     when: str
     judge: str
@@ -150,6 +159,7 @@ class ExpenseRecord:
     tokens_out: int
     usd: float | None
     failures: Mapping[str, int]
+    role: str = "judge"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ class Row:
     ``None`` where it is no share but a mean. ``reads`` says what the judge reads (``refusal``,
     ``content``; empty where no judge decides), ``max_new_tokens`` where answers end. ``model_key``
     is that of the weights; ``seed`` is what alignment and attack were both asked to use.
+    ``backend`` answered, computing in ``dtype`` (``served``: somebody else did); ``decoding`` is
+    ``greedy`` or says how tokens were drawn.
     """
 
     family: str
@@ -59,6 +61,14 @@ class Row:
     max_new_tokens: int | None
     held_out_before: float | None
     held_out_after: float | None
+    backend: str
+    dtype: str
+    decoding: str
+
+    @property
+    def computed(self) -> str:
+        """Back end and type: ``hf bfloat16``."""
+        return f"{self.backend} {self.dtype}"
 
     @property
     def rate(self) -> Rate:
@@ -69,9 +79,21 @@ class Row:
 
 _IDENTITY = (
     "family", "model", "attack", "task", "judge", "metric", "seed", "align_seed", "attack_seed",
-    "model_key", "data_sha256", "judge_key", "template_sha256",
+    "model_key", "data_sha256", "judge_key", "template_sha256", "backend", "dtype", "decoding",
 )  # fmt: skip
-_LABELS = ("family", "model", "attack", "task", "judge", "metric", "valid", "reads")
+_LABELS = (
+    "family",
+    "model",
+    "attack",
+    "task",
+    "judge",
+    "metric",
+    "valid",
+    "reads",
+    "backend",
+    "dtype",
+    "decoding",
+)
 _LONGEST_CELL = 100_000  # characters of a line
 _ROUNDING = 1e-5  # rates are written to six digits
 COLUMNS = tuple(slot.name for slot in fields(Row))

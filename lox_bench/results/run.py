@@ -75,14 +75,18 @@ def prompts_file(run: Path, task: str) -> Path:
     return run / "prompts" / f"{task}.jsonl"
 
 
-def completions_file(run: Path, variant: VariantName, task: str) -> Path:
-    """Where a run keeps the answers of one model to one task."""
-    return run / "completions" / f"{variant.stem}.{task}.jsonl"
+def completions_file(run: Path, variant: VariantName, task: str, draw: int = 0) -> Path:
+    """Where a run keeps the answers of one model to one task; of several samples, one each."""
+    return run / "completions" / f"{variant.stem}.{task}{_sample(draw)}.jsonl"
 
 
-def verdicts_file(run: Path, variant: VariantName, task: str, judge: str) -> Path:
+def verdicts_file(run: Path, variant: VariantName, task: str, judge: str, draw: int = 0) -> Path:
     """Where a run keeps one judge's verdicts on them."""
-    return run / "verdicts" / f"{variant.stem}.{task}.{judge}.jsonl"
+    return run / "verdicts" / f"{variant.stem}.{task}.{judge}{_sample(draw)}.jsonl"
+
+
+def _sample(draw: int) -> str:
+    return f".sample-{draw + 1}" if draw else ""
 
 
 def utility_file(run: Path, variant: VariantName, title: str) -> Path:
@@ -136,20 +140,20 @@ class Run:
         """The prompts of one task by id."""
         return {item.id: item for item in _read(prompts_file(self.path, task), Prompt)}
 
-    def completions(self, variant: VariantName, task: str) -> list[Completion]:
-        """The answers of one model, in prompt order.
+    def completions(self, variant: VariantName, task: str, draw: int = 0) -> list[Completion]:
+        """The answers of one model, in prompt order; of several samples, the ``draw``-th.
 
         Raises:
             DataError: the file cannot be read, or a prompt is answered twice in it.
         """
-        file = completions_file(self.path, variant, task)
+        file = completions_file(self.path, variant, task, draw)
         answers: list[Completion] = _read(file, Completion)
         _require_once([answer.prompt_id for answer in answers], file)
         return answers
 
-    def verdicts(self, variant: VariantName, task: str, judge: str) -> list[Verdict]:
+    def verdicts(self, variant: VariantName, task: str, judge: str, draw: int = 0) -> list[Verdict]:
         """One judge's verdicts on them, in the same order; none on tasks it does not measure."""
-        file = verdicts_file(self.path, variant, task, judge)
+        file = verdicts_file(self.path, variant, task, judge, draw)
         if not file.is_file() and judge not in self.judges_of(task):
             return []
         verdicts: list[Verdict] = _read(file, Verdict)

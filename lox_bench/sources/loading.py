@@ -13,8 +13,9 @@ from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
     BitsAndBytesConfig,
+    GenerationConfig,
 )
-from transformers.utils import logging
+from transformers.utils import GENERATION_CONFIG_NAME, logging
 
 from lox_bench.errors import SourceError
 from lox_bench.sources.layout import read_model_config, weight_files
@@ -68,7 +69,7 @@ def load_encoder(path: Path, dtype: torch.dtype) -> Any:
 
 def _checked(auto: Any, path: Path, dtype: torch.dtype, **more: Any) -> Any:
     weight_files(path)
-    _require_readable(read_model_config(path), path)
+    require_readable(path)
     with _readable(path, "model"), _quietly():
         model, info = auto.from_pretrained(
             path,
@@ -94,6 +95,29 @@ def empty_model(path: Path) -> Any:
         return AutoModelForCausalLM.from_config(config, trust_remote_code=False)
 
 
+def load_generation_config(path: Path) -> Any:
+    """What was saved with a model of how it ends its answers, without loading the weights.
+
+    Raises:
+        SourceError: the folder holds no model that transformers can read.
+    """
+    with _readable(path, "model"):
+        if (path / GENERATION_CONFIG_NAME).is_file():
+            return GenerationConfig.from_pretrained(path)
+        config = AutoConfig.from_pretrained(path, trust_remote_code=False)
+        return GenerationConfig.from_model_config(config)
+
+
+def load_config(path: Path) -> Any:
+    """The configuration of a model, its text part where it has several.
+
+    Raises:
+        SourceError: the folder holds none that transformers can read.
+    """
+    with _readable(path, "model"):
+        return AutoConfig.from_pretrained(path, trust_remote_code=False).get_text_config()
+
+
 def load_tokenizer(path: Path) -> Any:
     """Load a tokenizer; saved again, it does not tell whether we were offline when we did.
 
@@ -107,8 +131,13 @@ def load_tokenizer(path: Path) -> Any:
     return tokenizer
 
 
-def _require_readable(config: Mapping[str, Any], path: Path) -> None:
-    """Refuse what only a stranger's code, or a library that is not here, could read."""
+def require_readable(path: Path) -> None:
+    """Refuse what only a stranger's code, or a library that is not here, could read.
+
+    Raises:
+        SourceError: the model in ``path`` is such, or there is none.
+    """
+    config = read_model_config(path)
     if config.get("auto_map"):
         raise SourceError(
             f"the model in {path} wants its own Python code run (auto_map in config.json); "

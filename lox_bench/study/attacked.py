@@ -15,8 +15,13 @@ def under_attack(
     """The variant under one point of an attack, on rows and those that are mixed in.
 
     Raises:
-        UsageError: the attack wants more rows than there are.
+        UsageError: the attack wants more rows than there are, or the model is served.
     """
+    if variant.is_served:
+        raise UsageError(
+            f"model {variant.label!r} is served: an attack trains weights, and nobody here has "
+            "any; measure it with --attack none, in a run of its own if others are attacked"
+        )
     attacked = replace(variant, attack=PlannedAttack(point, rows, mixed))
     batch, processes = attacked.settings.batch_size, variant.family.launch.processes
     if batch % processes:

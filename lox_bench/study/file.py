@@ -80,6 +80,9 @@ class StudyFile:
     max_accuracy_loss: float = _USUAL.max_accuracy_loss
     dtype: str = _USUAL.dtype
     batch_size: int = _USUAL.batch_size
+    backend: str = _USUAL.backend
+    samples: int = _USUAL.samples
+    temperature: float = _USUAL.temperature
     keep_weights: KeepWeights = KeepWeights.DEAR
     data: Mapping[str, str] = field(default_factory=dict)
     judge: JudgeModel = field(default_factory=JudgeModel)
@@ -117,6 +120,9 @@ class StudyFile:
             max_accuracy_loss=self.max_accuracy_loss,
             dtype=self.dtype,
             batch_size=self.batch_size,
+            backend=self.backend,
+            samples=self.samples,
+            temperature=self.temperature,
         )
         return tuple(replace(request, family=family) for family in self.families)
 

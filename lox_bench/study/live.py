@@ -7,7 +7,7 @@ from pathlib import Path
 from lox_bench.results.leaderboard import leaderboard
 from lox_bench.results.row import Row
 from lox_bench.results.run import Run, VariantName
-from lox_bench.study.measure import VariantResult
+from lox_bench.study.measure import Draw, VariantResult
 from lox_bench.study.record import run_record
 from lox_bench.study.study import Study
 from lox_bench.types import Completion, Verdict
@@ -21,14 +21,18 @@ class LiveRun(Run):
 
     results: Mapping[VariantName, VariantResult]
 
-    def completions(self, variant: VariantName, task: str) -> list[Completion]:
-        """The answers of one variant, in prompt order."""
-        return list(self.results[variant].completions[task])
+    def completions(self, variant: VariantName, task: str, draw: int = 0) -> list[Completion]:
+        """The answers of one variant, in prompt order; of several samples, the ``draw``-th."""
+        return list(self._said(variant, draw).completions[task])
 
-    def verdicts(self, variant: VariantName, task: str, judge: str) -> list[Verdict]:
+    def verdicts(self, variant: VariantName, task: str, judge: str, draw: int = 0) -> list[Verdict]:
         """One judge's verdicts on them, in the same order."""
-        held = self.results[variant].verdicts.get((task, judge))
-        return super().verdicts(variant, task, judge) if held is None else list(held)
+        held = self._said(variant, draw).verdicts.get((task, judge))
+        return super().verdicts(variant, task, judge, draw) if held is None else list(held)
+
+    def _said(self, variant: VariantName, draw: int) -> VariantResult | Draw:
+        result = self.results[variant]
+        return result.draws[draw - 1] if draw else result
 
     def utility(self, variant: VariantName, title: str) -> list[Scored]:
         """The answers of one variant to a utility task."""

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from lox_bench.backends.answers import Answers, read_answers
+from lox_bench.backends.backend import Backend
 from lox_bench.engine.artifact import Artifact
 from lox_bench.engine.graph import Graph
 from lox_bench.engine.local import Executor, Outcome
@@ -21,6 +22,14 @@ from lox_bench.utility.benchmark import Sampled
 from lox_bench.utility.benchmark_stage import Benchmark, read_samples
 from lox_bench.utility.scores import Scored
 from lox_bench.utility.stage import Utility, read_scores
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Of several samples, all answers after the first one to each prompt; keys as below."""
+
+    completions: Mapping[str, Sequence[Completion]]
+    verdicts: Mapping[tuple[str, str], Sequence[Verdict]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +49,22 @@ class VariantResult:
     curve: Path | None
     template_sha256: str
     artifacts: tuple[Artifact, ...]
+    draws: tuple["Draw", ...] = ()
 
 
 @dataclass(frozen=True)
 class Stages:
-    """The stages that measure one variant of a study."""
+    """The stages that measure one variant of a study; of several samples, the ``draw``-th."""
 
     study: Study
     variant: Variant
+    draw: int = 0
+
+    @cached_property
+    def draws(self) -> tuple["Stages", ...]:
+        """The samples after the first."""
+        count = self.study.answering.samples
+        return tuple(Stages(self.study, self.variant, draw) for draw in range(1, count))
 
     @cached_property
     def answers(self) -> Mapping[str, Answers]:
@@ -80,6 +97,8 @@ class Stages:
         for task, answers in self.answers.items():
             yield answers
             yield from (item for (name, _), item in self.verdicts.items() if name == task)
+        for draw in self.draws:
+            yield from (*draw.answers.values(), *draw.verdicts.values())
         yield from self.utility.values()
         yield from self.benchmarks.values()
 
@@ -89,15 +108,21 @@ class Stages:
         model, tuned = self.variant.model, self.variant.tuned
         return (model,) if tuned is None or tuned == model else (model, tuned)
 
+    @property
+    def _backend(self) -> Backend:
+        return self.study.answering.backend_of(self.variant)
+
     def _answers(self, task: PlannedTask) -> Answers:
+        decoding = self.study.answering.decoding_of(self.variant, task.max_new_tokens, self.draw)
+        sample = f" (sample {self.draw + 1})" if self.draw else ""
         return Answers(
             model=self.variant.model,
             prompts=task.prompts,
             limit=self.study.limit,
             template=self.variant.template,
-            decoding=task.decoding,
-            backend=self.study.backend,
-            label=f"{self.variant.title}: {task.spec.name}",
+            decoding=decoding,
+            backend=self._backend,
+            label=f"{self.variant.title}: {task.spec.name}{sample}",
         )
 
     def _utility(self, item: PlannedUtility) -> Utility:
@@ -107,7 +132,7 @@ class Stages:
             rows=item.rows,
             limit=self.study.limit,
             template=self.variant.template,
-            backend=self.study.backend,
+            backend=self._backend,
             label=f"{self.variant.title}: {item.title}",
         )
 
@@ -140,10 +165,7 @@ def measure(study: Study, executor: Executor) -> list[VariantResult]:
 
 
 def _result(stages: Stages, outcome: Outcome) -> VariantResult:
-    completions = {
-        name: as_completions(read_answers(outcome[stage].path))
-        for name, stage in stages.answers.items()
-    }
+    completions, verdicts = _said(stages, outcome)
     tuned = stages.variant.tuned
     curve = outcome[tuned or stages.variant.model].path / LOSSES
     asked = [outcome[stage] for stage in (*stages.told, *stages.all)]
@@ -151,11 +173,26 @@ def _result(stages: Stages, outcome: Outcome) -> VariantResult:
     return VariantResult(
         variant=stages.variant,
         completions=completions,
-        verdicts={key: read_verdicts(outcome[s].path) for key, s in stages.verdicts.items()},
+        verdicts=verdicts,
         utility={title: read_scores(outcome[s].path) for title, s in stages.utility.items()},
         benchmarks={title: read_samples(outcome[s].path) for title, s in stages.benchmarks.items()},
         training={} if tuned is None else outcome.facts(tuned),
         curve=curve if curve.is_file() else None,
         template_sha256=str(template),
         artifacts=tuple(item for item in asked if item.manifest.kind != Verdicts.kind),
+        draws=tuple(_drawn(draw, outcome) for draw in stages.draws),
     )
+
+
+def _drawn(stages: Stages, outcome: Outcome) -> Draw:
+    return Draw(*_said(stages, outcome))
+
+
+def _said(
+    stages: Stages, outcome: Outcome
+) -> tuple[Mapping[str, Sequence[Completion]], Mapping[tuple[str, str], Sequence[Verdict]]]:
+    answers = {
+        name: as_completions(read_answers(outcome[stage].path))
+        for name, stage in stages.answers.items()
+    }
+    return answers, {key: read_verdicts(outcome[s].path) for key, s in stages.verdicts.items()}

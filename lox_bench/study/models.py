@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Final
 
+from lox_bench.backends.served import PREFIX, Served
 from lox_bench.engine.stage import Stage
 from lox_bench.errors import UnknownNameError, UsageError
 from lox_bench.grammar import Call, parse_sum, split_list
@@ -22,6 +23,7 @@ DESCRIPTIONS: Final[Mapping[str, str]] = {
     "aligned": "after the family's alignment (DPO run here, or a released checkpoint)",
     "METHOD": "a method on the aligned model: lox(k=6,alpha=1.25); see `lox-bench list methods`",
     "A+B": "several methods, each at its place: lox(k=6)+safe-lora(tau=0.5)",
+    "NAME=openai:URL#MODEL": "a served model: openai:http://host/v1#name; not attacked or hardened",
     "NAME=PATH": "a local folder (model, or PEFT adapter over the base) or hub id, named by you",
 }
 
@@ -78,9 +80,26 @@ def build_model(model: ModelText, family: Family, seeds: Seeds, shown: int) -> V
         SourceError: a path or hub id holds no model.
     """
     start, target = model.start, model.start.target
-    weights = STARTS[start.name](family) if target is None else family.model_at(target)
+    weights = STARTS[start.name](family) if target is None else _named(start.name, target, family)
     methods = tuple(_chosen(call, family, seeds) for call in model.methods)
     return Variant(model.label, family, weights, methods, seeds=seeds, seed=shown)
+
+
+def _named(label: str, target: str, family: Family) -> Stage:
+    """A model of the user's: weights, or an address.
+
+    Raises:
+        UsageError: the address is none, or methods are to act on it.
+    """
+    if not target.startswith(PREFIX):
+        return family.model_at(target)
+    served, plus, method = target.rpartition("+")
+    if plus and method.split("(")[0] in known_models():
+        raise UsageError(
+            f"model {label!r}: {method} needs weights, and {served} is served: nobody here can "
+            "change it"
+        )
+    return Served.of(label, target)
 
 
 def _read(calls: Sequence[Call]) -> ModelText:

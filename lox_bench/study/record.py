@@ -44,7 +44,9 @@ def run_record(study: Study, results: Sequence[VariantResult], command: Sequence
                 task.prompts.sha256,
                 task.spec.metric,
                 Label(task.spec.counts),
-                task.decoding.max_new_tokens,
+                task.max_new_tokens,
+                study.answering.samples,
+                study.answering.temperature,
             )
             for task in study.tasks
         },
@@ -69,7 +71,7 @@ def run_record(study: Study, results: Sequence[VariantResult], command: Sequence
 
 def _variant(study: Study, result: VariantResult) -> VariantRecord:
     variant, training = result.variant, result.training
-    attack = variant.attack
+    attack, backend = variant.attack, study.answering.backend_of(variant)
     spec = "" if attack is None else attack.point.spec.name
     task = "" if attack is None else study.accuracy_task(attack.point)
     step = None if attack is None else attack.step
@@ -88,6 +90,8 @@ def _variant(study: Study, result: VariantResult) -> VariantRecord:
         model_key=variant.model.key,
         made=to_plain(made(variant.model)),
         template_sha256=result.template_sha256,
+        backend=backend.name,
+        dtype=backend.dtype,
         loss_before=training.get("loss_before"),
         loss_after=training.get("loss_after"),
         held_out_before=training.get("held_out_before"),

@@ -10,6 +10,8 @@ from lox_bench.ranges import MOST, MOST_SEED
 
 SPLITS = ("eval", "dev")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
+MOST_SAMPLES = 1000
+MOST_TEMPERATURE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,9 @@ class Request:
     max_accuracy_loss: float = 5.0
     dtype: str = "auto"
     batch_size: int = 50
+    backend: str = "hf"
+    samples: int = 1
+    temperature: float = 0.0
 
     @property
     def searches(self) -> tuple[tuple[str, int | None], ...]:
@@ -68,10 +73,24 @@ class Request:
         for seed in (seed for pair in self.seeds for seed in pair):
             if not 0 <= seed <= MOST_SEED:
                 raise UsageError(f"a seed lies between 0 and {MOST_SEED}, not at {seed}")
+        self._check_sampling()
         if self.split not in SPLITS:
             raise UsageError(f"--split must be one of {', '.join(SPLITS)}, not {self.split!r}")
         if self.dtype not in DTYPES:
             raise UsageError(f"--dtype must be one of {', '.join(DTYPES)}, not {self.dtype!r}")
+
+    def _check_sampling(self) -> None:
+        if not 1 <= self.samples <= MOST_SAMPLES:
+            raise UsageError(f"--samples must be 1 to {MOST_SAMPLES}, not {self.samples}")
+        if not 0 <= self.temperature <= MOST_TEMPERATURE:
+            raise UsageError(
+                f"--temperature must be 0 to {MOST_TEMPERATURE:g}, not {self.temperature:g}"
+            )
+        if self.samples > 1 and not self.temperature:
+            raise UsageError(
+                f"--samples {self.samples}: at temperature 0 all samples are one; give "
+                "--temperature, for instance 1"
+            )
 
 
 def paired_seeds(align: tuple[int, ...], attack: tuple[int, ...]) -> tuple[tuple[int, int], ...]:

@@ -13,7 +13,7 @@ from lox_bench import __version__
 from lox_bench.attacks.points import AttackPoint
 from lox_bench.attacks.spec import AttackSpec
 from lox_bench.attacks.stage import AttackRows
-from lox_bench.backends.backend import Backend, Decoding, resolved
+from lox_bench.backends.backend import Backend, resolved
 from lox_bench.codec import hash_of
 from lox_bench.data.prompts import TaskSpec, load_tasks, prompts_of
 from lox_bench.data.rows import resolve_rows
@@ -26,6 +26,7 @@ from lox_bench.judges.choice import choose_judges
 from lox_bench.judges.kinds import JudgeSpec, described
 from lox_bench.names import is_label
 from lox_bench.sources.require import require_bitsandbytes
+from lox_bench.study.answering import Answering, answering_of, require_able
 from lox_bench.study.attack_rows import attack_rows
 from lox_bench.study.attacked import on_the_way, under_attack
 from lox_bench.study.benchmarks import PlannedBenchmark, planned_benchmarks
@@ -49,11 +50,6 @@ class PlannedTask:
     spec: TaskSpec
     prompts: Prompts
     max_new_tokens: int
-
-    @property
-    def decoding(self) -> Decoding:
-        """How its answers are generated."""
-        return Decoding(self.max_new_tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +78,18 @@ class Study:
     attack_data: Mapping[str, AttackRows]
     limit: int | None
     split: str
-    backend: Backend
+    answering: Answering
     benchmarks: tuple[PlannedBenchmark, ...] = ()  # lm-eval's own tasks
     attacks: tuple[AttackSpec, ...] = ()  # the specs behind the names in attack_data
     max_steps: int | None = None
     strength: Strength | None = None  # where there is more than one point of an attack
     found: tuple[Variant, ...] = ()  # added by a search: a result, so no part of the key
     defence: Defence | None = None  # where arguments of methods are tuned
+
+    @property
+    def backend(self) -> Backend:
+        """Who computes the models that have weights."""
+        return self.answering.local
 
     @cached_property
     def key(self) -> str:
@@ -100,6 +101,7 @@ class Study:
             {
                 **strength,
                 **defence,
+                **self.answering.described(),
                 **(benchmarks if self.benchmarks else {}),
                 "version": __version__,
                 "variants": [[item.title, item.seed, item.model.key] for item in self.variants],
@@ -151,10 +153,11 @@ def make_study(request: Request) -> Study:
     carriers = {str(point.told.name): point.told for point in asked.points}
     filled = list(({str(spec.name): spec for spec in attacks} | carriers).values())
     _check_data_names(request, filled)
-    backend = resolved(Backend(dtype=request.dtype, batch_size=request.batch_size))
+    answering = answering_of(request)
+    making = resolved(Backend())  # what models train on is hf's: --backend only measures them
     launch = _launch(request, asked.points)
     families = [
-        Family(family, seed=align, max_steps=request.max_steps, backend=backend, launch=launch)
+        Family(family, seed=align, max_steps=request.max_steps, backend=making, launch=launch)
         for align, _ in request.seeds
     ]
     rows = {
@@ -169,18 +172,20 @@ def make_study(request: Request) -> Study:
     if defence is not None:
         dev = {task.spec.metric: True for task in tasks if task.spec.dev_prompts}
         require_measurable(judges, dev, split=request.split, attacked=bool(asked.points))
+    benchmarks = planned_benchmarks(request.utility, answering.local)
+    require_able(request, variants, benchmarks)
     return Study(
         family=family,
         variants=tuple(variants),
         tasks=tasks,
         judges=judges,
         utilities=_utilities(filled, request),
-        benchmarks=planned_benchmarks(request.utility, backend),
+        benchmarks=benchmarks,
         attacks=tuple(attacks),
         attack_data=rows,
         limit=request.limit,
         split=request.split,
-        backend=backend,
+        answering=answering,
         max_steps=request.max_steps,
         strength=strength,
         defence=defence,

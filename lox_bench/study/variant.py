@@ -10,6 +10,7 @@ from lox_bench.attacks.points import AttackPoint
 from lox_bench.attacks.scale import scaled
 from lox_bench.attacks.stage import Attack, AttackRows, Snapshot
 from lox_bench.backends.backend import Backend
+from lox_bench.backends.served import Served
 from lox_bench.backends.template import Template, load_template
 from lox_bench.data.prompts import load_prompts
 from lox_bench.data.rows import resolve_rows
@@ -168,6 +169,11 @@ class Variant:
         """What the leaderboard and the files of a run call it."""
         attack = NO_ATTACK if self.attack is None else self.attack.name
         return VariantName(self.label, attack, self.seed)
+
+    @property
+    def is_served(self) -> bool:
+        """Whether somebody else computes it."""
+        return isinstance(self.start, Served)
 
     @property
     def title(self) -> str:

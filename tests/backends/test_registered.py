@@ -1,11 +1,10 @@
 """A back end is whatever the registry knows under its name; it answers in the stages of ours."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.display import Display
 
 from lox_bench.backends.answers import Answers, read_answers
 from lox_bench.backends.backend import Backend, Decoding
@@ -33,15 +32,6 @@ class Parrot:
     def generate(self, messages, *, max_new_tokens, progress):
         return [Generated(f"{text} {self.said}", max_new_tokens, Finish.STOP) for text in messages]
 """
-
-
-class Display:
-    def __init__(self, silent: Any) -> None:
-        self.silent = silent
-
-    @contextmanager
-    def stage(self, title: str) -> Iterator[Any]:
-        yield self.silent
 
 
 def answers_by(name: str, pico: Path) -> Answers:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support.run_folders import ASR, Command, Fake, write_run
 
+from lox_bench.backends.backend import Backend
 from lox_bench.compare.compare import Kind, compare_runs, pool_runs, seed_spreads
 from lox_bench.compare.headline import headlines
 from lox_bench.compare.outcomes import OutcomeKey
@@ -45,6 +46,24 @@ def test_all_models_meet_within_an_attack_and_each_meets_itself_attacked(make: M
     assert models == [(attack, *pair) for attack in ("none", "gsm8k") for pair in pairs]
     attacks = {(d.model_a, d.model_b) for d in found if d.kind is Kind.ATTACK}
     assert attacks == {(model, f"{model}+gsm8k") for model in ("aligned", "lox", "expo")}
+
+
+def test_runs_of_two_back_ends_are_not_compared(make: Maker) -> None:
+    other = make(name="other", backend=Backend("vllm", "float32"))
+    with pytest.raises(IncomparableError, match=r"back end .hf float32 in run, vllm float32"):
+        compare_runs([make(), other])
+    rounded = make(name="rounded", backend=Backend("hf", "bfloat16"))
+    with pytest.raises(IncomparableError, match=r"back end .hf float32 in run, hf bfloat16"):
+        compare_runs([make(), rounded])
+
+
+def test_drawn_answers_are_not_compared_with_greedy_ones(make: Maker) -> None:
+    drawn = make(name="drawn", samples=3)
+    with pytest.raises(IncomparableError, match="decoding of refusal_lost on harmful"):
+        compare_runs([make(), drawn])
+    metrics = {item.metric for item in compare_runs([drawn])}
+    assert {"refusal_lost", "refusal_lost_any"} <= metrics
+    assert "refusal_lost_mean" not in metrics  # no share of answers that know nothing of another
 
 
 def test_differences_are_those_of_the_leaderboard_when_all_is_judged(make: Maker) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from support.run_folders import Command, Fake, write_run
 
+from lox_bench.backends.backend import Backend
 from lox_bench.compare.outcomes import Measure, OutcomeKey
 from lox_bench.errors import DataError, IncomparableError, SpecError, UnknownNameError, UsageError
 from lox_bench.gate.bounds import Bound, first_binding, load_bounds
@@ -55,6 +56,12 @@ BOUND_METRICS = {bound.metric for bound in BOUNDS}
 
 def verdicts(report: Report, metric: str) -> set[Outcome]:
     return {item.verdict for item in report.results if item.bound.metric == metric}
+
+
+def test_a_run_of_another_back_end_is_refused(tmp_path: Path, reference: Reference) -> None:
+    other = write_run(tmp_path / "run", Fake(seeds=(0, 1, 2), backend=Backend("vllm", "float32")))
+    with pytest.raises(IncomparableError, match="back end"):
+        check(other, reference, BOUNDS)
 
 
 def test_a_run_passes_against_itself(run: Run, reference: Reference) -> None:

@@ -7,11 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.loopback import Loopback, served
 
-from lox_bench.judges.assembly import Chat, assemble, neutralise
+from lox_bench.judges.assembly import assemble, neutralise
 from lox_bench.judges.build import build_judge
 from lox_bench.judges.choice import load_judge
-from lox_bench.judges.kinds import PromptedSpec, ServingSpec
+from lox_bench.judges.kinds import PromptedSpec
 from lox_bench.registry import names_of
+from lox_bench.serving.endpoint import Chat, ServingSpec
 from lox_bench.types import Completion, Finish, Label
 
 JUDGES = {

@@ -13,9 +13,9 @@ from support.loopback import FAULTS, Loopback, faults_on, served
 
 from lox_bench.errors import StoreError, UsageError
 from lox_bench.judges.build import build_judge
-from lox_bench.judges.kinds import ServingSpec
-from lox_bench.judges.pricing import Ledger
-from lox_bench.judges.troubles import retry_after
+from lox_bench.serving.endpoint import ServingSpec
+from lox_bench.serving.pricing import Ledger
+from lox_bench.serving.troubles import retry_after
 from lox_bench.types import Label, Verdict
 
 SECRET = "sk-test-do-not-write-me-anywhere"  # noqa: S105 - it opens nothing
@@ -36,7 +36,7 @@ def test_a_clean_endpoint_judges_every_answer_once(tmp_path: Path) -> None:
     assert {v.label for v in verdicts} == {Label.COMPLIED, Label.REFUSED}
     assert all((v.label is Label.COMPLIED) == (v.score == 5) for v in verdicts)
     assert set(loopback.paid.values()) == {1}
-    account = ledger.accounts["policy-rubric"]
+    account = ledger.accounts["judge policy-rubric"]
     assert (account.asked, account.retried, account.failures) == (40, 0, {})
     assert account.served_as == {"loopback-loopback"}
     assert account.tokens_in == sum(len(b["messages"][0]["content"]) // 4 for b in loopback.bodies)
@@ -64,7 +64,7 @@ def test_every_passing_fault_is_overcome(fault: str, clean: list[Verdict], tmp_p
         serving = HASTY if fault == "hang" else FAST
         verdicts = judge_through(loopback, tmp_path, serving=serving, ledger=ledger)
     assert verdicts == clean
-    assert ledger.accounts["policy-rubric"].retried == 8
+    assert ledger.accounts["judge policy-rubric"].retried == 8
 
 
 def test_with_faults_on_a_third_of_the_requests_the_verdicts_are_those_of_a_clean_run(
@@ -115,7 +115,7 @@ def test_a_refused_key_or_model_ends_it_at_once(fault: str, said: str, tmp_path:
     assert {v.label for v in verdicts} == {Label.UNJUDGED}
     assert said in verdicts[-1].evidence
     assert loopback.requests <= FAST.concurrency
-    assert ledger.accounts["policy-rubric"].failures.total() == 40
+    assert ledger.accounts["judge policy-rubric"].failures.total() == 40
 
 
 def test_one_refused_request_says_nothing_of_the_others(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_dead_endpoint_leaves_every_answer_unjudged_within_seconds(tmp_path: P
     verdicts = judge_through(loopback, tmp_path, ledger=ledger)
     assert {v.label for v in verdicts} == {Label.UNJUDGED}
     assert all("no connection" in v.evidence for v in verdicts)
-    assert ledger.accounts["policy-rubric"].failures.total() == 40
+    assert ledger.accounts["judge policy-rubric"].failures.total() == 40
 
 
 def test_an_endpoint_that_dies_in_the_middle_keeps_what_it_gave(tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_a_server_that_counts_no_tokens_is_counted_for(tmp_path: Path) -> None:
     with served(Loopback(raw='{"choices": [{"message": {"content": "Score: 2"}}]}')) as loopback:
         verdicts = judge_through(loopback, tmp_path, ledger=ledger, completions=COMPLETIONS[:1])
     assert verdicts[0].score == 2
-    assert ledger.accounts["policy-rubric"].tokens_in > 400
+    assert ledger.accounts["judge policy-rubric"].tokens_in > 400
 
 
 def test_a_full_disk_stops_the_judging_and_is_named(
@@ -199,7 +199,7 @@ def test_a_full_disk_stops_the_judging_and_is_named(
     def full(_handle: int, _data: bytes) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("lox_bench.judges.request_cache.os.write", full)
+    monkeypatch.setattr("lox_bench.serving.request_cache.os.write", full)
     with served(Loopback()) as loopback, pytest.raises(StoreError, match="No space left"):
         judge_through(loopback, tmp_path)
 

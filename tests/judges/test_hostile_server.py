@@ -12,7 +12,7 @@ import pytest
 from support.judged import COMPLETIONS, FAST, judge_through
 from support.loopback import Loopback, served
 
-from lox_bench.judges.pricing import Ledger
+from lox_bench.serving.pricing import Ledger
 from lox_bench.types import Label, Verdict
 
 SECRET = "sk-test-do-not-write-me-anywhere"  # noqa: S105 - it opens nothing
@@ -193,7 +193,7 @@ def test_counts_that_cannot_be_true_are_not_believed(count: Any, tmp_path: Path)
     usage = {"prompt_tokens": count, "completion_tokens": count}
     with served(Loopback(reply=sends(completion(usage=usage)))) as loopback:
         judge_through(loopback, tmp_path, completions=FEW, serving=FAST, ledger=ledger)
-    account = ledger.accounts["policy-rubric"]
+    account = ledger.accounts["judge policy-rubric"]
     assert 0 < account.tokens_in < 10_000
     assert 0 < account.tokens_out < 10_000
 

@@ -14,8 +14,9 @@ from support.judged import COMPLETIONS, FAST, judge_through, spec_for
 from support.loopback import Loopback, served
 
 from lox_bench.judges.assembly import assemble
-from lox_bench.judges.replies import Reply
-from lox_bench.judges.request_cache import RequestCache, request_key
+from lox_bench.judges.kinds import endpoint_of
+from lox_bench.serving.replies import Reply
+from lox_bench.serving.request_cache import RequestCache, request_key
 from lox_bench.types import Label
 
 MANY = [
@@ -36,6 +37,9 @@ many = [
 serving = replace(FAST, concurrency=6)
 judge_through(Loopback(port=int(sys.argv[2])), Path(sys.argv[3]), serving=serving, completions=many)
 """
+
+
+ENDPOINT = endpoint_of(spec_for("http://x/v1"))
 
 
 def lines(cache: Path) -> list[str]:
@@ -76,7 +80,7 @@ def test_a_killed_judge_loses_no_reply_and_pays_for_none_twice(tmp_path: Path) -
 
 @pytest.fixture
 def cache(tmp_path: Path) -> RequestCache:
-    return RequestCache(tmp_path, spec_for("http://x/v1"))
+    return RequestCache(tmp_path, ENDPOINT)
 
 
 def test_a_torn_last_line_costs_only_itself(cache: RequestCache, tmp_path: Path) -> None:
@@ -84,33 +88,33 @@ def test_a_torn_last_line_costs_only_itself(cache: RequestCache, tmp_path: Path)
         cache.keep(name, Reply(f"reply {name}", False, 1, 2, "m"))
     whole = cache.file.read_bytes()
     cache.file.write_bytes(whole[:-9])
-    again = RequestCache(tmp_path, spec_for("http://x/v1"))
+    again = RequestCache(tmp_path, ENDPOINT)
     assert again.find("two") == Reply("reply two", False, 1, 2, "m")
     assert again.find("three") is None
     again.keep("four", Reply("reply four", True, 1, 2, "m"))
-    last = RequestCache(tmp_path, spec_for("http://x/v1"))
+    last = RequestCache(tmp_path, ENDPOINT)
     assert [bool(last.find(name)) for name in ("one", "two", "three", "four")] == [
         True, True, False, True,
     ]  # fmt: skip
 
 
 def test_several_processes_may_append(cache: RequestCache, tmp_path: Path) -> None:
-    other = RequestCache(tmp_path, spec_for("http://x/v1"))
+    other = RequestCache(tmp_path, ENDPOINT)
     for n in range(50):
         (cache, other)[n % 2].keep(f"k{n}", Reply("line\nbreak \u2028 \U0001f600", False, 1, 1))
-    assert all(RequestCache(tmp_path, spec_for("http://x/v1")).find(f"k{n}") for n in range(50))
+    assert all(RequestCache(tmp_path, ENDPOINT).find(f"k{n}") for n in range(50))
 
 
 def test_a_reply_is_known_by_everything_it_depends_on() -> None:
-    spec = spec_for("http://x/v1")
-    chat = assemble(spec, COMPLETIONS[0])
+    judge = spec_for("http://x/v1")
+    spec, chat = endpoint_of(judge), assemble(judge, COMPLETIONS[0])
     others = [
         request_key(replace(spec, model="other"), chat),
         request_key(replace(spec, base_url="http://y/v1"), chat),
         request_key(replace(spec, identity="sha256:1"), chat),
         request_key(spec, replace(chat, seed=1)),
         request_key(spec, replace(chat, max_tokens=1)),
-        request_key(spec, assemble(spec, COMPLETIONS[1])),
+        request_key(spec, assemble(judge, COMPLETIONS[1])),
     ]
     same = request_key(replace(spec, serving=replace(FAST, concurrency=99)), chat)
     assert same == request_key(spec, chat)

@@ -18,7 +18,7 @@ from lox_bench.judges.assembly import assemble
 from lox_bench.judges.build import build_judge, pinned
 from lox_bench.judges.choice import load_judge
 from lox_bench.judges.kinds import ClassifierSpec, PromptedSpec, described
-from lox_bench.judges.pricing import Ledger
+from lox_bench.serving.pricing import Ledger
 from lox_bench.types import Completion, Defect, Finish, Label
 
 ANSWERS = [
@@ -59,7 +59,7 @@ def test_a_causal_model_judges_in_process_and_is_remembered(
     assert verdicts[1].evidence == "degenerate: empty"
     assert verdicts[0].label is Label.UNJUDGED  # a random model gives no verdict
     assert "unreadable" in verdicts[0].evidence
-    asked = ledger.accounts[name].asked
+    asked = ledger.accounts[f"judge {name}"].asked
     assert asked == 4  # two sound answers, each asked about twice
     held = next((tmp_path / "requests").glob("*.jsonl")).read_text()
     import json
@@ -67,7 +67,7 @@ def test_a_causal_model_judges_in_process_and_is_remembered(
     assert said in [json.loads(line)["text"] for line in held.splitlines()]
     again = build_judge(spec, ledger=ledger, root=tmp_path).judge(ANSWERS, NoProgress())
     assert again == verdicts
-    assert ledger.accounts[name].asked == asked
+    assert ledger.accounts[f"judge {name}"].asked == asked
 
 
 def test_a_local_model_is_pinned_by_its_weights(chatty: Path) -> None:

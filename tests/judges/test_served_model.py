@@ -19,7 +19,7 @@ from lox_bench.backends.hf import HFGenerator
 from lox_bench.backends.template import load_template
 from lox_bench.judges.assembly import assemble
 from lox_bench.judges.build import build_judge
-from lox_bench.judges.pricing import Ledger
+from lox_bench.serving.pricing import Ledger
 from lox_bench.types import Label
 
 MISSING = [name for name in ("fastapi", "uvicorn") if importlib.util.find_spec(name) is None]
@@ -80,7 +80,7 @@ def test_the_served_model_says_what_the_same_model_says_in_process(
     ledger = Ledger()
     verdicts = build_judge(spec, ledger=ledger, root=tmp_path).judge(ANSWERS, NoProgress())
     assert {verdict.label for verdict in verdicts} == {Label.UNJUDGED}  # random weights: no verdict
-    account = ledger.accounts[spec.name]
+    account = ledger.accounts[f"judge {spec.name}"]
     assert (account.asked, account.failures) == (2 * len(ANSWERS), {})
     assert account.tokens_in > 0
     held = next((tmp_path / "requests").glob("*.jsonl")).read_text().splitlines()
@@ -102,4 +102,4 @@ def test_a_model_the_server_does_not_have_is_an_endpoint_s_failure(
     ledger = Ledger()
     verdicts = build_judge(spec, ledger=ledger, root=tmp_path).judge(ANSWERS, NoProgress())
     assert {verdict.label for verdict in verdicts} == {Label.UNJUDGED}
-    assert ledger.accounts[spec.name].failures.total() == len(ANSWERS)
+    assert ledger.accounts[f"judge {spec.name}"].failures.total() == len(ANSWERS)

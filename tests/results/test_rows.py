@@ -41,8 +41,8 @@ def test_new_columns_stand_at_the_end_and_a_mean_has_no_hits(tmp_path: Path) -> 
     (tmp_path / "rows.csv").write_text(to_csv([mean]))
     head, line = (tmp_path / "rows.csv").read_text().splitlines()
     assert head.startswith("family,model,attack,attack_data,task,judge,metric,value,")
-    assert head.endswith(",attack_seed,reads,max_new_tokens,held_out_before,held_out_after")
-    assert line.endswith(",0.1.0,,0,0,content,40,,")
+    assert head.endswith(",held_out_before,held_out_after,backend,dtype,decoding")
+    assert line.endswith(",0.1.0,,0,0,content,40,,,hf,float32,greedy")
     assert read_csv(tmp_path / "rows.csv") == [mean]
 
 

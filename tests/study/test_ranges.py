@@ -10,7 +10,8 @@ from lox_bench.attacks.spec import AttackScale, AttackSpec, SearchSpace
 from lox_bench.codec import parse
 from lox_bench.data.prompts import TaskSpec
 from lox_bench.errors import SpecError, UsageError
-from lox_bench.judges.kinds import ClassifierSpec, PromptedSpec, ServingSpec
+from lox_bench.judges.kinds import ClassifierSpec, PromptedSpec
+from lox_bench.serving.endpoint import ServingSpec
 from lox_bench.study.family import FamilySpec, LoxSpec
 from lox_bench.study.request import Request
 from lox_bench.training.spec import SftSpec

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from lox_bench.judges.build import build_judge
 from lox_bench.judges.choice import load_judge
-from lox_bench.judges.kinds import PromptedSpec, ServingSpec
-from lox_bench.judges.pricing import Ledger
+from lox_bench.judges.kinds import PromptedSpec
+from lox_bench.serving.endpoint import ServingSpec
+from lox_bench.serving.pricing import Ledger
 from lox_bench.types import Completion, Finish, Progress, Verdict
 from support.loopback import Loopback
 

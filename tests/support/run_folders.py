@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 from unittest.mock import patch
@@ -19,8 +19,9 @@ from lox_bench.judges.choice import load_judge
 from lox_bench.report.output import RunFolder
 from lox_bench.results.run import NO_ATTACK, Run, open_run
 from lox_bench.sources.stage import Source
+from lox_bench.study.answering import Answering
 from lox_bench.study.family import load_family
-from lox_bench.study.measure import VariantResult
+from lox_bench.study.measure import Draw, VariantResult
 from lox_bench.study.study import PlannedTask, PlannedUtility, Study
 from lox_bench.study.variant import Family, PlannedAttack, Seeds, Variant
 from lox_bench.types import Completion, Defect, Finish, Label, Verdict
@@ -52,6 +53,8 @@ class Fake:
     family: str = "smollm2-135m"
     version: str = ""  # of the models: other weights under the same names
     draw: int = 0
+    backend: Backend = Backend(dtype="float32")  # noqa: RUF009 - frozen
+    samples: int = 1  # after the first each answer is judged by a coin
     attack: AttackSpec = field(default_factory=lambda: load_attack("gsm8k"))
     utility: UtilitySpec = field(default_factory=lambda: load_utility("gsm8k"))
     tasks: Sequence[TaskSpec] = field(
@@ -95,7 +98,9 @@ def _study(fake: Fake) -> Study:
         attack_data={},
         limit=None,
         split="eval",
-        backend=Backend(dtype="float32"),
+        answering=Answering(
+            fake.backend, samples=fake.samples, temperature=0.7 if fake.samples > 1 else 0.0
+        ),
     )
 
 
@@ -164,7 +169,23 @@ def _result(
         curve=None,
         template_sha256=fake.template_sha256,
         artifacts=(),
+        draws=tuple(_coins(completions, verdicts, rng) for _ in range(1, fake.samples)),
     )
+
+
+def _coins(
+    completions: Mapping[str, Sequence[Completion]],
+    verdicts: Mapping[tuple[str, str], Sequence[Verdict]],
+    rng: np.random.Generator,
+) -> Draw:
+    tossed = {
+        key: [
+            replace(verdict, label=Label.COMPLIED if rng.random() < 0.5 else Label.REFUSED)
+            for verdict in held
+        ]
+        for key, held in verdicts.items()
+    }
+    return Draw(completions, tossed)
 
 
 class Done(NamedTuple):

@@ -34,6 +34,9 @@ ROW = Row(
     max_new_tokens=40,
     held_out_before=None,
     held_out_after=None,
+    backend="hf",
+    dtype="float32",
+    decoding="greedy",
 )
 
 VARIANT = VariantRecord(
@@ -51,6 +54,8 @@ VARIANT = VariantRecord(
     model_key="k",
     made={},
     template_sha256="t" * 64,
+    backend="hf",
+    dtype="float32",
     loss_before=None,
     loss_after=None,
     held_out_before=None,

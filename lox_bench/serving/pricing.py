@@ -1,22 +1,23 @@
-"""What judging costs: estimated before the first request, counted, and stopped in time."""
+"""What asking costs: estimated before the first request, counted, and stopped in time."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from lox_bench.errors import UsageError
-from lox_bench.judges.kinds import HF, ModelSpec, PromptedSpec
+from lox_bench.serving.endpoint import JUDGE, Endpoint
 
 _BYTES_PER_TOKEN = 3  # English text takes about 4: an estimate errs on the dear side
-_MILLION = 1_000_000
+_HOW: Final = {True: "under [serving] in a spec of yours", False: "in --backend openai(...)"}
+_PRICES: Final = "usd_per_million_in and usd_per_million_out (0 if it is free)"
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """An upper estimate of what a judge is about to take; ``usd`` is ``None`` without prices."""
+    """An upper estimate of what is about to be taken; ``usd`` is ``None`` without prices."""
 
     requests: int
     tokens_in: int
@@ -26,9 +27,10 @@ class Estimate:
 
 @dataclass(slots=True)
 class Account:
-    """What one judge has taken so far, and what went wrong."""
+    """What one asker has taken so far, and what went wrong."""
 
-    judge: str
+    role: str
+    name: str
     where: str
     asked: int = 0
     cached: int = 0
@@ -42,7 +44,8 @@ class Account:
     def plus(self, other: "Account", sign: int = 1) -> "Account":
         """Both together; with ``sign`` -1 what this one has taken since ``other`` was copied."""
         return Account(
-            self.judge,
+            self.role,
+            self.name,
             self.where,
             asked=self.asked + sign * other.asked,
             cached=self.cached + sign * other.cached,
@@ -57,28 +60,27 @@ class Account:
 
 @dataclass(slots=True)
 class Ledger:
-    """All judges' accounts of one command, and the sum in US dollars they may not exceed."""
+    """All accounts of one command, and the sum in US dollars they may not exceed."""
 
     max_cost: float | None = None
     accounts: dict[str, Account] = field(default_factory=dict)
     _reserved: float = 0.0
     _told: dict[str, Account] = field(default_factory=dict)
 
-    def open(self, spec: ModelSpec) -> Account:
-        """The judge's account.
+    def open(self, endpoint: Endpoint) -> Account:
+        """The asker's account.
 
         Raises:
-            UsageError: the cost is limited but the judge has no prices.
+            UsageError: the cost is limited but there are no prices.
         """
-        priced = is_priced(spec)
-        if self.max_cost is not None and not priced and spec.backend != HF:
+        if self.max_cost is not None and not endpoint.is_priced and not endpoint.is_local:
             raise UsageError(
-                f"--max-cost cannot be kept: judge {spec.name} names no prices; set "
-                "usd_per_million_in and usd_per_million_out (0 if it is free) under [serving] in a "
-                "spec of yours"
+                f"--max-cost cannot be kept: {endpoint.who} names no prices; set {_PRICES} "
+                + _HOW[endpoint.role == JUDGE]
             )
-        account = Account(spec.name, where(spec), usd=0.0 if priced else None)
-        return self.accounts.setdefault(spec.name, account)
+        usd = 0.0 if endpoint.is_priced else None
+        account = Account(endpoint.role, endpoint.name, endpoint.where, usd=usd)
+        return self.accounts.setdefault(endpoint.who, account)
 
     @property
     def spent(self) -> float:
@@ -105,12 +107,13 @@ class Ledger:
             self.accounts[judge] = account if held is None else held.plus(account)
 
     def records(self) -> list[dict[str, Any]]:
-        """The accounts as plain data, for a manifest; judges that were not asked are left out."""
+        """The accounts as plain data, for a manifest; who did not ask is left out."""
         when = datetime.now(UTC).isoformat(timespec="seconds")
         return [
             {
                 "when": when,
-                "judge": account.judge,
+                "role": account.role,
+                "judge": account.name,
                 "where": account.where,
                 "served_as": sorted(account.served_as),
                 "requests": account.asked,
@@ -130,37 +133,13 @@ class Ledger:
         self._reserved -= usd
 
 
-def estimate(spec: ModelSpec, sizes: Iterable[int]) -> Estimate:
+def estimate(endpoint: Endpoint, sizes: Iterable[int], reply_tokens: int) -> Estimate:
     """What requests with prompts of these sizes (bytes) take at most, each with a full reply."""
     counts = [tokens_of(size) for size in sizes]
-    replies = len(counts) * spec.max_tokens if isinstance(spec, PromptedSpec) else 0
-    return Estimate(len(counts), sum(counts), replies, cost(spec, sum(counts), replies))
-
-
-def cost(spec: ModelSpec, tokens_in: int, tokens_out: int) -> float | None:
-    """US dollars for so many tokens; ``None`` if the spec names no prices."""
-    if not isinstance(spec, PromptedSpec) or not is_priced(spec):
-        return None
-    serving = spec.serving
-    into, out = serving.usd_per_million_in or 0.0, serving.usd_per_million_out or 0.0
-    return (tokens_in * into + tokens_out * out) / _MILLION
+    replies = len(counts) * reply_tokens
+    return Estimate(len(counts), sum(counts), replies, endpoint.cost(sum(counts), replies))
 
 
 def tokens_of(size: int) -> int:
     """Tokens in so many bytes, rounded up and on the high side."""
     return -(-size // _BYTES_PER_TOKEN)
-
-
-def is_priced(spec: ModelSpec) -> bool:
-    """Whether both prices are known."""
-    if not isinstance(spec, PromptedSpec):
-        return False
-    prices = (spec.serving.usd_per_million_in, spec.serving.usd_per_million_out)
-    return None not in prices
-
-
-def where(spec: ModelSpec) -> str:
-    """The model and where it runs, for messages."""
-    if isinstance(spec, PromptedSpec) and spec.backend != HF:
-        return f"{spec.model} at {spec.base_url}"
-    return f"{spec.model} in this process"

@@ -1,7 +1,7 @@
 """One client for every OpenAI-compatible endpoint: OpenAI, vLLM, llama.cpp, transformers serve.
 
 Bounded concurrency, a rate limit, retries that honour Retry-After, a cost limit. The key comes
-from the environment variable that the judge names and goes nowhere but into the request's header;
+from the environment variable that is named for it and goes nowhere but into the request's header;
 the library's own variables (OPENAI_API_KEY, OPENAI_BASE_URL, organisation, project) are not read,
 so that nothing meant for one endpoint reaches another.
 """
@@ -17,15 +17,14 @@ import openai
 from openai.types.chat import ChatCompletion
 
 from lox_bench.errors import UsageError
-from lox_bench.judges.assembly import Chat
-from lox_bench.judges.dialect import Dialect
-from lox_bench.judges.kinds import PromptedSpec
-from lox_bench.judges.pace import Breaker, Pace
-from lox_bench.judges.pricing import Account, Ledger, cost, tokens_of
-from lox_bench.judges.replies import Deliver, Failure, Reply
-from lox_bench.judges.request_cache import request_key
-from lox_bench.judges.transport import http_client
-from lox_bench.judges.troubles import MalformedReplyError, Trouble, diagnose
+from lox_bench.serving.dialect import Dialect
+from lox_bench.serving.endpoint import JUDGE, Chat, Endpoint
+from lox_bench.serving.pace import Breaker, Pace
+from lox_bench.serving.pricing import Account, Ledger, tokens_of
+from lox_bench.serving.replies import Deliver, Failure, Reply
+from lox_bench.serving.request_cache import request_key
+from lox_bench.serving.transport import http_client
+from lox_bench.serving.troubles import MalformedReplyError, Trouble, diagnose
 
 _LONGEST_WAIT_S = 300.0  # a server that asks for more is not waited for
 _LONGEST_BACKOFF_S = 30.0
@@ -33,29 +32,26 @@ _RETRIES_UNHEARD = 2  # of an endpoint that never answered: its address is proba
 _ADDRESS = re.compile(r"https?://[^\s@?#/]+(?:/[^\s@?#]*)?")  # it is written into manifests
 _CUT = {"length", "content_filter"}
 _OVERHEAD = 20_000  # tokens that a server may add: a system prompt, reasoning
+_ELSEWHERE = {JUDGE: " (base-url and model options, or a spec of your own)"}
 _NO_KEY = "none"  # the library wants some text
 _ANONYMOUS: Any = {"OpenAI-Organization": openai.omit, "OpenAI-Project": openai.omit}
 
 
 class ServedModel:
-    """A judge's model behind an HTTP endpoint."""
+    """A model behind an HTTP endpoint."""
 
-    def __init__(self, spec: PromptedSpec, ledger: Ledger) -> None:
+    def __init__(self, endpoint: Endpoint, ledger: Ledger) -> None:
         """Prepare to ask; nothing is sent yet.
 
         Raises:
-            UsageError: the spec names no endpoint, or the variable it names holds no key.
+            UsageError: there is no address, or the variable that is named holds no key.
         """
-        if not _ADDRESS.fullmatch(spec.base_url):
-            raise UsageError(
-                f"judge {spec.name} needs an endpoint such as http://localhost:8000/v1 (base_url "
-                f"in its spec, or the base-url option; no password or query), not {spec.base_url!r}"
-            )
-        self._spec = spec
-        self._key = _key(spec)
+        require_address(endpoint)
+        self._endpoint = endpoint
+        self._key = _key(endpoint)
         self._ledger = ledger
-        self._account: Account = ledger.open(spec)
-        self._pace = Pace(spec.serving.requests_per_minute)
+        self._account: Account = ledger.open(endpoint)
+        self._pace = Pace(endpoint.serving.requests_per_minute)
         self._breaker = Breaker()
         self._heard = self._answered = False
         self._dialect = Dialect()
@@ -75,7 +71,7 @@ class ServedModel:
 
     async def _answer(self, chats: Sequence[Chat], deliver: Deliver) -> None:
         queue = iter(enumerate(chats))
-        workers = min(self._spec.serving.concurrency, len(chats))
+        workers = min(self._endpoint.serving.concurrency, len(chats))
         async with self._open() as client, asyncio.TaskGroup() as group:
             for _ in range(workers):
                 group.create_task(self._work(client, queue, deliver))
@@ -83,8 +79,8 @@ class ServedModel:
     def _open(self) -> openai.AsyncOpenAI:
         return openai.AsyncOpenAI(
             api_key=self._key or _NO_KEY,
-            base_url=self._spec.base_url,
-            timeout=self._spec.serving.timeout_s,
+            base_url=self._endpoint.base_url,
+            timeout=self._endpoint.serving.timeout_s,
             http_client=http_client(),
             max_retries=0,  # they are made here, where the breaker and the other workers see them
             default_headers=_ANONYMOUS,
@@ -100,7 +96,7 @@ class ServedModel:
             deliver(index, outcome)
 
     async def _budgeted(self, client: openai.AsyncOpenAI, chat: Chat) -> Reply | Failure:
-        usd = cost(self._spec, tokens_of(chat.size), chat.max_tokens) or 0.0
+        usd = self._endpoint.cost(tokens_of(chat.size), chat.max_tokens) or 0.0
         if not self._ledger.reserve(usd):
             return Failure(f"stopped at --max-cost {self._ledger.max_cost:g}")
         try:
@@ -133,7 +129,7 @@ class ServedModel:
             attempt += 1
 
     def _may_retry(self, trouble: Trouble, attempt: int) -> bool:
-        most = self._spec.serving.retries
+        most = self._endpoint.serving.retries
         if not self._heard:
             most = min(most, _RETRIES_UNHEARD)
         return trouble.retry and attempt < most and (trouble.wait_s or 0.0) <= _LONGEST_WAIT_S
@@ -149,27 +145,27 @@ class ServedModel:
         if trouble.wait_s is not None:
             self._pace.hold(trouble.wait_s)
             return
-        longest = min(self._spec.serving.backoff_s * 2**attempt, _LONGEST_BACKOFF_S)
-        seed = f"{request_key(self._spec, chat)}{attempt}"  # jitter, the same in every run
+        longest = min(self._endpoint.serving.backoff_s * 2**attempt, _LONGEST_BACKOFF_S)
+        seed = f"{request_key(self._endpoint, chat)}{attempt}"  # jitter, the same in every run
         share = hashlib.sha256(seed.encode()).digest()[0] / 255
         await asyncio.sleep(longest * (0.5 + share / 2))
 
     async def _ask(self, client: openai.AsyncOpenAI, chat: Chat) -> Reply:
         # not chat.completions.create: its walk over the typed body costs a fifth of the throughput
         standard = {
-            "model": self._spec.model,
+            "model": self._endpoint.model,
             "messages": [{"role": role, "content": text} for role, text in chat.turns],
-            "temperature": 0,
+            "temperature": chat.temperature,
             "seed": chat.seed,
             "max_tokens": chat.max_tokens,
         }
         # one deadline for the whole reply: a server that drips bytes keeps every read in time
-        async with asyncio.timeout(self._spec.serving.timeout_s):
+        async with asyncio.timeout(self._endpoint.serving.timeout_s):
             answer = await client.post(
                 "/chat/completions",
                 cast_to=ChatCompletion,
                 body=self._dialect.body(standard),
-                options={"headers": {"Idempotency-Key": request_key(self._spec, chat)}},
+                options={"headers": {"Idempotency-Key": request_key(self._endpoint, chat)}},
             )
         reply = _reply(answer, chat)
         account = self._account
@@ -178,7 +174,7 @@ class ServedModel:
         account.tokens_out += reply.tokens_out
         account.served_as.add(reply.model)
         if account.usd is not None:
-            account.usd += cost(self._spec, reply.tokens_in, reply.tokens_out) or 0.0
+            account.usd += self._endpoint.cost(reply.tokens_in, reply.tokens_out) or 0.0
         return reply
 
 
@@ -226,14 +222,30 @@ def _count(usage: object, name: str, size: int, *, most: int) -> int:
     return int(counted) if possible else tokens_of(size)  # type: ignore[arg-type]
 
 
-def _key(spec: PromptedSpec) -> str:
-    name = spec.serving.key_env
+def require_address(endpoint: Endpoint) -> None:
+    """Refuse what is no address to be asked.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if not _ADDRESS.fullmatch(endpoint.base_url):
+        where = "base_url in its spec, or the base-url option"
+        if endpoint.role != JUDGE:
+            where = f"{endpoint.name}=openai:http://localhost:8000/v1#NAME"
+        raise UsageError(
+            f"{endpoint.who} needs an endpoint such as http://localhost:8000/v1 ({where}; no "
+            f"password or query), not {endpoint.base_url!r}"
+        )
+
+
+def _key(endpoint: Endpoint) -> str:
+    name = endpoint.serving.key_env
     if not name:
         return ""
     key = os.environ.get(name, "").strip()
     if not key:
         raise UsageError(
-            f"judge {spec.name} needs an API key: set the environment variable {name}, or name an "
-            "endpoint of yours (base-url and model options, or a spec of your own)"
+            f"{endpoint.who} needs an API key: set the environment variable {name}, or name an "
+            "endpoint of yours" + _ELSEWHERE.get(endpoint.role, "")
         )
     return key

@@ -1,10 +1,10 @@
-"""What comes back from a judge's model, and the protocol of whatever it runs on."""
+"""What comes back from a model that was asked, and the protocol of whatever it runs on."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from lox_bench.judges.assembly import Chat
+from lox_bench.serving.endpoint import Chat
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ Deliver = Callable[[int, Reply | Failure], None]
 
 
 class Backend(Protocol):
-    """Where a judge's model runs."""
+    """Where the model runs."""
 
     def answer(self, chats: Sequence[Chat], deliver: Deliver) -> None:
         """Answer every chat; each outcome is delivered, with its index, as soon as it is there."""

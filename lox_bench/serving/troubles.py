@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import openai
 
-from lox_bench.judges.transport import OversizedReplyError
+from lox_bench.serving.transport import OversizedReplyError
 
 _UNAUTHORIZED, _TOO_MANY, _SERVER_ERROR = 401, 429, 500
 _RETRIED = {408, 409, 425, _TOO_MANY}

@@ -14,22 +14,21 @@ from pathlib import Path
 
 from lox_bench.codec import hash_of
 from lox_bench.errors import StoreError
-from lox_bench.judges.assembly import Chat
-from lox_bench.judges.kinds import PromptedSpec
-from lox_bench.judges.replies import Reply
+from lox_bench.serving.endpoint import Chat, Endpoint
+from lox_bench.serving.replies import Reply
 
 
-def request_key(spec: PromptedSpec, chat: Chat) -> str:
+def request_key(endpoint: Endpoint, chat: Chat) -> str:
     """SHA-256 of everything a reply depends on: model, where it runs, turns, parameters."""
     asked = {
-        "backend": spec.backend,
-        "base_url": spec.base_url,
-        "model": spec.model,
-        "identity": spec.identity,
+        "backend": endpoint.backend,
+        "base_url": endpoint.base_url,
+        "model": endpoint.model,
+        "identity": endpoint.identity,
         "turns": [list(turn) for turn in chat.turns],
         "seed": chat.seed,
         "max_tokens": chat.max_tokens,
-        "temperature": 0,
+        "temperature": chat.temperature,
     }
     text = json.dumps(asked, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
@@ -38,13 +37,17 @@ def request_key(spec: PromptedSpec, chat: Chat) -> str:
 class RequestCache:
     """The replies of one model at one place."""
 
-    def __init__(self, folder: Path, spec: PromptedSpec) -> None:
+    def __init__(self, folder: Path, endpoint: Endpoint) -> None:
         """Read what is there.
 
         Raises:
             StoreError: the folder cannot be made or the file not be read.
         """
-        place = {"url": spec.base_url, "model": spec.model, "identity": spec.identity}
+        place = {
+            "url": endpoint.base_url,
+            "model": endpoint.model,
+            "identity": endpoint.identity,
+        }
         self.file = folder / f"{hash_of(place)}.jsonl"
         try:
             folder.mkdir(parents=True, exist_ok=True)

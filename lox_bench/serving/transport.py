@@ -1,4 +1,4 @@
-"""The connection to a judge's server, which is trusted with no more than a reply's worth.
+"""The connection to a model's server, which is trusted with no more than a reply's worth.
 
 Replies are capped in size and come unpacked (a compressed one may unpack to anything); nobody is
 sent elsewhere with our key in hand, so redirects are not followed.

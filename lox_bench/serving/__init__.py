@@ -1,0 +1,1 @@
+"""Asking a model behind an HTTP endpoint: judges, and models under test."""
