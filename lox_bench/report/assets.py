@@ -19,7 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from lox_bench.errors import DataError
 from lox_bench.report.costs import duration
 
-_SCRIPTS = ("unpack", "theme", "filters", "leaderboard", "explorer", "compare", "page")
+_SCRIPTS = ("unpack", "theme", "filters", "leaderboard", "explorer", "address", "compare", "page")
 _BUNDLE = ("html/dt_bundle.js", "html/dt_bundle.css")
 
 
