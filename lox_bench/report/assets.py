@@ -43,6 +43,11 @@ def our_script() -> str:
     return "\n".join(_ours(f"{name}.js") for name in _SCRIPTS)
 
 
+def reload_script(seconds: float) -> str:
+    """What loads a page of a run in the making again every so often, until told to pause."""
+    return _ours("watch.js").replace("EVERY_MS", str(round(1000 * seconds)))
+
+
 def our_style() -> str:
     """Our style sheet."""
     return _ours("page.css")
