@@ -21,7 +21,7 @@ from lox_bench.report.summary import Line, Table, summarise
 from lox_bench.report.tables import further_tables
 from lox_bench.results.cells import as_cell
 from lox_bench.results.hazards import hazard_rates
-from lox_bench.results.text_table import TextTable
+from lox_bench.results.text_table import TextTable, share
 
 _NOTE: Final = (
     "Shares with 95 % Wilson intervals; n counts the judged answers. Of several seeds: their mean, "
@@ -48,7 +48,7 @@ def write_tables(boards: Sequence[Board], folder: Path, form: TableFormat) -> li
         DataError: a run cannot be read.
     """
     written = []
-    for name, table in _named(all_tables(boards, split=form is TableFormat.CSV)):
+    for name, table in _named(all_tables(boards, form)):
         file = folder / f"{name}.{_ENDINGS[form]}"
         if form is TableFormat.CSV:
             text = _csv(table)
@@ -61,15 +61,19 @@ def write_tables(boards: Sequence[Board], folder: Path, form: TableFormat) -> li
     return written
 
 
-def all_tables(boards: Sequence[Board], *, split: bool) -> Iterator[TextTable]:
+def all_tables(boards: Sequence[Board], form: TableFormat) -> Iterator[TextTable]:
     """The leaderboard and the worst cases of all boards, then what each run has besides.
 
-    With ``split``, a rate is four columns (value, bounds, n), else one.
+    The leaderboard's rates are one cell each in markdown and four in CSV (value, bounds, n); in
+    LaTeX each metric is a table of its own, which fits a page.
     """
     entries = newest(entry for board in boards for entry in board.entries)
     for family in dict.fromkeys(entry.row.family for entry in entries):
         held = [entry for entry in entries if entry.row.family == family]
-        yield _leaderboard(family, held, split=split)
+        if form is TableFormat.LATEX:
+            yield from _measures(family, summarise(held))
+        else:
+            yield _leaderboard(family, held, split=form is TableFormat.CSV)
     yield from standing_tables(standings(entries))
     for board in boards:
         if board.run is not None:
@@ -98,6 +102,26 @@ def _leaderboard(family: str, entries: Sequence[Entry], *, split: bool) -> TextT
         for line in table.lines
     )
     return TextTable(f"Leaderboard of {family}", tuple(head), rows, _NOTE)
+
+
+def _measures(family: str, table: Table) -> Iterator[TextTable]:
+    head = ("model", "rate", "95 %", "n", "unjudged", "seeds", "valid")
+    for measure in table.measures:
+        held = [(line, line.pooled[measure]) for line in table.lines if measure in line.pooled]
+        rows = tuple(
+            (
+                line.title,
+                share(pooled.value),
+                f"{pooled.low:.2f} to {pooled.high:.2f}" if pooled.n else "-",
+                str(pooled.n),
+                str(pooled.unjudged),
+                str(len(line.seeds)),
+                line.valid or "-",
+            )
+            for line, pooled in held
+        )
+        name = " ".join(table.heading(measure))
+        yield TextTable(f"{name.replace('_', ' ')} by {measure.judge}, {family}", head, rows, _NOTE)
 
 
 def _rates(line: Line, table: Table, *, split: bool) -> Iterator[str]:

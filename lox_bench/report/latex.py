@@ -6,8 +6,9 @@ from typing import Final
 
 from lox_bench.results.text_table import TextTable
 
-MARK: Final = "% made by lox-bench; needs \\usepackage{booktabs}"
+MARK: Final = "% made by lox-bench; needs \\usepackage{booktabs,graphicx,textcomp,amssymb}, T1"
 _WIDE: Final = 5  # columns from which a table spans both columns of a page
+_FIT: Final = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{"  # if too wide
 _NUMBER: Final = re.compile(r"[-+<]?[\d.,]+( \[.*)?|[-\u2013]|")
 _SIGNS: Final = {
     "\\": r"\textbackslash{}",
@@ -38,6 +39,9 @@ _SIGNS: Final = {
     "±": r"$\pm$",
     "\N{MINUS SIGN}": "$-$",
     "·": r"\textperiodcentered{}",
+    "Δ": r"$\Delta$",
+    "κ": r"$\kappa$",
+    "\N{GREEK SMALL LETTER ALPHA}": r"$\alpha$",
     "…": r"\dots{}",
     "✓": r"\checkmark{}",
     "✕": r"$\times$",
@@ -54,13 +58,13 @@ def latex(table: TextTable, label: str) -> str:
         r"\centering\footnotesize",
         rf"\caption{{{escape(table.title)}}}",
         rf"\label{{tab:{label}}}",
-        rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
+        rf"{_FIT if wide else ''}\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
         r"\toprule",
         _row(name.replace("_", " ") for name in table.head),
         r"\midrule",
         *(_row(row) for row in table.rows),
         r"\bottomrule",
-        r"\end{tabular}",
+        rf"\end{{tabular}}{'}' if wide else ''}",
     ]
     if table.note:
         lines.append(rf"\par\smallskip\parbox{{\linewidth}}{{\footnotesize {escape(table.note)}}}")

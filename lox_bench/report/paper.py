@@ -10,11 +10,14 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any, Final
 
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
 from lox_bench.report.forms import Style
 from lox_bench.report.markdown import MARK
 from lox_bench.report.merge import Board, Entry, newest
 from lox_bench.report.publish import write_ours
-from lox_bench.report.style import LOOKS, Figure, Line2D, Look, bare, mark, save_vector
+from lox_bench.report.style import LOOKS, Look, bare, mark, save_vector
 from lox_bench.report.transcripts import HAZARDS
 from lox_bench.results.hazards import HazardRate, hazard_rates
 from lox_bench.results.metrics import HARM, OVER_REFUSAL, title_of
@@ -103,17 +106,19 @@ def draw(drawing: Drawing, look: Look) -> Figure:
     rows = ceil(len(panels) / columns)
     series = list(dict.fromkeys(name for panel in panels for name in panel.series))
     lines = max(len(panel.lines) for panel in panels)
-    high = max(1.3, 0.55 * len(series)) * lines + 2.6  # in lines of text
+    high = max(1.3, 0.7 * len(series)) * lines + 3.6  # in lines of text
     keys = 1 + ceil(len(series) / (2 if columns == 1 else 4))
     figure = Figure(
         figsize=(look.width(len(panels)), look.unit * (rows * high + keys)), layout="constrained"
     )
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-    for axes, panel in zip(grid.flat, panels, strict=False):
+    for number, (axes, panel) in enumerate(zip(grid.flat, panels, strict=False)):
         _draw(axes, panel, series, look)
+        if number + columns >= len(panels):  # nothing below it
+            axes.set_xlabel(drawing.measures)
+            axes.tick_params(labelbottom=True)
     for axes in list(grid.flat)[len(panels) :]:
         axes.set_visible(False)
-    figure.supxlabel(drawing.measures, fontsize=look.text)
     look.legend(figure, _keys(series, look))
     return figure
 

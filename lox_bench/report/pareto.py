@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from lox_bench.report.plots import FORMS, PALETTE, Figure, save_figure
+from matplotlib.figure import Figure
+
+from lox_bench.report.plots import FORMS, PALETTE, save_figure
 from lox_bench.report.standings import Standing
 from lox_bench.results.metrics import title_of
 from lox_bench.stats.pool import Pooled

@@ -9,6 +9,7 @@ from lox_bench.results.metrics import called
 from lox_bench.results.plan import Plan, PlannedRate, PlannedStage
 from lox_bench.study.measure import Stages, graph_of
 from lox_bench.study.study import Study
+from lox_bench.types import Label
 
 
 def plan_of(study: Study, cache: Path) -> Plan:
@@ -34,7 +35,7 @@ def plan_of(study: Study, cache: Path) -> Plan:
 
 
 def _rates(study: Study, places: dict[Stage, int]) -> Iterator[PlannedRate]:
-    specs = {task.spec.name: task.spec for task in study.tasks}
+    specs = {str(task.spec.name): task.spec for task in study.tasks}
     reads = {judge.name: reads_of(described(judge)) for judge in study.judges}
     for variant in study.variants:
         name = variant.name
@@ -47,6 +48,6 @@ def _rates(study: Study, places: dict[Stage, int]) -> Iterator[PlannedRate]:
                 task=task,
                 judge=judge,
                 metric=called(spec.metric, reads[judge]),
-                counts=spec.counts,
+                counts=Label(spec.counts),
                 stage=places[stage],
             )
