@@ -61,7 +61,7 @@ def sides(run: Run, items: Sequence[Published]) -> list[Side]:
     for item in items:
         if item.counterpart == CONTROL or item.attack not in controls:
             continue
-        ours = list(_ours(differences, item))
+        ours: list[Difference | None] = [*_ours(differences, item)]
         lines += [_side(controls[item.attack], item, family, one) for one in ours or [None]]
     return lines
 

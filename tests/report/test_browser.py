@@ -206,7 +206,8 @@ def test_an_answer_has_an_address_that_opens_it(page: Page, file: Path) -> None:
     page.choose("transcripts", "attack", "gsm8k")
     page.choose("transcripts", "task", "harmful")
     page.choose("transcripts", "seed", "0")
-    page.all("#transcripts-table button.open")[2].click()
+    page.choose("transcripts", "label", "complied")
+    page.one("#transcripts-table button.open").click()
     where, prompt = page.js("return location.hash"), page.one("#compare-prompt").text
     assert where.startswith("#t=lox,gsm8k,0,harmful,")
     page.press("\ue00c")  # Escape
