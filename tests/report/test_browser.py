@@ -221,7 +221,7 @@ def test_an_answer_has_an_address_that_opens_it(page: Page, file: Path) -> None:
     page.press("\ue014")  # arrow right
     assert page.js("return location.hash") != where
     page.press("\ue00c")
-    assert page.js("return document.activeElement.id") == "transcripts-title"
+    page.wait(lambda: page.js("return document.activeElement.id") == "transcripts-title", 10)
     page.js("location.hash = arguments[0]", where)  # as a reader types it
     page.wait(lambda: page.js("return document.getElementById('compare').open"))
     assert page.one("#compare-prompt").text == prompt

@@ -35,7 +35,9 @@ function setUpCompare(filtered) {
   find("close").addEventListener("click", () => dialog.close());
   dialog.addEventListener("close", () => {
     showAddress("#transcripts");
-    if (document.activeElement === document.body) document.getElementById("transcripts-title").focus();
+    const held = document.activeElement; // nothing gets it back where an address opened the answer
+    const lost = held === document.body || dialog.contains(held);
+    if (lost) document.getElementById("transcripts-title").focus();
   });
   dialog.addEventListener("keydown", (event) => {
     if (event.target.matches("select, input")) return;
