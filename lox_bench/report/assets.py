@@ -19,7 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from lox_bench.errors import DataError
 from lox_bench.report.costs import duration
 
-_SCRIPTS = ("unpack", "theme", "filters", "leaderboard", "explorer", "compare", "page")
+_SCRIPTS = ("unpack", "theme", "filters", "leaderboard", "explorer", "address", "compare", "page")
 _BUNDLE = ("html/dt_bundle.js", "html/dt_bundle.css")
 
 
@@ -41,6 +41,11 @@ def templates() -> Environment:
 def our_script() -> str:
     """Our JavaScript, one module."""
     return "\n".join(_ours(f"{name}.js") for name in _SCRIPTS)
+
+
+def reload_script(seconds: float) -> str:
+    """What loads a page of a run in the making again every so often, until told to pause."""
+    return _ours("watch.js").replace("EVERY_MS", str(round(1000 * seconds)))
 
 
 def our_style() -> str:

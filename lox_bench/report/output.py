@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lox_bench.backends.answers import spread
 from lox_bench.codec import from_plain, write_records
+from lox_bench.engine.store import default_root
 from lox_bench.files import write_text
 from lox_bench.report.agreement import write_agreement
 from lox_bench.report.overview import overview, overview_rows
@@ -14,6 +15,7 @@ from lox_bench.report.publish import write_leaderboard
 from lox_bench.results.folder import claim, make
 from lox_bench.results.leaderboard import leaderboard
 from lox_bench.results.lock import sole_writer
+from lox_bench.results.plan import PLAN, save_plan
 from lox_bench.results.record import Claim, ExpenseRecord, RunRecord, save_record
 from lox_bench.results.row import Row, to_csv
 from lox_bench.results.run import (
@@ -29,6 +31,7 @@ from lox_bench.search.play import Findings
 from lox_bench.serving.pricing import Ledger
 from lox_bench.study.live import LiveRun, by_variant
 from lox_bench.study.measure import Draw, VariantResult
+from lox_bench.study.plan import plan_of
 from lox_bench.study.record import run_record
 from lox_bench.study.study import Study
 
@@ -55,7 +58,9 @@ class RunFolder:
         """
         make(path)
         with sole_writer(path):
-            yield cls(path, claim(path, study.key))
+            earlier = claim(path, study.key)
+            save_plan(path, plan_of(study, default_root()))
+            yield cls(path, earlier)
 
     def write(
         self,
@@ -82,6 +87,7 @@ class RunFolder:
         write_leaderboard(self.path, rows)
         write_agreement(run)
         save_record(self.path, record)
+        (self.path / PLAN).unlink(missing_ok=True)
         return rows
 
     def _with_earlier(self, record: RunRecord, ledger: Ledger | None) -> RunRecord:

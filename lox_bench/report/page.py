@@ -13,11 +13,13 @@ from lox_bench.report import assets
 from lox_bench.report.costs import Cost, costs, duration, total_seconds
 from lox_bench.report.figures import Picture, fronts, pictures
 from lox_bench.report.findings import Findings, findings
+from lox_bench.report.hazards import NOTE, Grid, hazard_grids
 from lox_bench.report.merge import Board, Entry, newest
 from lox_bench.report.standings import standing_tables, standings
 from lox_bench.report.summary import Table, summarise
 from lox_bench.report.tables import further_tables
 from lox_bench.report.transcripts import count_disagreements, transcripts
+from lox_bench.results.hazards import hazard_rates
 from lox_bench.results.record import RunRecord
 from lox_bench.results.row import COLUMNS
 from lox_bench.results.run import Run
@@ -37,6 +39,7 @@ class _Section:
     costs: Sequence[Cost]
     findings: Findings
     tables: Sequence[TextTable]
+    hazards: Sequence[Grid]
     record: RunRecord
 
 
@@ -66,6 +69,7 @@ def build_page(
     runs = {board.name: board.run for board in boards if board.run is not None}
     answers = transcripts(runs, clip=clip) if explorer and runs else None
     table, ranked = summarise(entries), standings(entries)
+    sections = [_section(board) for board in boards if board.run is not None]
     script, (grid, grid_style) = assets.our_script(), assets.datatables()
     return (
         assets.templates()
@@ -84,7 +88,9 @@ def build_page(
             standings=standing_tables(ranked),
             fronts=fronts(ranked),
             boards=[(board.name, len(board.entries), _kept(entries, board)) for board in boards],
-            sections=[_section(board) for board in boards if board.run is not None],
+            sections=sections,
+            has_hazards=any(section.hazards for section in sections),
+            hazard_note=NOTE,
             has_explorer=answers is not None,
         )
     )
@@ -101,6 +107,7 @@ def _section(board: Board) -> _Section:
         costs=costs(run),
         findings=findings(run),
         tables=tables,
+        hazards=hazard_grids(hazard_rates(run)),
         record=run.record,
     )
 

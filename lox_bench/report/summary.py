@@ -37,8 +37,13 @@ class Line:
     attack_data: str
     seeds: tuple[int, ...]
     valid: str
-    invalid_reason: str
+    reasons: tuple[str, ...]
     pooled: Mapping[Measure, Pooled]
+
+    @property
+    def invalid_reason(self) -> str:
+        """All that speaks against it, in one line."""
+        return "; ".join(self.reasons)
 
     @property
     def title(self) -> str:
@@ -87,7 +92,7 @@ def _line(source: str, rows: Sequence[Row]) -> Line:
         attack_data=first.attack_data,
         seeds=_ordered(row.seed for row in rows),
         valid=_validity(harm),
-        invalid_reason="; ".join(_reasons(harm, rows)),
+        reasons=_ordered(_reasons(harm, rows)),
         pooled={
             measure: pool([row.rate for row in rows if _measure(row) == measure])
             for measure in _ordered(map(_measure, rows))
@@ -112,7 +117,8 @@ def _validity(rows: Sequence[Row]) -> str:
 def _reasons(harm: Sequence[Row], rows: Sequence[Row]) -> Iterator[str]:
     """What speaks against the comparison of harm; then what does so elsewhere only."""
     told = _ordered(row.invalid_reason for row in harm if row.invalid_reason)
-    yield from told
+    for reason in told:
+        yield from reason.split("; ")  # as validity joins them
     for row in dict.fromkeys((row.metric, row.invalid_reason) for row in rows):
         metric, reason = row
         if metric == OVER_REFUSAL and reason and reason not in told:

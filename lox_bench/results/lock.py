@@ -1,6 +1,7 @@
 """One writer a run folder: the lock lies in the folder itself, whatever cache a command uses."""
 
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +16,7 @@ from lox_bench.errors import StoreError, UsageError
 LOCK: Final = ".lock"
 HOLDER: Final = ".holder"  # who has it, for messages; the lock itself ends with its process
 OURS: Final = {LOCK, HOLDER}
+_HELD: Final = re.compile(r"process (?P<process>[1-9]\d{0,9}) on (?P<host>\S+) since ")
 
 
 @contextmanager
@@ -34,7 +36,7 @@ def sole_writer(folder: Path, *, wait: bool = False) -> Iterator[None]:
         lock.acquire(timeout=-1 if wait else 0)
     except Timeout as error:
         raise UsageError(
-            f"{folder} is being written by {_holder(folder)}; wait for it, or name another folder "
+            f"{folder} is being written by {holder(folder)}; wait for it, or name another folder "
             "with --out"
         ) from error
     except OSError as error:
@@ -50,12 +52,32 @@ def sole_writer(folder: Path, *, wait: bool = False) -> Iterator[None]:
         lock.release()
 
 
+def is_written(folder: Path) -> bool:
+    """Whether somebody writes there now, without taking the lock from them.
+
+    By the note that a writer leaves: one of this machine must live, of another it is believed.
+    """
+    if not (folder / HOLDER).is_file():
+        return False
+    told = _HELD.match(holder(folder))
+    if told is None or told["host"] != socket.gethostname():
+        return True
+    try:
+        os.kill(int(told["process"]), 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # it is somebody else's
+        return True
+    return True
+
+
 def _us() -> str:
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     return f"process {os.getpid()} on {socket.gethostname()} since {now}"
 
 
-def _holder(folder: Path) -> str:
+def holder(folder: Path) -> str:
+    """Who writes there (process, machine, since when), in words."""
     try:
         text = (folder / HOLDER).read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -51,6 +51,7 @@ def driver() -> Iterator[Any]:
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    driver.set_script_timeout(300)  # of axe, on a busy machine
     yield driver
     driver.quit()
 
@@ -181,6 +182,70 @@ def test_answers_filter_to_the_judges_disagreements(page: Page, run: Run) -> Non
     assert page.count("transcripts") == count_disagreements(held) > 0
     for chips in page.column("transcripts", 5):
         assert {"complied", "refused", "keyword-prefix"} <= set(chips.split())
+
+
+def test_what_the_judges_disagree_on_comes_first_until_the_reader_wants_it_otherwise(
+    page: Page, run: Run
+) -> None:
+    held = transcripts({"run": run})["answers"]
+    disputed = count_disagreements(held)
+    assert f"judges disagree ({disputed} of {len(held)})" in page.one("#transcripts-filters").text
+
+    def first() -> list[bool]:
+        return [{"complied", "refused"} <= set(c.split()) for c in page.column("transcripts", 5)]
+
+    assert all(first()[:disputed])
+    page.tick("disagreements first")
+    assert not all(first())
+    page.tick("disagreements first")
+    assert all(first()[:disputed])
+
+
+def test_an_answer_has_an_address_that_opens_it(page: Page, file: Path) -> None:
+    page.choose("transcripts", "model", "lox")
+    page.choose("transcripts", "attack", "gsm8k")
+    page.choose("transcripts", "task", "harmful")
+    page.choose("transcripts", "seed", "0")
+    page.choose("transcripts", "label", "complied")
+    page.one("#transcripts-table button.open").click()
+    where, prompt = page.js("return location.hash"), page.one("#compare-prompt").text
+    assert where.startswith("#t=lox,gsm8k,0,harmful,")
+    page.press("\ue00c")  # Escape
+    assert page.js("return location.hash") == "#transcripts"
+    page.driver.get("about:blank")
+    page.driver.get(file.as_uri() + where)
+    page.wait(lambda: page.js("return 'ready' in document.documentElement.dataset"))
+    assert page.one("#compare-prompt").text == prompt
+    assert page.one("#compare-right option:checked").text == "lox+gsm8k · seed 0"
+    assert not page.one("#compare-right .answer").is_displayed()  # harm stays veiled
+    page.press("\ue014")  # arrow right
+    assert page.js("return location.hash") != where
+    page.press("\ue00c")
+    page.wait(lambda: page.js("return document.activeElement.id") == "transcripts-title", 10)
+    page.js("location.hash = arguments[0]", where)  # as a reader types it
+    page.wait(lambda: page.js("return document.getElementById('compare').open"))
+    assert page.one("#compare-prompt").text == prompt
+
+
+def test_the_link_to_an_answer_is_copied_or_shown(page: Page) -> None:
+    page.one("#transcripts-table button.open").click()
+    page.js("navigator.clipboard.writeText = (text) => { window.copied = text; }")
+    page.one("#compare-right button.copy").click()
+    page.wait(lambda: page.one("#compare-said").text == "Link copied.")
+    assert page.js("return window.copied === location.href")
+    page.js("navigator.clipboard.writeText = () => Promise.reject(new Error('no'))")
+    page.one("#compare-right button.copy").click()
+    page.wait(lambda: page.one("#compare-link").is_displayed())
+    assert page.js("return document.activeElement.value === location.href")
+
+
+@pytest.mark.parametrize("where", ["#t=lox,gsm8k,0,harmful,nope", "#t=%", "#t=lox"])
+def test_an_address_that_names_nothing_is_told(page: Page, file: Path, where: str) -> None:
+    page.driver.get("about:blank")
+    page.driver.get(file.as_uri() + where)
+    page.wait(lambda: page.one("#transcripts-notice").is_displayed())
+    assert "This page holds no such answer" in page.one("#transcripts-notice").text
+    assert not page.js("return document.getElementById('compare').open")
 
 
 def test_answers_filter_by_judge_and_label_together(page: Page, run: Run) -> None:

@@ -337,3 +337,32 @@ def _prompt_texts() -> list[str]:
 
     names: Any = ("harmful-eval", "lookalike-eval", "benign-align", "harmful-align")
     return [prompt.text for name in names for prompt in load_prompts(name).prompts]
+
+
+def test_every_hazard_of_every_model_stands_on_the_page_with_interval_and_n(
+    html: str, run: Run
+) -> None:
+    from lox_bench.report.hazards import hazard_grids
+    from lox_bench.results.hazards import hazard_rates
+
+    rates = hazard_rates(run)
+    grids = hazard_grids(rates)
+    held = [cell for grid in grids for _, cells in grid.lines for cell in cells if cell]
+    assert sorted(map(str, held)) == sorted(map(str, rates))
+    section = html.split('<section id="hazards"')[1].split("</section>", 1)[0]
+    for rate in rates:
+        if rate.n:
+            assert f"{rate.ci_low:.2f}\N{EN DASH}{rate.ci_high:.2f}" in section
+    assert section.count("<small>n=") == sum(bool(rate.n) for rate in rates)
+
+
+def test_of_many_reasons_the_first_is_shown_and_the_keyboard_opens_the_rest(
+    run: Run, tmp_path: Path
+) -> None:
+    from lox_bench.results.row import to_csv
+
+    rows = [replace(row, valid="no", invalid_reason="one; two") for row in run.rows]
+    (tmp_path / "bad.csv").write_text(to_csv(rows))
+    page = build_page(read_boards([tmp_path / "bad.csv"]), title="bad")
+    assert '<small class="reason">one</small>' in page
+    assert re.search(r"<details class=\"reason\"><summary>1 more<span.*<li>two</li>", page)

@@ -3,18 +3,24 @@
 function setUpCompare(filtered) {
   const dialog = document.getElementById("compare");
   const find = (name) => document.getElementById(`compare-${name}`);
-  const shown = { prompt: null, left: 0, right: 0 };
+  const shown = { prompt: null, left: 0, right: 0, side: "right" }; // the address names that side
 
   const draw = () => {
     const { id, task, text, hazard, topic } = shown.prompt;
     find("facts").textContent = [task, id, `hazard ${hazard}`, topic].filter(Boolean).join(" · ");
     find("prompt").textContent = text;
     for (const side of ["left", "right"]) {
-      find(side).replaceChildren(...pane(shown, side, draw));
+      find(side).replaceChildren(...pane(shown, side, { draw, copy }));
     }
     const prompts = walk();
-    find("position").textContent = `${prompts.indexOf(shown.prompt) + 1} of ${prompts.length}`;
+    const place = prompts.indexOf(shown.prompt) + 1;
+    find("position").textContent = place ? `${place} of ${prompts.length}` : "not among the filtered";
+    find("said").textContent = "";
+    find("link").hidden = true;
+    const named = shown.prompt.answers.get(shown[shown.side]);
+    if (named) showAddress(addressOf(named));
   };
+  const copy = (answer) => copyAddress(answer, { status: find("said"), field: find("link") });
   const walk = () => [...new Set([...filtered().map((answer) => answer.prompt)])];
   const step = (by) => {
     const prompts = walk();
@@ -27,17 +33,27 @@ function setUpCompare(filtered) {
   find("previous").addEventListener("click", () => step(-1));
   find("next").addEventListener("click", () => step(1));
   find("close").addEventListener("click", () => dialog.close());
+  dialog.addEventListener("close", () => {
+    showAddress("#transcripts");
+    const held = document.activeElement; // nothing gets it back where an address opened the answer
+    const lost = held === document.body || dialog.contains(held);
+    if (lost) document.getElementById("transcripts-title").focus();
+  });
   dialog.addEventListener("keydown", (event) => {
-    if (event.target.matches("select")) return;
+    if (event.target.matches("select, input")) return;
     if (event.key === "ArrowLeft") step(-1);
     if (event.key === "ArrowRight") step(1);
   });
   return {
     open(answer) {
       const [left, right] = pair(answer);
-      Object.assign(shown, { prompt: answer.prompt, left, right });
+      const side = right === answer.variant.index ? "right" : "left";
+      Object.assign(shown, { prompt: answer.prompt, left, right, side });
       draw();
-      dialog.showModal();
+      if (!dialog.open) dialog.showModal();
+    },
+    close() {
+      if (dialog.open) dialog.close();
     },
   };
 }
@@ -56,7 +72,7 @@ function pair(answer) {
   return [variant.index, (other ?? others.find(is(() => true)) ?? variant).index];
 }
 
-function pane(shown, side, redraw) {
+function pane(shown, side, { draw, copy }) {
   const select = element("select", { ariaLabel: `Model on the ${side}` });
   for (const { variant } of shown.prompt.answers.values()) {
     const run = new Set([...shown.prompt.answers.values()].map((a) => a.variant.run)).size > 1;
@@ -66,12 +82,16 @@ function pane(shown, side, redraw) {
   select.value = shown[side];
   select.addEventListener("change", () => {
     shown[side] = Number(select.value);
-    redraw();
+    shown.side = side;
+    draw();
     document.querySelector(`#compare-${side} select`).focus();
   });
   const answer = shown.prompt.answers.get(shown[side]);
   if (!answer) return [select, element("p", { className: "hint" }, "No answer to this prompt.")];
-  return [select, verdictList(answer), answerText(answer), answerFacts(answer)];
+  const link = element("button", { type: "button", className: "copy" }, "Copy link");
+  link.setAttribute("aria-label", `Copy link to the answer of ${answer.variant.title}`);
+  link.addEventListener("click", () => copy(answer));
+  return [select, verdictList(answer), answerText(answer), answerFacts(answer), link];
 }
 
 function verdictList(answer) {

@@ -44,18 +44,33 @@ function chips(answer) {
 function setUpExplorer(DataTable, held) {
   const answers = readAnswers(held);
   const state = { reveal: false };
+  const several = answers.some((answer) => answer.verdicts.length > 1);
   const compare = setUpCompare(() => table.rows({ search: "applied" }).data().toArray());
   const { table, holder } = makeTable(DataTable, "transcripts", {
     data: answers,
     deferRender: true,
     pageLength: 10,
-    columns: answerColumns(answers, { state, compare }),
+    columns: [...answerColumns(answers, { state, compare }), ...ORDERS],
     columnDefs: [{ targets: "_all", createdCell: labelCell }],
+    orderFixed: several ? DISPUTED_FIRST : AS_ASKED,
   });
-  addAnswerFilters(table, holder, answers, state);
+  addAnswerFilters(table, holder, answers, { state, several });
+  followAddress(answers, compare);
 }
 
+// Two columns that nobody sees give the order: what is disputed, and how it was asked.
+const ORDERS = [
+  (answer) => (answer.disputed ? 0 : 1),
+  (answer, row) => row,
+].map((valueOf) => {
+  const render = (_, type, answer, { row }) => valueOf(answer, row);
+  return { data: null, render, visible: false, searchable: false };
+});
+
 const ANSWER_COLUMNS = ["prompt", "model", "seed", "hazard", "verdicts", "answer"];
+const [BY_DISPUTE, AS_READ] = [ANSWER_COLUMNS.length, ANSWER_COLUMNS.length + 1];
+const AS_ASKED = { post: [[AS_READ, "asc"]] };
+const DISPUTED_FIRST = { pre: [[BY_DISPUTE, "asc"]], ...AS_ASKED };
 
 function labelCell(cell, data, answer, row, column) {
   cell.dataset.label = ANSWER_COLUMNS[column]; // shown before it on narrow screens
@@ -95,7 +110,7 @@ function answerColumns(answers, { state, compare }) {
   });
 }
 
-function addAnswerFilters(table, holder, answers, state) {
+function addAnswerFilters(table, holder, answers, { state, several }) {
   const by = (label, valueOf) => addFilter(table, holder, label, (i) => [valueOf(answers[i])]);
   by("run", (answer) => answer.variant.run);
   by("task", (answer) => answer.prompt.task);
@@ -103,13 +118,17 @@ function addAnswerFilters(table, holder, answers, state) {
   by("attack", (answer) => answer.variant.attack);
   by("seed", (answer) => String(answer.variant.seed));
   by("hazard", (answer) => answer.prompt.hazard);
-  const several = answers.some((answer) => answer.verdicts.length > 1);
   addVerdictFilters(table, holder, answers, several ? ["judge", "label"] : ["label"]);
   if (several) {
     const keep = (_, data, index) => answers[index].disputed;
-    addToggle(holder, "judges disagree", (on) =>
+    const count = answers.filter((answer) => answer.disputed).length;
+    addToggle(holder, `judges disagree (${count} of ${answers.length})`, (on) =>
       table.search.fixed("disputed", on ? keep : null).draw(),
     );
+    const first = addToggle(holder, "disagreements first", (on) =>
+      table.order.fixed(on ? DISPUTED_FIRST : AS_ASKED).draw(),
+    );
+    first.checked = true;
   }
   addToggle(holder, "show hidden answers", (on) => {
     state.reveal = on;

@@ -24,6 +24,7 @@ function addToggle(holder, label, onChange) {
   const box = element("input", { type: "checkbox" });
   box.addEventListener("change", () => onChange(box.checked));
   holder.append(element("label", { className: "toggle" }, box, label));
+  return box;
 }
 
 // What all tables share: filters and search above, one scrolling box that the keyboard reaches.
