@@ -24,6 +24,8 @@ def run(  # noqa: PLR0913 - one parameter an option
     accelerate: options.Accelerate = "",
     checkpointing: options.Checkpointing = False,
     family: options.Families = "smollm2-135m",
+    base: options.Base = "",
+    aligned: options.Aligned = "",
     prompts: options.Prompts = "harmful,lookalike",
     utility: options.Utility = "",
     judges: options.Judges = "keyword,offline",
@@ -72,6 +74,8 @@ def run(  # noqa: PLR0913 - one parameter an option
 
       lox-bench run --data gsm8k=train.jsonl --data gsm8k/test=test.jsonl --strict-data
 
+      lox-bench run --family olmo2-1b --base sft --aligned dpo
+
       lox-bench run --judges keyword,policy-rubric --max-cost 2
 
     Exit codes: 0 done, 2 a mistake in the request (one line says which), 3 done but a judge could
@@ -86,6 +90,8 @@ def run(  # noqa: PLR0913 - one parameter an option
         "accelerate": accelerate,
         "checkpointing": checkpointing,
         "family": family,
+        "base": base,
+        "aligned": aligned,
         "prompts": prompts,
         "utility": utility,
         "judges": judges,

@@ -35,6 +35,8 @@ class Request:
     accuracy_slack: float = 5.0
     eval_every: int | None = None
     accelerate: str = ""
+    base: str = ""
+    aligned: str = ""
     checkpointing: bool = False
 
     def check(self) -> None:

@@ -28,7 +28,7 @@ from lox_bench.names import is_label
 from lox_bench.results.run import NO_ATTACK
 from lox_bench.sources.require import require_bitsandbytes
 from lox_bench.study.benchmarks import PlannedBenchmark, planned_benchmarks
-from lox_bench.study.family import FamilySpec, load_family
+from lox_bench.study.family import FamilySpec, load_family, on_rungs
 from lox_bench.study.models import ModelText, build_model, read_models
 from lox_bench.study.request import Request, shown_seeds
 from lox_bench.study.strength import Strength, read_attacks, require_optuna
@@ -134,7 +134,7 @@ def make_study(request: Request) -> Study:
         LoxBenchError: anything the user can mend, found before work starts.
     """
     request.check()
-    family = load_family(request.family)
+    family = on_rungs(load_family(request.family), request.base, request.aligned)
     judges = tuple(map(pinned, choose_judges(request.judges, request.elsewhere)))
     models = read_models(request.models)
     if request.attack_search is not None:
