@@ -18,12 +18,12 @@ from lox_bench.attacks.arguments import (
     FILE,
     HARMFUL,
     PRESET,
-    QLORA,
     YES,
     Number,
     Value,
     read_number,
     read_word,
+    spelt_out,
 )
 from lox_bench.attacks.spec import AttackSpec, load_attack
 from lox_bench.backends.template import load_template
@@ -219,7 +219,7 @@ def load_call(call: Call) -> Loaded:
         raise UsageError(f"attack {str(call)!r}: an attack has no path; its data is set by --data")
     spec = _preset(call.name, call.args.get(PRESET, ""))
     held = {k: text for k, text in call.args.items() if k not in {FILE, HARMFUL, PRESET}}
-    held = _spelt_out(held, str(call))
+    held = spelt_out(held, str(call))
     for name in held:
         if name not in ARGUMENTS:
             wanted = ", ".join([*ARGUMENTS, FILE, PRESET])
@@ -230,20 +230,6 @@ def load_call(call: Call) -> Loaded:
         raise UsageError(f"attack {str(call)!r}: {FILE} and {HARMFUL} both name the rows; give one")
     file = call.args.get(FILE, call.args.get(HARMFUL))
     return Loaded(spec, values, None if file is None else Path(file.strip("\"'")).expanduser())
-
-
-def _spelt_out(args: Mapping[str, str], where: str) -> dict[str, str]:
-    """``qlora(r=8)`` is ``lora(r=8,quant=nf4)``."""
-    plain: dict[str, str] = {}
-    for name, text in args.items():
-        is_qlora = name.startswith(QLORA)
-        added = {f"lora_{name.removeprefix(QLORA)}": text, "lora_quant": "nf4"}
-        for key, value in (added if is_qlora else {name: text}).items():
-            if plain.setdefault(key, value) != value or (key in args and is_qlora):
-                raise UsageError(
-                    f"attack {where!r}: lora(...) and qlora(...) both say how; give one"
-                )
-    return plain
 
 
 def _preset(name: str, preset: str) -> AttackSpec:

@@ -26,15 +26,13 @@ from lox_bench.judges.choice import choose_judges
 from lox_bench.judges.kinds import JudgeSpec, described
 from lox_bench.names import is_label
 from lox_bench.results.run import NO_ATTACK
-from lox_bench.sources.require import require_bitsandbytes
 from lox_bench.study.benchmarks import PlannedBenchmark, planned_benchmarks
 from lox_bench.study.family import FamilySpec, load_family, on_rungs
+from lox_bench.study.launch import chosen_launch
 from lox_bench.study.models import ModelText, build_model, read_models
 from lox_bench.study.request import Request, shown_seeds
 from lox_bench.study.strength import Strength, read_attacks, require_optuna
 from lox_bench.study.variant import Family, Seeds, Variant, on_the_way, under_attack
-from lox_bench.training.launch import read_launch
-from lox_bench.training.spec import Launch
 from lox_bench.utility.spec import UtilitySpec, load_utility
 
 _ASR: Final = "asr"
@@ -147,7 +145,7 @@ def make_study(request: Request) -> Study:
     filled = list(({str(spec.name): spec for spec in attacks} | carriers).values())
     _check_data_names(request, filled)
     backend = resolved(Backend())
-    launch = _launch(request, asked.points)
+    launch = chosen_launch(request, asked.points)
     families = [
         Family(family, seed=align, max_steps=request.max_steps, backend=backend, launch=launch)
         for align, _ in request.seeds
@@ -170,21 +168,6 @@ def make_study(request: Request) -> Study:
         max_steps=request.max_steps,
         strength=strength,
     )
-
-
-def _launch(request: Request, points: Sequence[AttackPoint]) -> Launch:
-    """How trainings use the machine; what it lacks for them is found here."""
-    if any(point.needs_bitsandbytes for point in points):
-        require_bitsandbytes()
-    launch = Launch()
-    if request.accelerate:
-        launch = read_launch(request.accelerate)
-    if launch.sharded and any(point.adapts for point in points):
-        raise UsageError(
-            f"--accelerate {request.accelerate}: LoRA adapters are not trained sharded here; "
-            "take ddp, in which every process has all weights"
-        )
-    return replace(launch, checkpointing=request.checkpointing)
 
 
 def _variants(
