@@ -2,7 +2,7 @@
 
 Of each kind there are
 
-- ours: TOML files that ship with the package, or code named in ``CODE``; known as ``name``
+- ours: TOML files that ship with the package, or code named in ``shipped.py``; known as ``name``
   and ``lox-bench/name``;
 - those that installed packages offer as entry points of the kind's group; known as
   ``package/name`` and, where nobody else has it, ``name``;
@@ -28,6 +28,7 @@ from lox_bench.codec import parse
 from lox_bench.errors import SpecError, UnknownNameError, UsageError
 from lox_bench.paths import beside
 from lox_bench.pyfile import load_file
+from lox_bench.shipped import CODE
 from lox_bench.strict_toml import read_toml
 
 T = TypeVar("T")
@@ -67,37 +68,6 @@ _PLACES: Final[Mapping[Kind, _Place]] = {
     Kind.FAMILIES: _Place("family", "lox_bench.families", "tasks/families"),
     Kind.STUDIES: _Place("study", "lox_bench.studies", "tasks/studies"),
     Kind.REPRODUCTIONS: _Place("reproduction", "lox_bench.reproductions", "tasks/reproductions"),
-}
-
-CODE: Final[Mapping[Kind, Mapping[str, str]]] = {
-    Kind.METHODS: {
-        "lox": "lox_bench.methods.lox:Lox",
-        "expo": "lox_bench.methods.expo:Expo",
-        "random-k": "lox_bench.methods.random_k:RandomK",
-        "bottom-k": "lox_bench.methods.bottom_k:BottomK",
-        "vaccine": "lox_bench.methods.vaccine:Vaccine",
-        "constrained": "lox_bench.methods.constrained:Constrained",
-        "kl": "lox_bench.methods.kl:Kl",
-        "ewc": "lox_bench.methods.ewc:Ewc",
-        "asft": "lox_bench.methods.asft:Asft",
-        "safe-lora": "lox_bench.methods.safe_lora:SafeLora",
-        "wise-ft": "lox_bench.methods.wise_ft:WiseFt",
-        "resta": "lox_bench.methods.resta:Resta",
-        "safemerge": "lox_bench.methods.safemerge:SafeMerge",
-        "ties": "lox_bench.methods.ties:Ties",
-        "relox": "lox_bench.methods.relox:Relox",
-        "safeinst": "lox_bench.methods.safeinst:SafeInst",
-        "lookahead": "lox_bench.methods.lookahead:LookAhead",
-        "ptst": "lox_bench.methods.ptst:Ptst",
-        "freeze": "lox_bench.methods.freeze:Freeze",
-        "ema": "lox_bench.methods.ema:Ema",
-        "lisa": "lox_bench.methods.lisa:Lisa",
-    },
-    Kind.BACKENDS: {
-        "hf": "lox_bench.backends.hf:HFGenerator",
-        "vllm": "lox_bench.backends.vllm:VllmGenerator",
-        "openai": "lox_bench.backends.openai:OpenAIGenerator",
-    },
 }
 
 

@@ -103,3 +103,21 @@ def read_word(name: str, text: str) -> str:
     if isinstance(argument, Word) and argument.words and text not in argument.words:
         raise UsageError(f"{name}={text}: {takes(name)} was wanted, or a list a|b")
     return text
+
+
+def spelt_out(args: Mapping[str, str], where: str) -> dict[str, str]:
+    """``qlora(r=8)`` is ``lora(r=8,quant=nf4)``.
+
+    Raises:
+        UsageError: both are given, or one argument twice.
+    """
+    plain: dict[str, str] = {}
+    for name, text in args.items():
+        is_qlora = name.startswith(QLORA)
+        added = {f"lora_{name.removeprefix(QLORA)}": text, "lora_quant": "nf4"}
+        for key, value in (added if is_qlora else {name: text}).items():
+            if plain.setdefault(key, value) != value or (key in args and is_qlora):
+                raise UsageError(
+                    f"attack {where!r}: lora(...) and qlora(...) both say how; give one"
+                )
+    return plain

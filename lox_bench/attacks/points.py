@@ -18,12 +18,12 @@ from lox_bench.attacks.arguments import (
     FILE,
     HARMFUL,
     PRESET,
-    QLORA,
     YES,
     Number,
     Value,
     read_number,
     read_word,
+    spelt_out,
 )
 from lox_bench.attacks.columns import COLUMNS, named_columns
 from lox_bench.attacks.spec import AttackSpec, load_attack
@@ -222,7 +222,7 @@ def load_call(call: Call) -> Loaded:
     columns = named_columns(spec, call)
     apart = {FILE, HARMFUL, PRESET, *(f"{COLUMNS}{name}" for name in columns)}
     held = {name: text for name, text in call.args.items() if name not in apart}
-    held = _spelt_out(held, str(call))
+    held = spelt_out(held, str(call))
     for name in held:
         if name not in ARGUMENTS:
             wanted = ", ".join([*ARGUMENTS, FILE, PRESET])
@@ -234,20 +234,6 @@ def load_call(call: Call) -> Loaded:
     file = call.args.get(FILE, call.args.get(HARMFUL))
     path = None if file is None else Path(file.strip("\"'")).expanduser()
     return Loaded(spec, values, path, columns)
-
-
-def _spelt_out(args: Mapping[str, str], where: str) -> dict[str, str]:
-    """``qlora(r=8)`` is ``lora(r=8,quant=nf4)``."""
-    plain: dict[str, str] = {}
-    for name, text in args.items():
-        is_qlora = name.startswith(QLORA)
-        added = {f"lora_{name.removeprefix(QLORA)}": text, "lora_quant": "nf4"}
-        for key, value in (added if is_qlora else {name: text}).items():
-            if plain.setdefault(key, value) != value or (key in args and is_qlora):
-                raise UsageError(
-                    f"attack {where!r}: lora(...) and qlora(...) both say how; give one"
-                )
-    return plain
 
 
 def _preset(name: str, preset: str) -> AttackSpec:

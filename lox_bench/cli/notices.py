@@ -10,7 +10,8 @@ from lox_bench.backends.served import Served
 from lox_bench.data.overlap import overlaps
 from lox_bench.data.stage import STANDIN
 from lox_bench.results.record import RunRecord
-from lox_bench.study.study import PlannedTask, Study
+from lox_bench.study.study import Study
+from lox_bench.study.tasks import PlannedTask
 from lox_bench.study.variant import Variant
 
 _CUT = ("rows", "pairs")

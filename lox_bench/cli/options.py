@@ -102,6 +102,15 @@ Checkpointing = Annotated[
         "the same weights.",
     ),
 ]
+Base = Annotated[
+    str,
+    typer.Option(
+        help="Another base: a rung of the family (sft), a folder, or hf://org/name@commit."
+    ),
+]
+Aligned = Annotated[
+    str, typer.Option(help="Another aligned model, named likewise; no alignment is then run here.")
+]
 Families = Annotated[
     str,
     typer.Option(

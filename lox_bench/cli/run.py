@@ -28,6 +28,8 @@ def run(  # noqa: PLR0913 - one parameter an option
     max_over_refusal: options.MaxOverRefusal = 10.0,
     max_accuracy_loss: options.MaxAccuracyLoss = 5.0,
     family: options.Families = "smollm2-135m",
+    base: options.Base = "",
+    aligned: options.Aligned = "",
     prompts: options.Prompts = "harmful,lookalike",
     utility: options.Utility = "",
     backend: options.Backend = "hf",
@@ -88,6 +90,8 @@ def run(  # noqa: PLR0913 - one parameter an option
 
       lox-bench run --data gsm8k=train.jsonl --data gsm8k/test=test.jsonl --strict-data
 
+      lox-bench run --family olmo2-1b --base sft --aligned dpo
+
       lox-bench run --judges keyword,policy-rubric --max-cost 2
 
       lox-bench run --seeds 0..4 --workers 4           (or --executor ray --address auto)
@@ -107,6 +111,8 @@ def run(  # noqa: PLR0913 - one parameter an option
         "max_over_refusal": max_over_refusal,
         "max_accuracy_loss": max_accuracy_loss,
         "family": family,
+        "base": base,
+        "aligned": aligned,
         "prompts": prompts,
         "utility": utility,
         "backend": backend,

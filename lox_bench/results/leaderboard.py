@@ -30,6 +30,7 @@ from lox_bench.stats.rates import (
 )
 from lox_bench.types import Label, Rate, Verdict
 from lox_bench.utility.benchmark import BENCHMARK_JUDGE, Sampled
+from lox_bench.utility.perplexity import corpus_rate
 from lox_bench.utility.scores import ACCURACY_METRICS
 
 DEGENERATE_JUDGE = "degenerate-rules"
@@ -103,6 +104,8 @@ def _means(samples: list[Sampled]) -> Iterator[tuple[str, Rate]]:
         else:
             low, high = mean_interval(values, min(0.0, *values), max(1.0, *values))
             yield metric, Rate(sum(values) / len(values), low, high, n=len(values), unjudged=0)
+    for metric in dict.fromkeys(metric for sample in samples for metric in sample.weighted):
+        yield metric, corpus_rate(metric, [sample.weighted[metric] for sample in samples])
 
 
 def _task_measures(run: Run, name: VariantName, task: str) -> Iterator[_Measure]:

@@ -26,7 +26,8 @@ from lox_bench.search.worst_case import (
 from lox_bench.study.live import study_rows
 from lox_bench.study.measure import VariantResult
 from lox_bench.study.strength import SearchedAttack, Strength
-from lox_bench.study.study import Study, planned_task
+from lox_bench.study.study import Study
+from lox_bench.study.tasks import planned_task
 from lox_bench.study.variant import Variant
 
 _ASR = "asr"

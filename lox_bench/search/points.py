@@ -12,7 +12,8 @@ from lox_bench.search.standing import Looks
 from lox_bench.search.trials import Dimension, Params
 from lox_bench.study.defence import SearchedModel
 from lox_bench.study.models import build_model
-from lox_bench.study.study import PlannedTask, Study, planned_task
+from lox_bench.study.study import Study
+from lox_bench.study.tasks import PlannedTask, planned_task
 from lox_bench.study.variant import Variant
 
 _ASR: Final = "asr"

@@ -1,6 +1,7 @@
 """Intervals for one proportion, and for one mean."""
 
 from collections.abc import Sequence
+from math import nan, sqrt
 
 from scipy.stats import binomtest, sem, t
 
@@ -47,3 +48,21 @@ def mean_interval(
     mean = sum(values) / len(values)
     half = float(t.ppf((1 + confidence) / 2, len(values) - 1) * sem(values))
     return max(low, mean - half), min(high, mean + half)
+
+
+def ratio_interval(
+    totals: Sequence[float], sizes: Sequence[float], *, confidence: float = CONFIDENCE
+) -> tuple[float, float, float]:
+    """``sum(totals) / sum(sizes)`` over independent items, and its interval.
+
+    Linearised (the ratio estimator of surveys), with Student's quantile; one item says nothing of
+    the spread: both bounds are then NaN.
+    """
+    count, size = len(totals), sum(sizes)
+    ratio = sum(totals) / size
+    if count < 2:  # noqa: PLR2004 - what a variance takes
+        return ratio, nan, nan
+    errors = sum((a - ratio * b) ** 2 for a, b in zip(totals, sizes, strict=True))
+    spread = sqrt(count / (count - 1) * errors) / size
+    half = float(t.ppf((1 + confidence) / 2, count - 1)) * spread
+    return ratio, ratio - half, ratio + half

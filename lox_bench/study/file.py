@@ -30,7 +30,7 @@ from lox_bench.study.request import Request, paired_seeds
 
 _USUAL: Final = Request()
 _MAY_BE_EMPTY: Final = (
-    "name", "description", "accelerate", "utility", "data", "judge", "grid",
+    "name", "description", "accelerate", "base", "aligned", "utility", "data", "judge", "grid",
 )  # fmt: skip
 _METHOD, _PLUS = "method", "plus"  # keys of a grid that are no arguments
 _MARKS: Final = frozenset("|,()=+")  # of the grammar: a text with one would be read as more
@@ -74,6 +74,8 @@ class StudyFile:
     accuracy_slack: float = _USUAL.accuracy_slack
     eval_every: int | None = None
     accelerate: str = ""
+    base: str = ""
+    aligned: str = ""
     checkpointing: bool = False
     defence_search: int | None = None
     max_over_refusal: float = _USUAL.max_over_refusal
@@ -114,6 +116,8 @@ class StudyFile:
             accuracy_slack=self.accuracy_slack,
             eval_every=self.eval_every,
             accelerate=self.accelerate,
+            base=self.base,
+            aligned=self.aligned,
             checkpointing=self.checkpointing,
             defence_search=self.defence_search,
             max_over_refusal=self.max_over_refusal,

@@ -40,7 +40,11 @@ def located_task(item: str, folder: Path) -> str:
         UsageError: the item is malformed.
     """
     call = parse_call(item)
-    return str(replace(call, name=located_file(call.name, folder)))
+    args = {
+        name: _located_folder(text, folder) if name == FILE else text
+        for name, text in call.args.items()
+    }
+    return str(replace(call, name=located_file(call.name, folder), args=args))
 
 
 def located_model(item: str, folder: Path) -> str:

@@ -14,7 +14,8 @@ from lox_bench.engine.stage import Facts, Stage
 from lox_bench.judges.kinds import can_count, described
 from lox_bench.judges.verdicts import Verdicts, as_completions, read_verdicts
 from lox_bench.study.benchmarks import PlannedBenchmark
-from lox_bench.study.study import PlannedTask, PlannedUtility, Study
+from lox_bench.study.study import Study
+from lox_bench.study.tasks import PlannedTask, PlannedUtility
 from lox_bench.study.variant import Variant
 from lox_bench.training.spec import LOSSES
 from lox_bench.types import Completion, Verdict

@@ -38,6 +38,8 @@ class Request:
     accuracy_slack: float = 5.0
     eval_every: int | None = None
     accelerate: str = ""
+    base: str = ""
+    aligned: str = ""
     checkpointing: bool = False
     defence_search: int | None = None
     max_over_refusal: float = 10.0

@@ -15,55 +15,33 @@ from lox_bench.attacks.spec import AttackSpec
 from lox_bench.attacks.stage import AttackRows
 from lox_bench.backends.backend import Backend, resolved
 from lox_bench.codec import hash_of
-from lox_bench.data.prompts import TaskSpec, load_tasks, prompts_of
-from lox_bench.data.rows import resolve_rows
-from lox_bench.data.spec import columns_of
-from lox_bench.data.stage import Prompts, Rows
+from lox_bench.data.prompts import load_tasks
 from lox_bench.errors import UsageError, did_you_mean
 from lox_bench.grammar import split_list
 from lox_bench.judges.build import pinned
 from lox_bench.judges.choice import choose_judges
 from lox_bench.judges.kinds import JudgeSpec, described
 from lox_bench.names import is_label
-from lox_bench.sources.require import require_bitsandbytes
 from lox_bench.study.answering import Answering, answering_of, require_able
 from lox_bench.study.attack_rows import attack_rows
 from lox_bench.study.attacked import on_the_way, under_attack
 from lox_bench.study.benchmarks import PlannedBenchmark, planned_benchmarks
 from lox_bench.study.defence import Defence, read_defence, require_measurable
-from lox_bench.study.family import FamilySpec, load_family
+from lox_bench.study.family import FamilySpec, load_family, on_rungs
+from lox_bench.study.launch import chosen_launch
 from lox_bench.study.models import ModelText, build_model, read_models
 from lox_bench.study.request import Request, shown_seeds
 from lox_bench.study.strength import Strength, read_attacks, require_optuna
+from lox_bench.study.tasks import (
+    PlannedTask,
+    PlannedUtility,
+    planned_tasks,
+    planned_utilities,
+)
 from lox_bench.study.variant import Family, Seeds, Variant
-from lox_bench.training.launch import read_launch
-from lox_bench.training.spec import Launch
-from lox_bench.utility.spec import UtilitySpec, load_utility
+from lox_bench.utility.spec import load_utility
 
 _ASR: Final = "asr"
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedTask:
-    """A prompt-set task with the prompts it will use, and where answers to it end."""
-
-    spec: TaskSpec
-    prompts: Prompts
-    max_new_tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedUtility:
-    """A utility task with the rows it will use."""
-
-    spec: UtilitySpec
-    rows: Rows
-    asked: str = ""  # how attacks call it, where not by its own name: package/name, FILE.toml
-
-    @property
-    def title(self) -> str:
-        """The task's name, marked when its rows are only a stand-in."""
-        return f"{self.spec.name}-standin" if self.rows.is_standin else self.spec.name
 
 
 @dataclass(frozen=True)
@@ -140,7 +118,7 @@ def make_study(request: Request) -> Study:
         LoxBenchError: anything the user can mend, found before work starts.
     """
     request.check()
-    family = load_family(request.family)
+    family = on_rungs(load_family(request.family), request.base, request.aligned)
     judges = tuple(map(pinned, choose_judges(request.judges, request.elsewhere)))
     guards = (request.max_over_refusal, request.max_accuracy_loss)
     models, defence = read_defence(read_models(request.models), request.defence_search, guards)
@@ -155,7 +133,7 @@ def make_study(request: Request) -> Study:
     _check_data_names(request, filled)
     answering = answering_of(request)
     making = resolved(Backend())  # what models train on is hf's: --backend only measures them
-    launch = _launch(request, asked.points)
+    launch = chosen_launch(request, asked.points)
     families = [
         Family(family, seed=align, max_steps=request.max_steps, backend=making, launch=launch)
         for align, _ in request.seeds
@@ -168,7 +146,7 @@ def make_study(request: Request) -> Study:
     }
     variants = _variants(request, families, models, asked.points, rows)
     _require_labels(variants)
-    tasks = _tasks(request, family, searched=strength is not None)
+    tasks = planned_tasks(request, family, searched=strength is not None)
     if defence is not None:
         dev = {task.spec.metric: True for task in tasks if task.spec.dev_prompts}
         require_measurable(judges, dev, split=request.split, attacked=bool(asked.points))
@@ -179,7 +157,7 @@ def make_study(request: Request) -> Study:
         variants=tuple(variants),
         tasks=tasks,
         judges=judges,
-        utilities=_utilities(filled, request),
+        utilities=planned_utilities(filled, request),
         benchmarks=benchmarks,
         attacks=tuple(attacks),
         attack_data=rows,
@@ -190,21 +168,6 @@ def make_study(request: Request) -> Study:
         strength=strength,
         defence=defence,
     )
-
-
-def _launch(request: Request, points: Sequence[AttackPoint]) -> Launch:
-    """How trainings use the machine; what it lacks for them is found here."""
-    if any(point.needs_bitsandbytes for point in points):
-        require_bitsandbytes()
-    launch = Launch()
-    if request.accelerate:
-        launch = read_launch(request.accelerate)
-    if launch.sharded and any(point.adapts for point in points):
-        raise UsageError(
-            f"--accelerate {request.accelerate}: LoRA adapters are not trained sharded here; "
-            "take ddp, in which every process has all weights"
-        )
-    return replace(launch, checkpointing=request.checkpointing)
 
 
 def _variants(
@@ -267,50 +230,3 @@ def _check_data_names(request: Request, attacks: Sequence[AttackSpec]) -> None:
                 f"--data {name}=...: nothing in this run takes data called {name!r}"
                 f"{did_you_mean(name, known)}; it takes data for {wanted}"
             )
-
-
-def _tasks(request: Request, family: FamilySpec, *, searched: bool) -> tuple[PlannedTask, ...]:
-    specs = [spec for name in split_list(request.prompts) for spec in load_tasks(name)]
-    names = [spec.name for spec in specs]
-    for name in names:
-        if names.count(name) > 1:
-            raise UsageError(f"prompt set {name!r} is listed twice in {request.prompts!r}")
-    if searched and not any(spec.metric == _ASR for spec in specs):
-        raise UsageError(
-            f"--prompts {request.prompts}: of several attack points the worst is sought by {_ASR}, "
-            "and no prompt set has this metric"
-        )
-    return tuple(
-        planned_task(spec, request.split, family, request.data.get(spec.name)) for spec in specs
-    )
-
-
-def planned_task(
-    spec: TaskSpec, split: str, family: FamilySpec, local: Path | None = None
-) -> PlannedTask:
-    """A task with the prompts of a split.
-
-    Raises:
-        UsageError: it has none for ``--split dev``.
-    """
-    if split == "dev" and not spec.dev_prompts:
-        raise UsageError(f"--split dev: prompt set {spec.name!r} has no dev_prompts; leave it out")
-    prompts = prompts_of(spec, split, local)
-    return PlannedTask(spec, prompts, spec.max_new_tokens or family.max_new_tokens)
-
-
-def _utilities(attacks: Sequence[AttackSpec], request: Request) -> tuple[PlannedUtility, ...]:
-    names = dict.fromkeys(spec.utility for spec in attacks if spec.utility)
-    return tuple(_planned_utility(name, request) for name in names)
-
-
-def _planned_utility(name: str, request: Request) -> PlannedUtility:
-    spec = load_utility(name)
-    columns = columns_of(spec.prompt) + columns_of(spec.target)
-    file = request.data.get(f"{spec.name}/test")
-    if file is None and spec.name not in request.data and not spec.data.hub:
-        raise UsageError(f"utility {spec.name} needs data: --data {spec.name}/test=FILE.jsonl")
-    rows = resolve_rows(spec.data, file, columns=columns, strict=request.strict_data)
-    if rows.is_standin and spec.standin_max_new_tokens:
-        spec = replace(spec, max_new_tokens=spec.standin_max_new_tokens)
-    return PlannedUtility(spec, rows, name)

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from lm_eval import simple_evaluate
 from lm_eval.api.instance import Instance
-from lm_eval.api.metrics import mean
+from lm_eval.api.metrics import bits_per_byte, mean, weighted_perplexity
+from lm_eval.api.task import ConfigurableTask
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 
@@ -17,11 +18,13 @@ from lox_bench.backends.template import Template
 from lox_bench.devices import pick_device
 from lox_bench.errors import DataError, UnknownNameError, UsageError
 from lox_bench.sources.loading import load_model, load_tokenizer
-from lox_bench.utility.benchmark import BenchmarkSpec, Sampled
+from lox_bench.utility.benchmark import PERPLEXITY, BenchmarkSpec, Sampled
 from lox_bench.utility.harness import without_git
+from lox_bench.utility.perplexity import perplexity_task
 
 _BATCH: Final = 16
 _SHOWN: Final = 2_000  # characters of a prompt or answer that are kept
+_FOLDS: Final = (mean, weighted_perplexity, bits_per_byte)
 _ONE: Final = "none"  # lm-eval's name of the filter that does nothing
 
 
@@ -57,11 +60,12 @@ def documents(spec: BenchmarkSpec) -> tuple[int, str, tuple[str, ...]]:
         for document in task.eval_docs:
             digest.update(json.dumps(document, sort_keys=True, default=str).encode() + b"\n")
             count += 1
-        metrics |= dict.fromkeys(name for name, fold in task.aggregation().items() if fold is mean)
+        folds = task.aggregation().items()
+        metrics |= dict.fromkeys(name for name, fold in folds if fold in _FOLDS)
     if not metrics:
         raise UsageError(
-            f"--utility {spec.task}: none of its metrics is a mean over documents, so that none "
-            "can be given an interval or be compared in pairs"
+            f"--utility {spec.task}: none of its metrics is a mean over documents or a "
+            "perplexity, so that none can be given an interval"
         )
     return count, digest.hexdigest(), tuple(metrics)
 
@@ -90,7 +94,7 @@ def evaluate_benchmark(
             model=QuietLM(
                 pretrained=model, tokenizer=tokenizer, batch_size=_BATCH, device=str(device)
             ),
-            tasks=[spec.task],
+            tasks=[perplexity_task(spec) if spec.task == PERPLEXITY else spec.task],
             task_manager=_manager(spec),
             num_fewshot=spec.num_fewshot,
             limit=limit,
@@ -111,12 +115,18 @@ def _by_document(
 ) -> Iterator[Sampled]:
     """One record a document: lm-eval has one a document and filter."""
     values: dict[int, dict[str, float]] = {}
+    weighted: dict[int, dict[str, tuple[float, ...]]] = {}
     first: dict[int, Mapping[str, Any]] = {}
     for sample in samples:
         first.setdefault(sample["doc_id"], sample)
         mark = "" if sample["filter"] == _ONE else f"@{sample['filter']}"
         held = values.setdefault(sample["doc_id"], {})
-        held |= {f"{name}{mark}": float(sample[name]) for name in metrics if name in sample}
+        sums = weighted.setdefault(sample["doc_id"], {})
+        for name in (name for name in metrics if name in sample):
+            if isinstance(sample[name], tuple | list):
+                sums[f"{name}{mark}"] = tuple(map(float, sample[name]))
+            else:
+                held[f"{name}{mark}"] = float(sample[name])
     for number, sample in sorted(first.items()):
         yield Sampled(
             document=f"{prefix}{number}",
@@ -124,6 +134,7 @@ def _by_document(
             target=str(sample["target"])[:_SHOWN],
             answer=str(sample["filtered_resps"][0])[:_SHOWN],
             values=values[number],
+            weighted=weighted[number],
         )
 
 
@@ -133,6 +144,9 @@ def _manager(spec: BenchmarkSpec) -> TaskManager:
 
 def _tasks(spec: BenchmarkSpec) -> Iterator[tuple[str, Any]]:
     """The task, or those of a group."""
+    if spec.task == PERPLEXITY:
+        yield PERPLEXITY, ConfigurableTask(config=perplexity_task(spec))
+        return
     manager = _manager(spec)
     if spec.task not in manager.all_tasks:
         raise UnknownNameError(

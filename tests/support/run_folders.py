@@ -22,7 +22,8 @@ from lox_bench.sources.stage import Source
 from lox_bench.study.answering import Answering
 from lox_bench.study.family import load_family
 from lox_bench.study.measure import Draw, VariantResult
-from lox_bench.study.study import PlannedTask, PlannedUtility, Study
+from lox_bench.study.study import Study
+from lox_bench.study.tasks import PlannedTask, PlannedUtility
 from lox_bench.study.variant import Family, PlannedAttack, Seeds, Variant
 from lox_bench.types import Completion, Defect, Finish, Label, Verdict
 from lox_bench.utility.scores import Scored

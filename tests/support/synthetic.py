@@ -17,7 +17,8 @@ from lox_bench.report.output import RunFolder
 from lox_bench.results.run import Run, open_run
 from lox_bench.study.measure import VariantResult
 from lox_bench.study.request import Request
-from lox_bench.study.study import PlannedTask, Study, make_study
+from lox_bench.study.study import Study, make_study
+from lox_bench.study.tasks import PlannedTask
 from lox_bench.study.variant import Variant
 from lox_bench.types import Completion, Finish, Prompt
 from lox_bench.utility.scores import Scored

@@ -1,7 +1,9 @@
 """Tasks of lm-eval by name: the numbers are those of lm-eval's own command line."""
 
 import json
+import math
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -9,12 +11,17 @@ from typing import Any
 
 import pytest
 import torch
+from lm_eval import simple_evaluate
+from lm_eval.models.huggingface import HFLM
 from support.command import LOX_BENCH
 from support.pico import CHATML, FAMILY
 
 from lox_bench.errors import DataError, UnknownNameError, UsageError
+from lox_bench.sources.loading import load_model, load_tokenizer
+from lox_bench.stats.intervals import ratio_interval
 from lox_bench.utility.benchmark import read_benchmarks
 from lox_bench.utility.library import documents, evaluate_benchmark
+from lox_bench.utility.perplexity import corpus_rate, perplexity_task
 
 CHOICES = """
 task: mine-choices
@@ -42,17 +49,7 @@ generation_kwargs: {{max_gen_toks: 8, until: ["\\n"]}}
 metric_list:
   - metric: exact_match
 """
-PERPLEXITY = """
-task: mine-perplexity
-dataset_path: json
-dataset_kwargs: {{data_files: {{test: {file}}}}}
-test_split: test
-output_type: loglikelihood_rolling
-doc_to_text: ""
-doc_to_target: "{{{{question}}}}"
-metric_list:
-  - metric: word_perplexity
-"""
+BLEU = WORDS.replace("mine-words", "mine-bleu").replace("exact_match", "bleu")
 
 
 @pytest.fixture
@@ -67,7 +64,7 @@ def tasks(tmp_path: Path) -> Path:
     ]
     data = tmp_path / "rows.jsonl"
     data.write_text("\n".join(map(json.dumps, rows)))
-    for name, text in (("choices", CHOICES), ("words", WORDS), ("perplexity", PERPLEXITY)):
+    for name, text in (("choices", CHOICES), ("words", WORDS), ("bleu", BLEU)):
         (tmp_path / f"{name}.yaml").write_text(text.format(file=data))
     return tmp_path
 
@@ -156,9 +153,46 @@ def test_a_run_reports_them_beside_the_rest_and_compares_them(
     assert "mine-choices" in compared.stdout
 
 
+def test_perplexity_is_lm_eval_s_own_and_its_interval_holds_it(pico: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("One text of mine.\n\nAnd another one,\non two lines.\n")
+    for asked, count in (("perplexity", 40), (f"perplexity(file={tmp_path / 'mine.txt'})", 2)):
+        (spec,) = read_benchmarks(asked)
+        found, _, metrics = documents(spec)
+        assert (found, metrics) == (count, ("word_perplexity", "byte_perplexity", "bits_per_byte"))
+        samples = evaluate_benchmark(
+            spec, pico, None, dtype=torch.float32, limit=4, metrics=metrics
+        )
+        plain = simple_evaluate(
+            model=HFLM(pretrained=load_model(pico, torch.float32), tokenizer=load_tokenizer(pico)),
+            tasks=[perplexity_task(spec)],
+            limit=4,
+            bootstrap_iters=0,
+        )["results"]["perplexity"]
+        for metric in metrics:
+            rate = corpus_rate(metric, [sample.weighted[metric] for sample in samples])
+            assert rate.value == pytest.approx(plain[f"{metric},none"], rel=1e-5)
+            assert rate.low < rate.value < rate.high
+            assert rate.n == min(4, count)
+            assert rate.hits is None
+    assert spec.title == "perplexity-mine"
+
+
+def test_a_ratio_s_interval_holds_the_truth_as_often_as_it_says() -> None:
+    rng, held, truth = random.Random(0), 0, 2.0
+    for _ in range(400):
+        sizes = [rng.uniform(20, 80) for _ in range(40)]
+        totals = [size * truth + rng.gauss(0, 10) for size in sizes]
+        _, low, high = ratio_interval(totals, sizes)
+        held += low <= truth <= high
+    assert 0.92 < held / 400 < 0.98
+    assert all(math.isnan(bound) for bound in ratio_interval([1.0], [2.0])[1:])
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("perplexity(num_fewshot=2)", "perplexity takes file=FILE and nothing else"),
+        ("perplexity(file=a b.txt)", "cannot name a row"),
         ("arc_easy(shots=3)", "unknown argument 'shots'"),
         ("arc_easy(num_fewshot=-1)", "num_fewshot wants a whole number"),
         ("arc_easy(chat=maybe)", "chat wants yes or no"),
@@ -174,7 +208,7 @@ def test_what_cannot_be_meant_is_refused(text: str, said: str) -> None:
 def test_a_task_that_is_none_and_one_without_a_mean_are_named(tasks: Path) -> None:
     with pytest.raises(UnknownNameError, match="arc_easy"):
         documents(read_benchmarks("arc_eazy")[0])
-    (spec,) = read_benchmarks(str(tasks / "perplexity.yaml"))
+    (spec,) = read_benchmarks(str(tasks / "bleu.yaml"))
     with pytest.raises(UsageError, match="none of its metrics is a mean"):
         documents(spec)
 
