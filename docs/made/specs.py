@@ -14,11 +14,13 @@ from lox_bench.ranges import OneOf, Range, bare
 from lox_bench.registry import Kind
 from lox_bench.study.family import FamilySpec
 from lox_bench.study.file import StudyFile
+from lox_bench.study.reproduction import Reproduction
 from lox_bench.utility.spec import UtilitySpec
 from made.text import docstring, table
 
 SPECS: Mapping[Kind, tuple[type, ...]] = {
     Kind.STUDIES: (StudyFile,),
+    Kind.REPRODUCTIONS: (Reproduction,),
     Kind.FAMILIES: (FamilySpec,),
     Kind.ATTACKS: (AttackSpec,),
     Kind.TASKS: (TaskSpec,),

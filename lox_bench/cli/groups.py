@@ -10,8 +10,8 @@ from lox_bench.cli.once import Once
 _RUNNING: Final = "How to run"
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "What to test": (
-        "models", "family", "attack", "prompts", "utility", "seed", "align_seeds", "attack_seeds",
-        "split", "limit", "data",
+        "models", "family", "base", "aligned", "attack", "prompts", "utility", "seed",
+        "align_seeds", "attack_seeds", "split", "limit", "data",
     ),
     "How strong": (
         "attack_search", "accuracy_slack", "eval_every", "max_steps", "defence_search",

@@ -35,11 +35,11 @@ def started(held: SftJob) -> Start:
         model = adapted(model, held.train, 0, held.frozen)
     renderer, collate = Renderer(tokenizer, CHATML), DataCollatorForSeq2Seq(tokenizer)
 
-    def tokenise(rows: Any) -> Any:
+    def encoded(rows: Any) -> Any:
         return [tokenise(row, renderer, "completion") for row in rows]
 
     data, _ = examples(held, renderer)
-    return Start(held, model, data, lambda rows: dict(collate(list(rows))), nullcontext, tokenise)
+    return Start(held, model, data, lambda rows: dict(collate(list(rows))), nullcontext, encoded)
 
 
 def moved(model: Any) -> dict[str, torch.Tensor]:
