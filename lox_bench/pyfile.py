@@ -11,7 +11,7 @@ from typing import Any
 from lox_bench.errors import SpecError
 
 _DIGITS = 12
-_PREFIX = "lox_bench_file_"
+PREFIX = "lox_bench_file_"
 
 
 def load_file(file: Path) -> ModuleType:
@@ -28,7 +28,7 @@ def load_file(file: Path) -> ModuleType:
     except OSError as error:
         raise SpecError(str(file), f"cannot be read ({error.strerror})") from error
     sha256 = hashlib.sha256(content).hexdigest()
-    name = f"{_PREFIX}{file.stem}_{sha256[:_DIGITS]}"
+    name = f"{PREFIX}{file.stem}_{sha256[:_DIGITS]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = spec_from_file_location(name, file)
@@ -51,7 +51,7 @@ def loaded_files() -> tuple[tuple[str, bytes], ...]:
     Raises:
         SpecError: one has changed since, or is gone.
     """
-    files = [module for name, module in sys.modules.items() if name.startswith(_PREFIX)]
+    files = [module for name, module in sys.modules.items() if name.startswith(PREFIX)]
     return tuple(_unchanged(module) for module in files)
 
 

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from lox_bench.engine.pool import Pool
 from lox_bench.engine.store import Store
 from lox_bench.engine.worker import Setup
 from lox_bench.errors import StoreError, UnknownNameError
+from lox_bench.pyfile import PREFIX
 
 
 @pytest.fixture
@@ -27,6 +29,13 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def said() -> list[str]:
     return []
+
+
+@pytest.fixture(autouse=True)
+def _no_files_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers load what this process has loaded from files, and other tests' files are gone."""
+    for name in [name for name in sys.modules if name.startswith(PREFIX)]:
+        monkeypatch.delitem(sys.modules, name)
 
 
 @pytest.fixture

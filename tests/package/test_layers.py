@@ -9,7 +9,8 @@ ROOT = Path(lox_bench.__file__).parent
 HOUSE = (
     "errors", "names", "paths", "ranges", "types", "grammar", "devices", "provenance", "files",
     "strict_json", "strict_toml", "harmless", "codec", "assets", "pyfile", "shipped",
-    "registry", "engine", "stats", "serving", "sources", "data", "weights", "backends", "training", "alignment",
+    "registry", "engine", "stats", "serving", "sources", "data", "weights", "backends",
+    "training", "alignment",
     "attacks", "methods", "judges", "utility",
     "results", "compare", "gate", "study", "search", "report", "interchange", "diagnostics",
     "testing", "cli",

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers import DataCollatorForSeq2Seq
 
-from lox_bench.attacks.encoding import examples
+from lox_bench.attacks.encoding import examples, tokenise
 from lox_bench.attacks.job import SftJob
 from lox_bench.attacks.lora import adapted
 from lox_bench.attacks.taught import Answered, Taught
