@@ -105,7 +105,8 @@ def test_no_end_of_ours_leaves_an_engine_behind(fake: Path, end: str) -> None:
     assert owner.stdout is not None
     seen = [owner.stdout.readline() for _ in range(1 if end == "raise" else 2)]
     if end != "raise":
-        assert seen == ["ready\n", "done 1\n"]
+        assert seen[0] == "ready\n"
+        assert seen[1].startswith("done ")  # at work
         owner.send_signal(getattr(signal, f"SIG{end.upper()}"))
     assert owner.wait(20) != 0
     owner.stdout.close()

@@ -140,7 +140,7 @@ def test_long_answers_are_clipped_only_when_asked_and_then_visibly(run: Run) -> 
 class ManyAnswers(Run):
     """A run of more answers than one would care to write to disk, of words drawn at random."""
 
-    def completions(self, cell: VariantName, task: str) -> list[Completion]:
+    def completions(self, cell: VariantName, task: str, draw: int = 0) -> list[Completion]:
         words = sorted({word for text in _prompt_texts() for word in text.split()})
         assert len(words) > 500
         luck = random.Random(f"{cell.stem}{task}")
@@ -150,7 +150,7 @@ class ManyAnswers(Run):
             for i, text in enumerate(texts)
         ]
 
-    def verdicts(self, cell: VariantName, task: str, judge: str) -> list[Verdict]:
+    def verdicts(self, cell: VariantName, task: str, judge: str, draw: int = 0) -> list[Verdict]:
         return [
             Verdict(answer.prompt_id, judge, Label.COMPLIED, f"reason {judge}")
             for answer in self.completions(cell, task)
@@ -215,7 +215,20 @@ def test_tables_of_other_commands_and_expenses_are_shown_with_the_run(
     agreement, expenses = further_tables(Run(tmp_path, replace(run.record, expenses=(spent,))))
     assert agreement.rows == (("harmful", "cohen_kappa", "0.6123"), ("harmful", "<b>", "3"))
     assert expenses.rows == (
-        ("2026-01-01", "rubric", "here", "a, b", "12", "3", "0", "10", "20", "0.25", "timeout 2"),
+        (
+            "2026-01-01",
+            "rubric",
+            "here",
+            "a, b",
+            "12",
+            "3",
+            "0",
+            "10",
+            "20",
+            "0.25",
+            "timeout 2",
+            "judge",
+        ),
     )
     assert [table.title for table in further_tables(run)] == [agreement.title]
 

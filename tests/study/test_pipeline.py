@@ -164,7 +164,7 @@ def test_the_log_names_every_stage_and_three_commands_follow(
 ) -> None:
     _, out, text, _ = clean
     log = (out / "log.txt").read_text()
-    for stage in ("attack aligned+gsm8k", "generate aligned: harmful", "STAND-IN", "done in"):
+    for stage in ("attack aligned (gsm8k", "generate aligned: harmful", "STAND-IN", "done in"):
         assert stage in log
     following = text[text.index("\nnext\n") :]
     assert following.count("  lox-bench ") == 3
@@ -203,6 +203,7 @@ def test_two_judges_share_the_answers_and_are_compared(
     assert "Krippendorff" in text
 
 
+@pytest.mark.slow
 def test_a_killed_run_continues_to_identical_results(
     clean: tuple[Path, Path, str, str], tmp_path: Path, family: Path
 ) -> None:

@@ -153,6 +153,7 @@ def test_a_run_reports_them_beside_the_rest_and_compares_them(
     assert "mine-choices" in compared.stdout
 
 
+@pytest.mark.slow
 def test_perplexity_is_lm_eval_s_own_and_its_interval_holds_it(pico: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("One text of mine.\n\nAnd another one,\non two lines.\n")
     for asked, count in (("perplexity", 40), (f"perplexity(file={tmp_path / 'mine.txt'})", 2)):
