@@ -149,7 +149,7 @@ class _Run:
             if self._failure is None:
                 self._fill(home=True)
                 self._fill(home=False)
-            if not self._flights:
+            if not self._flights and not self._waits():
                 break
             for ticket, message in self.executor.crew.messages():
                 self._hear(ticket, message)
@@ -157,6 +157,11 @@ class _Run:
             raise self._failure
         for stage in self.graph.order:
             self._release(stage)
+
+    def _waits(self) -> bool:
+        """Whether workers have yet to come home from the graph before."""
+        crew = self.executor.crew
+        return self._failure is None and not (crew.room(home=True) and crew.room(home=False))
 
     def _fill(self, *, home: bool) -> None:
         while self.executor.crew.room(home=home):

@@ -99,6 +99,10 @@ def test_processes_are_in_the_key_and_checkpointing_is_not(family: Path) -> None
     assert planned(family, "gsm8k(packing=no,lora(r=2,quant=none))").key == (
         planned(family, "gsm8k(lora_r=2)").key
     )
+
+
+def test_quantised_weights_are_in_the_key(family: Path) -> None:
+    pytest.importorskip("bitsandbytes", reason="the extra qlora is not installed")
     assert planned(family, "gsm8k(qlora(r=2))").key != planned(family, "gsm8k(lora_r=2)").key
 
 

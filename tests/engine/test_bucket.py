@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.bad_network import FAULTS, proxied
+from support.extras import importable
 from support.stores import contents
 from support.toys import Dear, Toy, Weights, make
 
@@ -16,9 +17,14 @@ from lox_bench.engine.stage import Stage
 from lox_bench.engine.store import Store
 from lox_bench.errors import StoreError
 
-pytest.importorskip("s3fs", reason="needs the extra [s3]")
-pytest.importorskip("moto", reason="needs moto[server]")
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # botocore's own
+pytestmark = [
+    pytest.mark.skipif(
+        not {"s3fs", "moto"} <= importable("s3fs", "moto"),
+        reason="needs the extra [s3] and moto[server]",
+    ),
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("default"),
+]  # botocore's own
 URL = "s3://bucket/lox"
 
 

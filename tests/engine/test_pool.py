@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.mortal import AlwaysDies, Dies, Fails
@@ -68,6 +69,31 @@ def test_two_workers_leave_the_same_store_as_one_process(
     flip(store.path_of(users[0]) / "small")  # the same workers, another graph
     crew.run(Graph.of(stages))
     assert contents(store) == contents(alone)
+
+
+class Returning:
+    """A crew whose workers are still on their way home from another graph."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool, self._home = pool, False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pool, name)
+
+    def room(self, *, home: bool) -> bool:
+        return self._home and self._pool.room(home=home)
+
+    def messages(self) -> Any:
+        if not self._home:
+            self._home = True
+            return []
+        return self._pool.messages()
+
+
+def test_workers_that_are_not_home_yet_are_waited_for(store: Store) -> None:
+    crew: Any = Returning(Pool(Setup(store.place, dict), 1))
+    with CrewExecutor(store, crew, Display()) as executor:
+        assert executor.run(Graph.of([Toy("a")]))[Toy("a")].manifest.key == Toy("a").key
 
 
 @pytest.mark.slow

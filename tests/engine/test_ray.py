@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.extras import importable
 from support.mortal import AlwaysDies, Dies, Fails
 from support.stores import contents
 from support.toys import Dear, Display, Midst, Slow, Toy, Weights, make, until
@@ -15,8 +16,8 @@ from lox_bench.engine.store import Store
 from lox_bench.engine.worker import Setup
 from lox_bench.errors import StoreError, UnknownNameError
 
-pytest.importorskip("ray", reason="needs the extra [ray]")
 pytestmark = [
+    pytest.mark.skipif(not importable("ray"), reason="needs the extra [ray]"),
     pytest.mark.slow,
     pytest.mark.filterwarnings("default"),  # Ray's own
 ]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.extras import importable
 from support.pico import FAMILY, save_pico
 from support.stores import contents
 from support.toys import Display
@@ -25,7 +26,7 @@ from lox_bench.study.measure import measure
 from lox_bench.study.request import Request
 from lox_bench.study.study import Study, make_study
 
-pytest.importorskip("ray", reason="needs the extra [ray]")
+pytestmark = pytest.mark.skipif(not importable("ray"), reason="needs the extra [ray]")
 
 
 @dataclass
