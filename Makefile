@@ -14,7 +14,7 @@ test: $(VENV)/installed
 
 # end to end on the real default family, a few steps of each training
 smoke: $(VENV)/installed
-	$(BIN)/lox-bench run --models base,aligned,lox --attack gsm8k --limit 8 --max-steps 3
+	$(BIN)/lox-bench run --models aligned,lox --attack gsm8k --limit 8 --max-steps 3
 
 # the real family, a real judge server, simulations
 test-slow: $(VENV)/installed
