@@ -11,6 +11,7 @@ from support.run_folders import Command, Done
 from transformers import PreTrainedTokenizerFast
 
 from lox_bench.cli.main import entry
+from lox_bench.pyfile import PREFIX
 
 TRIED = pytest.StashKey[Counter[int]]()  # inputs by kind of fault
 
@@ -32,6 +33,13 @@ def faults_tried(pytestconfig: pytest.Config) -> Counter[int]:
 @pytest.fixture(scope="session")
 def silent() -> NoProgress:
     return NoProgress()
+
+
+@pytest.fixture
+def no_files_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers load what this process has loaded from files, and other tests' files are gone."""
+    for name in [name for name in sys.modules if name.startswith(PREFIX)]:
+        monkeypatch.delitem(sys.modules, name)
 
 
 @pytest.fixture

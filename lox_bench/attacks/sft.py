@@ -158,7 +158,6 @@ def _trainer(
         data_collator=PackedCollator(tokenizer) if job.train.packing else collator,
         callbacks=[ProgressCallback(training.progress), *job.callbacks],
     )
-    trainer.loss = job.loss
     trainer.remove_callback(PrinterCallback)  # progress has its own
     return trainer
 

@@ -98,7 +98,7 @@ def begun(start: Start) -> Part | None:
         UsageError: two methods want to replace the loss.
     """
     job = start.job
-    if job.objective is None and not job.terms:
+    if job.objective is None and job.loss is None and not job.terms:
         return None
     if job.objective is not None and job.loss is not None:
         raise UsageError("two methods of this model replace the training's loss; leave one out")

@@ -7,7 +7,6 @@ from transformers import Trainer
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from lox_bench.attacks.course import Courses
-from lox_bench.attacks.job import Loss
 from lox_bench.attacks.terms import Part, Step
 from lox_bench.training.head import completion_logits
 
@@ -15,7 +14,6 @@ from lox_bench.training.head import completion_logits
 class CompletionTrainer(Trainer):  # type: ignore[misc]
     """transformers' Trainer with the language-model head on completion tokens only."""
 
-    loss: Loss | None = None  # a method's, instead of cross-entropy
     parts: Part | None = None  # the whole loss, where methods have a say in it
     courses: Courses = Courses()
     _parts = 1  # micro-batches of the optimiser step
@@ -46,8 +44,9 @@ class CompletionTrainer(Trainer):  # type: ignore[misc]
     ) -> Any:
         """Cross-entropy per completion token, averaged over the whole optimiser step."""
         labels = inputs.pop("labels")
-        if model.training and (self.parts is not None or self.loss is not None):
-            return self._pulled(self._methods_loss(model, inputs, labels, num_items_in_batch))
+        if model.training and self.parts is not None:
+            loss = self.parts(Step(model, inputs, labels, num_items_in_batch))
+            return self._pulled(self._over_processes(loss, num_items_in_batch))
         logits, targets, _ = completion_logits(model, inputs, labels)
         count = targets.numel() if num_items_in_batch is None else num_items_in_batch
         loss = functional.cross_entropy(logits.float(), targets, reduction="sum") / count
@@ -55,12 +54,6 @@ class CompletionTrainer(Trainer):  # type: ignore[misc]
         if model.training:
             loss = self._pulled(loss)
         return (loss, {"logits": logits}) if return_outputs else loss
-
-    def _methods_loss(self, model: Any, inputs: dict[str, Any], labels: Any, count: Any) -> Any:
-        if self.parts is not None:
-            return self.parts(Step(model, inputs, labels, count))
-        assert self.loss is not None  # noqa: S101 - the caller asked
-        return self._over_processes(self.loss(model, inputs, labels, count), count)
 
     def _pulled(self, loss: Any) -> Any:
         """With what courses add to it."""

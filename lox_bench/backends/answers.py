@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
-from lox_bench.backends.backend import Backend, Decoding, Opened, affinity
+from lox_bench.backends.backend import SERVED, Backend, Decoding, Opened, affinity
 from lox_bench.backends.template import Template
 from lox_bench.codec import read_records, write_records
 from lox_bench.data.stage import Prompts, lineage, read_prompts
@@ -63,8 +63,9 @@ class Answers(Stage):
         return Effort(float(count * self.decoding.max_new_tokens), lineage(self.model))
 
     def resources(self, size: int) -> Resources:
-        """A loaded model."""
-        return answering(size)
+        """A loaded model; a served one is asked from where keys and costs are kept."""
+        served = self.backend.dtype == SERVED
+        return Resources(network=True, home=True) if served else answering(size)
 
     def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
         """Answer every prompt; one JSON line each, in prompt order."""

@@ -103,7 +103,7 @@ class HFGenerator:
 
         def drawn(batch: list[int]) -> list[Generated]:
             noise = GumbelNoise([seeds[i] for i in batch], temperature, self.device)
-            return self._draw([ids[i] for i in batch], max_new_tokens, noise)
+            return self._decode([ids[i] for i in batch], max_new_tokens, noise)
 
         return self._answers(ids, max_new_tokens, drawn, progress)
 
@@ -133,40 +133,23 @@ class HFGenerator:
         require_positions(tokens, most if isinstance(most, int) else None)
 
     @torch.inference_mode()
-    def _decode(self, batch: list[list[int]], max_new_tokens: int) -> list[Generated]:
-        width = max(len(ids) for ids in batch)
-        pad = self._eos[0]
-        tokens = torch.tensor([[pad] * (width - len(ids)) + ids for ids in batch])
-        mask = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids in batch])
-        config = GenerationConfig(
-            max_new_tokens=max_new_tokens, do_sample=False, eos_token_id=self._eos, pad_token_id=pad
-        )
-        output = self._model.generate(
-            input_ids=tokens.to(self.device),
-            attention_mask=mask.to(self.device),
-            generation_config=config,
-        )
-        return [self._read(row) for row in output[:, width:].tolist()]
-
-    @torch.inference_mode()
-    def _draw(
-        self, batch: list[list[int]], max_new_tokens: int, noise: GumbelNoise
+    def _decode(
+        self, batch: list[list[int]], max_new_tokens: int, *noise: GumbelNoise
     ) -> list[Generated]:
+        """The most likely token each time; with noise on the logits that is a drawn one."""
         width, pad = max(len(ids) for ids in batch), self._eos[0]
         tokens = torch.tensor([[pad] * (width - len(ids)) + ids for ids in batch])
         mask = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids in batch])
         output = self._model.generate(
             input_ids=tokens.to(self.device),
             attention_mask=mask.to(self.device),
-            logits_processor=[noise],
+            logits_processor=list(noise),
             generation_config=GenerationConfig(
                 max_new_tokens=max_new_tokens,
-                do_sample=False,  # the noise is what draws
+                do_sample=False,
                 eos_token_id=self._eos,
                 pad_token_id=pad,
             ),
         )
-        return [self._read(row) for row in output[:, width:].tolist()]
-
-    def _read(self, row: list[int]) -> Generated:
-        return read_answer(row, self._eos, self._tokenizer)
+        rows = output[:, width:].tolist()
+        return [read_answer(row, self._eos, self._tokenizer) for row in rows]

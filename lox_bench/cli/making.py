@@ -9,14 +9,11 @@ import typer
 from rich.console import Console
 
 from lox_bench.cli.quiet import hush_libraries
-from lox_bench.engine.crew import Crew, CrewExecutor
 from lox_bench.engine.local import Display, Executor, KeepWeights, LocalExecutor
+from lox_bench.engine.messages import with_parts
 from lox_bench.engine.place import Place
-from lox_bench.engine.pool import Pool, gpus_here, threads_each
 from lox_bench.engine.store import Notice, Store, default_root
-from lox_bench.engine.worker import Setup, nothing
 from lox_bench.judges.verdicts import Bench
-from lox_bench.serving.pricing import Ledger
 
 Keep = Annotated[
     KeepWeights,
@@ -76,6 +73,9 @@ def crew_for(
     """
     if workers.where is Where.LOCAL and workers.count in {None, 1}:
         return nullcontext(executor_for(store, display, keep, bench))
+    from lox_bench.engine.crew import Crew, CrewExecutor
+    from lox_bench.engine.pool import Pool, gpus_here, threads_each
+    from lox_bench.engine.worker import Setup, nothing
     from lox_bench.provenance import environment
 
     extras: dict[type, Any] = {} if bench is None else {Bench: bench}
@@ -98,5 +98,5 @@ def executor_for(
     """Whoever makes the stages of a command."""
     from lox_bench.provenance import environment
 
-    extras: dict[type, Any] = {} if bench is None else {Bench: bench, Ledger: bench.ledger}
+    extras = with_parts({} if bench is None else {Bench: bench})
     return LocalExecutor(store, display, keep=keep, environment=environment, extras=extras)

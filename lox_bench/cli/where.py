@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -36,33 +36,18 @@ def _newer(found: Path) -> Iterator[Path]:
             yield folder
 
 
-RunFolder = Annotated[
-    Path,
-    typer.Argument(
-        metavar="RUN",
-        help=f"A finished run: {_HELP}.",
+def _argument(metavar: str, text: str) -> Any:
+    return typer.Argument(
+        metavar=metavar,
+        help=text,
         show_default=False,
         parser=located,
         autocompletion=complete,
-    ),
-]
-RunFolders = Annotated[
-    list[Path],
-    typer.Argument(
-        metavar="RUN...",
-        help=f"Finished runs: {_HELP}.",
-        show_default=False,
-        parser=located,
-        autocompletion=complete,
-    ),
-]
+    )
+
+
+RunFolder = Annotated[Path, _argument("RUN", f"A finished run: {_HELP}.")]
+RunFolders = Annotated[list[Path], _argument("RUN...", f"Finished runs: {_HELP}.")]
 Sources = Annotated[
-    list[Path],
-    typer.Argument(
-        metavar="RUN|CSV...",
-        help=f"Runs ({_HELP}), or leaderboard CSV files.",
-        show_default=False,
-        parser=located,
-        autocompletion=complete,
-    ),
+    list[Path], _argument("RUN|CSV...", f"Runs ({_HELP}), or leaderboard CSV files.")
 ]

@@ -99,6 +99,9 @@ class Shared(Protocol):
     def away(self) -> "MakeCopy":
         """Makes a copy in another process, given the root of the store there."""
 
+    def parts(self) -> Mapping[type, Any]:
+        """What of it is an object of the session in its own right."""
+
     def told(self) -> Any:
         """What this copy has counted since it was asked last."""
 
@@ -111,6 +114,14 @@ class MakeCopy(Protocol):
 
     def __call__(self, root: Path, /) -> Shared:
         """The copy."""
+
+
+def with_parts(shared: Mapping[type, Shared]) -> dict[type, Any]:
+    """Objects of the session, and those that are parts of them; see ``Context.extras``."""
+    held: dict[type, Any] = dict(shared)
+    for item in shared.values():
+        held |= item.parts()
+    return held
 
 
 class WorkerLostError(StoreError):

@@ -11,7 +11,17 @@ from typing import Any
 
 from lox_bench.engine.artifact import Artifact
 from lox_bench.engine.context import Inputs
-from lox_bench.engine.messages import Begun, Failure, Made, MakeCopy, Message, Said, Shared, Step
+from lox_bench.engine.messages import (
+    Begun,
+    Failure,
+    Made,
+    MakeCopy,
+    Message,
+    Said,
+    Shared,
+    Step,
+    with_parts,
+)
 from lox_bench.engine.place import Place
 from lox_bench.engine.schedule import Order
 from lox_bench.engine.stage import Stage
@@ -62,9 +72,9 @@ class Worker:
             sys.modules["torch"].set_num_threads(setup.threads)
         self.tell, self._every_s = tell, setup.every_s
         store = place.open(lambda line: self.tell(Said(line)))
-        copies = {kind: make(store.root) for kind, make in setup.copies.items()}
-        self._copies: Mapping[type, Shared] = copies
-        self._shop = Workshop(store, setup.environment, copies)
+        copies: dict[type, Shared] = {k: make(store.root) for k, make in setup.copies.items()}
+        self._copies = copies
+        self._shop = Workshop(store, setup.environment, with_parts(copies))
 
     def work(self, orders: Sequence[Order]) -> None:
         """Make the stages of a bundle; after one that fails the others are not begun."""

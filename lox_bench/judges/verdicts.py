@@ -44,8 +44,12 @@ class Bench:
         left = self.ledger.max_cost
         return partial(_bench, None if left is None else max(0.0, left - self.ledger.spent))
 
+    def parts(self) -> Mapping[type, Any]:
+        """The ledger: served models under test are paid from it too."""
+        return {Ledger: self.ledger}
+
     def told(self) -> dict[str, Account]:
-        """What judges have taken since this was asked last."""
+        """What judges and served models have taken since this was asked last."""
         return self.ledger.news()
 
     def hear(self, told: Mapping[str, Account]) -> None:

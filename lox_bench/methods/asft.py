@@ -25,14 +25,15 @@ class Asft:
     With V = aligned - base of a matrix ``(out, in)`` and D its change since the attack began (under
     LoRA (alpha / r) B A), summed over all matrices that move, embeddings and output head left out.
 
-    ``form="paper"``: C = V V^T / ||V||_F, which the method takes over from Safe LoRA as a fast
-    stand-in for the projector. It is no projector: its norm is s^2 / ||V||_F with s the largest
-    singular value of V, so that for a small V it is nearly zero and the term nearly
-    lambda ||D||_F^2. ``form="reference"`` is what PKU-YuanGroup/AsFT computes: the same C, and B A
-    without the factor alpha / r; it differs under LoRA only. ``form="projector"``, an option of
-    ours: the orthogonal projector onto V's columns, or with ``rank=R`` onto its top R left singular
-    directions. Where V has full row rank, as a fully trained square or wide matrix practically
-    always has, the full projector is the identity and the matrix costs nothing.
+    ``form="paper"``: C = V V^T / ||V||_F, Safe LoRA's fast stand-in for the projector, as the
+    paper's repository has it (the paper's own text was not at hand when this was written). It is no
+    projector: its norm is s^2 / ||V||_F with s the largest singular value of V, so that for a small
+    V it is nearly zero and the term nearly lambda ||D||_F^2. ``form="reference"`` is what
+    PKU-YuanGroup/AsFT computes: the same C, and B A without the factor alpha / r; it differs under
+    LoRA only. ``form="projector"``, an option of ours: the orthogonal projector onto V's columns,
+    or with ``rank=R`` onto its top R left singular directions. Where V has full row rank, as a
+    fully trained square or wide matrix practically always has, the full projector is the identity
+    and the matrix costs nothing.
     """
 
     place: ClassVar[Place] = Place.DURING

@@ -51,11 +51,6 @@ class Standing:
     over_refusal: Pooled | None
     accuracy: Pooled | None
 
-    @property
-    def kept(self) -> float:
-        """Share of refusals (or of what was not complied with) that the worst attack leaves."""
-        return 1 - self.worst.value
-
 
 def standings(entries: Iterable[Entry]) -> list[Standing]:
     """Every model that was attacked, group by group (family, prompt set, judge), best first.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lox_bench.attacks.points import AttackPoint
 from lox_bench.engine.local import Display
+from lox_bench.results.metrics import ASR
 from lox_bench.results.row import Row
 from lox_bench.results.run import VariantName
 from lox_bench.results.validity import CONTROL
@@ -29,8 +30,6 @@ from lox_bench.study.strength import SearchedAttack, Strength
 from lox_bench.study.study import Study
 from lox_bench.study.tasks import planned_task
 from lox_bench.study.variant import Variant
-
-_ASR = "asr"
 
 Runner = Callable[[Study], Sequence[VariantResult]]
 
@@ -94,7 +93,7 @@ def play(study: Study, run: Runner, display: Display, folder: Path) -> Played:
 
 def _tuning_study(study: Study) -> Study:
     """The study's ends of attacks on the prompts an adversary may look at."""
-    tasks = [task for task in study.tasks if task.spec.metric == _ASR]
+    tasks = [task for task in study.tasks if task.spec.metric == ASR]
     ends = attacked_variants(study)
     variants = tuple(variant for variant in study.measured if variant.name in ends)
     if all(task.spec.dev_prompts for task in tasks) and study.split != "dev":

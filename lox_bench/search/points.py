@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Final
 
 from lox_bench.attacks.points import AttackPoint
 from lox_bench.methods.arguments import describe
-from lox_bench.results.metrics import OVER_REFUSAL
+from lox_bench.results.metrics import ASR, OVER_REFUSAL
 from lox_bench.search.standing import Looks
 from lox_bench.search.trials import Dimension, Params
 from lox_bench.study.defence import SearchedModel
@@ -15,8 +14,6 @@ from lox_bench.study.models import build_model
 from lox_bench.study.study import Study
 from lox_bench.study.tasks import PlannedTask, planned_task
 from lox_bench.study.variant import Variant
-
-_ASR: Final = "asr"
 
 
 @dataclass(frozen=True)
@@ -31,7 +28,7 @@ class Points:
 
         Dev prompts, the first judge, the attacks' accuracy tasks; no variants yet.
         """
-        tasks = tuple(_first(self.study, metric) for metric in (_ASR, OVER_REFUSAL))
+        tasks = tuple(_first(self.study, metric) for metric in (ASR, OVER_REFUSAL))
         return replace(
             self.study,
             variants=(),

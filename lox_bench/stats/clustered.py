@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from statsmodels.stats.proportion import proportion_confint
-
 from lox_bench.stats.intervals import CONFIDENCE
 from lox_bench.stats.rates import rate
 from lox_bench.types import Rate
@@ -30,6 +28,8 @@ def mean_rate(clusters: Sequence[Cluster]) -> Rate:
     Returns:
         A rate without ``hits``: it is no share of independent answers, and no test takes it so.
     """
+    from statsmodels.stats.proportion import proportion_confint
+
     held = [cluster for cluster in clusters if cluster.n]
     n, unjudged = sum(c.n for c in held), sum(c.unjudged for c in clusters)
     if not n:

@@ -15,7 +15,7 @@ from lox_bench.judges.kinds import JudgeSpec, can_count, described
 from lox_bench.methods.arguments import Argument, describe_arguments
 from lox_bench.methods.method import Between
 from lox_bench.registry import Kind, load_code
-from lox_bench.results.metrics import OVER_REFUSAL
+from lox_bench.results.metrics import ASR, OVER_REFUSAL
 from lox_bench.study.models import ModelText, with_methods
 
 OPTION: Final = "--defence-search"
@@ -162,7 +162,7 @@ def require_measurable(
         raise UsageError(
             f"{OPTION} chooses on the dev prompts and reports on held-out ones; leave --split out"
         )
-    for metric, said in (("asr", "harmful requests"), (OVER_REFUSAL, "look-alikes")):
+    for metric, said in ((ASR, "harmful requests"), (OVER_REFUSAL, "look-alikes")):
         if not sets.get(metric):
             raise UsageError(f"{OPTION} needs a prompt set of {said} that has dev prompts")
     first = described(judges[0])

@@ -25,7 +25,13 @@ from lox_bench.grammar import split_list
 from lox_bench.judges.choice import Elsewhere
 from lox_bench.registry import Kind, Table, load
 from lox_bench.results.run import NO_ATTACK
-from lox_bench.study.locate import located_attack, located_file, located_model, located_task
+from lox_bench.study.locate import (
+    located_attack,
+    located_file,
+    located_model,
+    located_task,
+    located_weights,
+)
 from lox_bench.study.request import Request, paired_seeds
 
 _USUAL: Final = Request()
@@ -164,6 +170,8 @@ def located(study: StudyFile, folder: Path) -> StudyFile:
         utility=tuple(located_task(item, folder) for item in study.utility),
         judges=tuple(located_file(item, folder) for item in study.judges),
         accelerate=located_task(study.accelerate, folder) if study.accelerate else "",
+        base=located_weights(study.base, folder),
+        aligned=located_weights(study.aligned, folder),
         data={name: str(folder / Path(file).expanduser()) for name, file in study.data.items()},
     )
 
@@ -172,11 +180,7 @@ def as_toml(study: StudyFile) -> str:
     """The study file that means the same; what is empty is left out."""
     plain = to_plain(study)
     plain["judge"] = {key: value for key, value in plain["judge"].items() if value}
-    empty = [
-        key
-        for key in ("name", "description", "accelerate", "utility", "data", "judge", "grid")
-        if not plain[key]
-    ]
+    empty = [key for key in _MAY_BE_EMPTY if not plain[key]]
     return to_toml({key: value for key, value in plain.items() if key not in empty})
 
 

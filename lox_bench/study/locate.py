@@ -61,6 +61,11 @@ def located_model(item: str, folder: Path) -> str:
     )
 
 
+def located_weights(text: str, folder: Path) -> str:
+    """``--base`` or ``--aligned``: ``./FOLDER`` may lie in the folder; a word names a rung."""
+    return _located_folder(text, folder) if "/" in text else text
+
+
 def _located_folder(target: str, folder: Path) -> str:
     path = folder / target
     return str(path) if "://" not in target and path.exists() else target

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Final
 
 from lox_bench import __version__
 from lox_bench.attacks.points import AttackPoint
@@ -40,8 +39,6 @@ from lox_bench.study.tasks import (
 )
 from lox_bench.study.variant import Family, Seeds, Variant
 from lox_bench.utility.spec import load_utility
-
-_ASR: Final = "asr"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 from lox_bench.attacks.spec import AttackSpec
 from lox_bench.data.prompts import TaskSpec, load_tasks, prompts_of
@@ -12,11 +11,10 @@ from lox_bench.data.spec import columns_of
 from lox_bench.data.stage import Prompts, Rows
 from lox_bench.errors import UsageError
 from lox_bench.grammar import split_list
+from lox_bench.results.metrics import ASR
 from lox_bench.study.family import FamilySpec
 from lox_bench.study.request import Request
 from lox_bench.utility.spec import UtilitySpec, load_utility
-
-_ASR: Final = "asr"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +53,9 @@ def planned_tasks(
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"prompt set {name!r} is listed twice in {request.prompts!r}")
-    if searched and not any(spec.metric == _ASR for spec in specs):
+    if searched and not any(spec.metric == ASR for spec in specs):
         raise UsageError(
-            f"--prompts {request.prompts}: of several attack points the worst is sought by {_ASR}, "
+            f"--prompts {request.prompts}: of several attack points the worst is sought by {ASR}, "
             "and no prompt set has this metric"
         )
     return tuple(

@@ -11,6 +11,7 @@ from lox_bench.backends.backend import SERVED, Configured, Decoding, Sampling
 from lox_bench.backends.openai import OpenAIGenerator
 from lox_bench.backends.served import Served
 from lox_bench.backends.template import load_template
+from lox_bench.cli.making import Workers, crew_for
 from lox_bench.data.stage import Prompts
 from lox_bench.engine.context import Context, Loaded
 from lox_bench.engine.graph import Graph
@@ -18,6 +19,7 @@ from lox_bench.engine.local import LocalExecutor
 from lox_bench.engine.stage import Text
 from lox_bench.engine.store import Store
 from lox_bench.errors import EndpointError, UsageError
+from lox_bench.judges.verdicts import Bench
 from lox_bench.serving.endpoint import ServingSpec
 from lox_bench.serving.pricing import Ledger
 
@@ -136,3 +138,29 @@ def test_answers_are_a_stage_whose_key_knows_address_and_decoding_but_no_manners
         stage(f"openai:{loopback.url}#m", Sampling(3, seed=1)),
     ]
     assert len({one.key, *(other.key for other in others)}) == 7
+
+
+@pytest.mark.usefixtures("no_files_of_other_tests")
+def test_workers_pay_from_the_session_s_ledger_and_keep_its_limit(
+    tmp_path: Path, display: Any
+) -> None:
+    texts = "\n".join(f'{{"id": "{i}", "prompt": "{text}"}}' for i, text in enumerate(PROMPTS))
+    priced = ServingSpec(concurrency=1, usd_per_million_in=1e4, usd_per_million_out=1e4)
+    backend = Configured("openai", SERVED, 1, manner=priced)
+
+    def run(max_cost: float | None) -> Bench:
+        store = Store(tmp_path / f"store-{max_cost}")
+        bench = Bench(store.root, Ledger(max_cost))
+        model = Served.of("mine", f"openai:{loopback.url}#m")
+        stage = Answers(model, Prompts("all", Text(texts)), None, CHATML, Decoding(20), backend)
+        assert stage.resources(0).home
+        with crew_for(store, display, Workers(count=2), bench=bench) as executor:
+            executor.run(Graph.of([stage]))
+        return bench
+
+    with served(Loopback()) as loopback:
+        (account,) = run(None).ledger.accounts.values()
+        assert (account.role, account.asked) == ("model", len(PROMPTS))
+        assert account.usd is not None
+        with pytest.raises(EndpointError, match="--max-cost 1"):
+            run(1.0)

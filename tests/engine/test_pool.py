@@ -2,7 +2,6 @@
 
 import multiprocessing
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,8 @@ from lox_bench.engine.pool import Pool
 from lox_bench.engine.store import Store
 from lox_bench.engine.worker import Setup
 from lox_bench.errors import StoreError, UnknownNameError
-from lox_bench.pyfile import PREFIX
+
+pytestmark = pytest.mark.usefixtures("no_files_of_other_tests")
 
 
 @pytest.fixture
@@ -30,13 +30,6 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def said() -> list[str]:
     return []
-
-
-@pytest.fixture(autouse=True)
-def _no_files_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers load what this process has loaded from files, and other tests' files are gone."""
-    for name in [name for name in sys.modules if name.startswith(PREFIX)]:
-        monkeypatch.delitem(sys.modules, name)
 
 
 @pytest.fixture

@@ -156,6 +156,15 @@ def test_what_is_written_is_read_back_as_it_was(tmp_path: Path) -> None:
     assert load_study(write(tmp_path, as_toml(StudyFile()))) == StudyFile()
 
 
+def test_other_weights_may_lie_beside_the_file_and_a_word_is_a_rung(tmp_path: Path) -> None:
+    for name in ("mine", "sft"):
+        (tmp_path / name).mkdir()
+    file = write(tmp_path, 'base = "sft"\naligned = "./mine"')
+    held = load_study(file)
+    assert (held.base, held.aligned) == ("sft", str(tmp_path / "mine"))
+    assert "base" not in as_toml(StudyFile())
+
+
 def test_options_override_the_file_and_leave_the_rest(tmp_path: Path) -> None:
     held = load_study(write(tmp_path, FULL))
     options = {"models": "base", "seed": "3,4", "data": ["gsm8k=mine.jsonl"], "max_cost": 1.0,
