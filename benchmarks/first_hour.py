@@ -2,6 +2,7 @@
 
     python benchmarks/first_hour.py --folder /tmp/stranger            # prints the log
     python benchmarks/first_hour.py --folder /tmp/stranger --write    # and puts it into the page
+    ... --keep PIP_FIND_LINKS          # lets one variable of this machine through, and says so
 
 Nothing is inherited: an empty home folder, no environment but PATH, HOME and LANG, no cache, a
 fresh clone. The commands and the method's file are read from the page itself, up to "In earnest".
@@ -41,18 +42,21 @@ def main() -> int:
     """Type everything; the exit code of the last command."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--folder", type=Path, required=True, help="new folder, for home and clone")
-    parser.add_argument(
-        "--branch", default="HEAD", help="what is cloned (default: what is checked out)"
-    )
+    parser.add_argument("--branch", help="what is cloned (default: what is checked out)")
     parser.add_argument(
         "--path", default="/usr/local/bin:/usr/bin:/bin", help="PATH of the stranger"
+    )
+    parser.add_argument(
+        "--keep", action="append", default=[], help="a variable that the stranger has, too"
     )
     parser.add_argument("--write", action="store_true", help="put the log into the page")
     options = parser.parse_args()
     text = PAGE.read_text(encoding="utf-8")
     options.folder.mkdir(parents=True)
-    steps = typed(text.partition(END)[0], options.folder, branch_of(options.branch), options.path)
-    made = log(steps, options.folder)
+    given = {"PATH": options.path} | {name: os.environ[name] for name in options.keep}
+    branch = options.branch or checked_out()
+    steps = typed(text.partition(END)[0], options.folder, branch, given)
+    made = log(steps, options.folder, options.keep)
     print(made)
     if options.write and steps[-1].code == 0:
         head = text.partition(BEGIN_LOG)[0]
@@ -60,18 +64,18 @@ def main() -> int:
     return steps[-1].code
 
 
-def branch_of(name: str) -> str:
-    """The branch that is checked out, if none is named."""
+def checked_out() -> str:
+    """The branch that is checked out here."""
     command = ["git", "rev-parse", "--abbrev-ref", "HEAD"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return name or done.stdout.strip()
+    return done.stdout.strip()
 
 
-def typed(text: str, folder: Path, branch: str, path: str) -> list[Step]:
+def typed(text: str, folder: Path, branch: str, given: dict[str, str]) -> list[Step]:
     """Every block in order: files are written, commands run; up to the first that fails."""
     home, here, steps = folder / "home", folder, list[Step]()
     home.mkdir()
-    environment = {"HOME": str(home), "PATH": path, "LANG": "C.UTF-8", "TERM": "dumb"}
+    environment = {"HOME": str(home), "LANG": "C.UTF-8", "TERM": "dumb"} | given
     for kind, block in BLOCK.findall(text):
         if kind == "python":
             (here / "mine.py").write_text(block, encoding="utf-8")
@@ -103,7 +107,7 @@ def type_in(shown: str, command: str, here: Path, environment: dict[str, str]) -
     return step
 
 
-def log(steps: list[Step], folder: Path) -> str:
+def log(steps: list[Step], folder: Path, kept: list[str]) -> str:
     """A table of the commands, and what they ran on."""
     measure = ["du", "-sh", "lox-bench/.venv", "home"]
     size = subprocess.run(measure, cwd=folder, capture_output=True, text=True, check=False).stdout
@@ -117,13 +121,14 @@ def log(steps: list[Step], folder: Path) -> str:
     )  # fmt: skip
     python = asked.stdout.strip()
     loads, cores = [step.load for step in steps], os.cpu_count()
+    more = f" Of the machine's environment it had {', '.join(kept)}." if kept else ""
     ended = "all ended with exit code 0" if not steps[-1].code else f"ended: {steps[-1].code}"
     head = (
         f"{time.strftime('%Y-%m-%d')}, {cores} cores ({platform.machine()}), {python}, load "
         f"{min(loads):.0f} to {max(loads):.0f} while it ran: where that is above {cores}, the "
         f"seconds are upper bounds. {len(steps)} commands, "
         f"{sum(step.seconds for step in steps) / 60:.0f} minutes, {ended}. On disk afterwards: "
-        f"{', '.join(size.split())}."
+        f"{', '.join(size.split())}.{more}"
     )
     return "\n".join([head, "", "| command | seconds | load |", "|---|---:|---:|", *rows])
 
