@@ -20,6 +20,7 @@ STD = 0.02  # of random weights, as in LlamaConfig
 RELATIVE = 0.003  # norm of a difference over that of the weight, as DPO leaves it in 7B models
 SHARD_BYTES = 5e9
 TOP = 64  # directions of a random checkpoint's differences that follow the spectrum
+HARD = 0.995 ** np.arange(576)
 
 LLAMA2_7B = {
     "hidden_size": 4096,
@@ -99,10 +100,13 @@ def llama_shapes(model: dict[str, int]) -> Iterator[tuple[str, tuple[int, ...]]]
     yield "lm_head.weight", (model["vocab_size"], wide)
 
 
-def write_pair(base: Path, aligned: Path, model: dict[str, int], say: Callable[[str], None]) -> int:
+def write_pair(
+    base: Path, aligned: Path, model: dict[str, int], spectrum: str, say: Callable[[str], None]
+) -> int:
     """Write two random bf16 checkpoints, shards of about 5 GB; returns bytes of one of them.
 
-    All layers hold the same bytes: neither the disk nor the transform can tell.
+    All layers hold the same bytes: neither the disk nor the transform can tell. ``spectrum`` is
+    that of ``difference_of``.
     """
     shapes = dict(llama_shapes(model))
     shards = _shards(shapes)
@@ -114,7 +118,7 @@ def write_pair(base: Path, aligned: Path, model: dict[str, int], say: Callable[[
         weight_map = {name: file for file, names in shards.items() for name in names}
         index = {"metadata": {}, "weight_map": weight_map}
         (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    tensors = _Tensors()
+    tensors = _Tensors(spectrum)
     for file, names in shards.items():
         planned = [(name, torch.bfloat16, shapes[name]) for name in names]
         with ShardWriter(base / file, planned) as one, ShardWriter(aligned / file, planned) as two:
@@ -129,9 +133,9 @@ def write_pair(base: Path, aligned: Path, model: dict[str, int], say: Callable[[
 class _Tensors:
     """Random weights before and after an alignment, one pair for each kind of tensor."""
 
-    def __init__(self) -> None:
+    def __init__(self, spectrum: str) -> None:
         self._rng = torch.Generator().manual_seed(0)
-        self._spectra = spectra()
+        self._spectrum = spectrum
         self._made: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
 
     def pair(self, name: str, shape: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -140,13 +144,24 @@ class _Tensors:
             weight = torch.randn(shape, generator=self._rng).mul_(STD)
             before = weight.bfloat16()
             if weight.ndim > 1:
-                weight += random_difference(shape, self._spectrum(kind), self._rng)
+                weight += difference_of(name, shape, self._spectrum, self._rng)
             self._made[kind] = (before, weight.bfloat16())
         return self._made[kind]
 
-    def _spectrum(self, kind: str) -> np.ndarray:
-        fitting = [held for name, held in self._spectra.items() if f".{kind}." in name]
-        return fitting[0] if fitting else self._spectra["model.embed_tokens.weight"]
+
+def difference_of(
+    name: str, shape: tuple[int, ...], spectrum: str, rng: torch.Generator
+) -> torch.Tensor:
+    """The difference of a tensor called ``name``.
+
+    ``measured``: with the spectrum that this kind of tensor has in the default family; ``hard``:
+    each singular value half a percent below the one before.
+    """
+    if spectrum == "hard":
+        return random_difference(shape, HARD, rng)
+    measured, kind = spectra(), name.split(".")[-2]
+    fitting = [held for held_name, held in measured.items() if f".{kind}." in held_name]
+    return random_difference(shape, (fitting or [measured["model.embed_tokens.weight"]])[0], rng)
 
 
 def random_difference(

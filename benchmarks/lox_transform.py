@@ -1,4 +1,4 @@
-"""How fast LoX is, matrix by matrix and for whole checkpoints, and how exact.
+"""How fast LoX is, matrix by matrix, and how exact.
 
 Single matrices with the spectrum of a real alignment (``lox_inputs.py``), our truncated
 decomposition and others' side by side with the full one; the error is that of the projected step
@@ -8,28 +8,20 @@ against the exact one, which is known by construction:
     python benchmarks/lox_transform.py --without-full      # without the plain full decomposition
     python benchmarks/lox_transform.py --device cuda
 
-A whole checkpoint of random weights, written once (27 GB below --scratch, and as much again as the
-output): seconds, peak resident memory, and the ratio to merely reading both and writing one:
-
-    python benchmarks/lox_transform.py --model llama2-7b-shape --scratch /tmp/lox
-
 A larger model by its shapes alone, each measured once and multiplied:
 
-    python benchmarks/lox_transform.py --model llama2-70b-shape --extrapolate
+    python benchmarks/lox_transform.py --model llama2-70b-shape
+
+Whole checkpoints are ``harden.py``'s.
 """
 
 import argparse
 import collections
 import os
 import resource
-import shutil
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
-from pathlib import Path
 
 import torch
 from lox_inputs import (
@@ -39,13 +31,10 @@ from lox_inputs import (
     llama_shapes,
     random_difference,
     spectra,
-    write_pair,
 )
 from lox_methods import METHODS, Method, full
 
 from lox_bench.weights.change import Arithmetic, Dense
-from lox_bench.weights.checkpoint import open_checkpoint, tensor_reader
-from lox_bench.weights.shards import write_shards
 
 SHAPES = {"self_attn.o_proj": (4096, 4096), "mlp.down_proj": (4096, 11008)}
 MODELS = {"llama2-7b-shape": LLAMA2_7B, "llama2-70b-shape": LLAMA2_70B}
@@ -58,12 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", choices=MODELS, help="a whole checkpoint instead of matrices")
-    parser.add_argument("--layers", type=int, help="of the checkpoint, for a quick look")
-    parser.add_argument("--extrapolate", action="store_true", help="from one matrix of each shape")
-    parser.add_argument("--scratch", type=Path, default=Path("/tmp/lox-transform"))  # noqa: S108
-    parser.add_argument("--write-only", action="store_true", help="only write the inputs")
-    parser.add_argument("--keep", action="store_true", help="keep the inputs for the next time")
+    parser.add_argument("--model", choices=MODELS, help="a model, from one matrix of each shape")
     parser.add_argument("--without-full", action="store_true")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("-k", type=int, default=6)
@@ -73,9 +57,7 @@ def main() -> None:
     if options.model is None:
         compare_methods(options)
         return
-    model = dict(MODELS[options.model])
-    model["num_hidden_layers"] = options.layers or model["num_hidden_layers"]
-    (extrapolate if options.extrapolate else whole_checkpoint)(model, options)
+    extrapolate(MODELS[options.model], options)
 
 
 def compare_methods(options: argparse.Namespace) -> None:
@@ -119,51 +101,6 @@ def measure(
     return statistics.median(taken), error
 
 
-def whole_checkpoint(model: dict[str, int], options: argparse.Namespace) -> None:
-    """Write the inputs, copy them as a yardstick, harden them by the command."""
-    base, aligned, out = (options.scratch / name for name in ("base", "aligned", "out"))
-    if not aligned.is_dir():
-        nbytes = write_pair(base, aligned, model, print)
-        print(f"inputs: 2 x {nbytes / GIB:.1f} GiB")
-    if options.write_only:
-        return
-    try:
-        forget([base, aligned])
-        copying = timed(lambda: copy(base, aligned, out))
-        print(f"read both, write one        {copying:8.1f} s")
-        shutil.rmtree(out)
-        forget([base, aligned])
-        code = "from lox_bench.cli.main import entry; entry()"
-        command = [sys.executable, "-c", code, "harden", "--device", options.device]
-        command += ["--base", str(base), "--aligned", str(aligned), "--out", str(out)]
-        command += ["--k", str(options.k)]
-        hardening = timed(lambda: subprocess.run(command, check=True))
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / (1 << 20)
-        print(f"lox-bench harden            {hardening:8.1f} s   peak resident {peak:.2f} GiB")
-        print(f"ratio                       {hardening / copying:8.2f} x")
-    finally:
-        if not options.keep:
-            shutil.rmtree(options.scratch)
-
-
-def copy(base: Path, aligned: Path, out: Path) -> None:
-    """Read both checkpoints and write the second one, with the threads of the transform."""
-    out.mkdir()
-    source, target = open_checkpoint(base), open_checkpoint(aligned)
-    with ExitStack() as stack:
-        before, after = tensor_reader(source, stack), tensor_reader(target, stack)
-        planned = {name: (name, held.dtype, held.shape) for name, held in target.tensors.items()}
-        work = (lambda name: (before(name), after(name)), lambda _, pair: pair[1])
-        write_shards(target, planned, out, work, Unseen())
-
-
-class Unseen:
-    """No progress."""
-
-    def step(self, done: int, total: int, detail: str = "") -> None:
-        """Show nothing."""
-
-
 def extrapolate(model: dict[str, int], options: argparse.Namespace) -> None:
     """Seconds of one matrix of each shape, times how many there are; the disk comes on top."""
     shapes = [shape for _, shape in llama_shapes(model) if len(shape) > 1]
@@ -182,14 +119,6 @@ def extrapolate(model: dict[str, int], options: argparse.Namespace) -> None:
     nbytes = 2 * sum(rows * columns for rows, columns in shapes)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
     print(f"compute {total / 60:.1f} min for {nbytes / GIB:.0f} GiB; peak here {peak:.1f} GiB")
-
-
-def forget(folders: list[Path]) -> None:
-    """Drop the inputs from the page cache, so that every run reads from the disk."""
-    for file in (file for folder in folders for file in folder.glob("*.safetensors")):
-        with file.open("rb") as stream:
-            os.fsync(stream.fileno())
-            os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def timed(work: Callable[[], object]) -> float:
