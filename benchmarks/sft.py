@@ -1,15 +1,21 @@
 """Fine-tuning: TRL's SFTTrainer as it comes beside ours, on the same rows, in one run.
 
 The default family's base model (from its wheel, or any folder), word problems of ours, the same
-template, batch, learning rate and number of steps. Trainings alternate; what counts is completion
-tokens a second of training time, without loading, probes and saving. The loss curves must agree
-within noise: the rows come in another order, ours being grouped by length.
+template, batch (TRL's own default), learning rate and number of steps. Trainings alternate, each in
+a process of its own; what counts is completion tokens a second of training time, without loading,
+probes and saving. The loss curves must agree within noise: the rows come in another order, ours
+being grouped by length. A third way is TRL's with the huge pages that lox-bench asks torch for,
+which shows what of the difference comes from them alone.
 
-    python benchmarks/sft.py --steps 10 --rounds 2
+    python benchmarks/sft.py --steps 8 --rounds 3
 """
 
 import argparse
+import json
+import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -36,8 +42,10 @@ from lox_bench.study.family import load_family
 from lox_bench.training.run import load_trainable
 from lox_bench.training.spec import SftSpec, Training
 
-BATCH, LR, WARMUP, LAST = 4, 1e-4, 2, 5
+BATCH, LR, WARMUP, LAST = 8, 1e-4, 2, 5
 PROMPT, COMPLETION = "{question}", "{answer}"
+PAGES = "THP_MEM_ALLOC_ENABLE"  # what lox-bench sets when it is imported (docs/decisions)
+WAYS = {"TRL": "0", "TRL, huge pages": "1", "ours": "1"}
 
 
 class Clock(TrainerCallback):
@@ -66,12 +74,54 @@ class Silent:
 
 
 def main() -> None:
-    """Print a line a round and the ratio."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Print a line a training, and the ratios."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--base", help="folder, hub id or wheel:// (default: the default family's)")
-    parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--batch", type=int, default=BATCH)
+    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--one", choices=WAYS, help=argparse.SUPPRESS)
+    parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.one:
+        print(json.dumps(trained(options)))
+        return
+    speeds: dict[str, list[float]] = {name: [] for name in WAYS}
+    ends: dict[str, list[float]] = {name: [] for name in WAYS}
+    print(f"{os.cpu_count()} cores, {options.steps} steps of {options.batch} rows")
+    for number in range(options.rounds):
+        for name, pages in WAYS.items():
+            tokens, seconds, losses = child(name, pages, number)
+            speeds[name].append(tokens / seconds)
+            ends[name].append(statistics.mean(losses[-LAST:]))
+            print(
+                f"round {number}: {name:16} {seconds:7.1f} s, {tokens / seconds:6.1f} tokens/s, "
+                f"loss {losses[0]:.3f} at first, {ends[name][-1]:.3f} over the last {LAST} steps",
+                flush=True,
+            )
+    ours_speed, ours_end = statistics.median(speeds["ours"]), statistics.mean(ends["ours"])
+    for name, found in speeds.items():
+        speed, apart = statistics.median(found), ours_end - statistics.mean(ends[name])
+        print(
+            f"{name:16} {speed:6.1f} completion tokens/s (median); ours {ours_speed / speed:.2f} x "
+            f"as fast, its loss at the end {apart:+.3f} apart"
+        )
+
+
+def child(name: str, pages: str, seed: int) -> tuple[int, float, list[float]]:
+    """One training in a process of its own: completion tokens, seconds, losses."""
+    command = [sys.executable, *sys.argv, "--one", name, "--seed", str(seed)]
+    done = subprocess.run(
+        command, env={**os.environ, PAGES: pages}, stdout=subprocess.PIPE, text=True, check=True
+    )
+    tokens, seconds, losses = json.loads(done.stdout.splitlines()[-1])
+    return tokens, seconds, losses
+
+
+def trained(options: argparse.Namespace) -> tuple[int, float, list[float]]:
+    """Train in this process."""
     family = load_family("smollm2-135m")
     source = Source.of(options.base or family.base, family.dtype)
     store = Store(default_root())
@@ -80,32 +130,17 @@ def main() -> None:
     held = resolve_rows(spec.data, None, columns=("question", "answer"), strict=False).rows
     rows = [
         (PROMPT.format_map(row), COMPLETION.format_map(row))
-        for row in choose_rows(held, BATCH * options.steps, seed=0)
+        for row in choose_rows(held, options.batch * options.steps, seed=0)
     ]
     template = load_template(family.template)
     renderer = Renderer(load_tokenizer(folder), template)
     tokens = sum(len(renderer.completion_ids(reply)) for _, reply in rows)
-    print(f"{len(rows)} rows, {tokens} completion tokens, {options.steps} steps of {BATCH}")
-    speeds: dict[str, list[float]] = {"TRL": [], "ours": []}
-    ends: dict[str, list[float]] = {"TRL": [], "ours": []}
-    for number in range(options.rounds):
-        for name, train in (("TRL", trl), ("ours", ours)):
-            seconds, losses = train(folder, rows, template, options.steps, number)
-            speeds[name].append(tokens / seconds)
-            ends[name].append(statistics.mean(losses[-LAST:]))
-            print(
-                f"round {number}: {name:4} {seconds:7.1f} s, {tokens / seconds:6.1f} tokens/s, "
-                f"loss {losses[0]:.3f} at first, {ends[name][-1]:.3f} over the last {LAST} steps"
-            )
-    for name, found in speeds.items():
-        print(f"{name:4} {statistics.median(found):6.1f} completion tokens/s (median)")
-    ratio = statistics.median(speeds["ours"]) / statistics.median(speeds["TRL"])
-    apart = statistics.mean(ends["ours"]) - statistics.mean(ends["TRL"])
-    print(f"ratio {ratio:.2f} x; losses at the end {apart:+.3f} apart")
+    train = ours if options.one == "ours" else trl
+    return tokens, *train(folder, rows, template, options)
 
 
 def trl(
-    folder: Path, rows: list[tuple[str, str]], template: Template, steps: int, seed: int
+    folder: Path, rows: list[tuple[str, str]], template: Template, options: argparse.Namespace
 ) -> tuple[float, list[float]]:
     """TRL's trainer with its own defaults, on prompt and completion texts."""
     model, tokenizer = load_trainable(folder)
@@ -123,8 +158,8 @@ def trl(
             callbacks=[clock],
             args=SFTConfig(
                 output_dir=out,
-                per_device_train_batch_size=BATCH,
-                max_steps=steps,
+                per_device_train_batch_size=options.batch,
+                max_steps=options.steps,
                 learning_rate=LR,
                 warmup_steps=WARMUP,
                 logging_steps=1,
@@ -133,7 +168,7 @@ def trl(
                 disable_tqdm=True,
                 use_cpu=device.type == "cpu",
                 bf16=has_fast_bf16(device),
-                seed=seed,
+                seed=options.seed,
             ),
         )
         trainer.train()
@@ -141,22 +176,22 @@ def trl(
 
 
 def ours(
-    folder: Path, rows: list[tuple[str, str]], template: Template, steps: int, seed: int
+    folder: Path, rows: list[tuple[str, str]], template: Template, options: argparse.Namespace
 ) -> tuple[float, list[float]]:
     """The attack that lox-bench makes."""
     clock = Clock()
     train = SftSpec(
         learning_rate=LR,
         epochs=1,
-        batch_size=BATCH,
-        micro_batch_size=BATCH,
+        batch_size=options.batch,
+        micro_batch_size=options.batch,
         warmup_steps=WARMUP,
     )
     job = SftJob(
-        folder, folder, folder, tuple(rows), train, template, seed=seed, callbacks=(clock,)
+        folder, folder, folder, tuple(rows), train, template, seed=options.seed, callbacks=(clock,)
     )
     with tempfile.TemporaryDirectory() as out:
-        attack(job, Training(Path(out), seed, steps, "float32", Silent()))
+        attack(job, Training(Path(out), options.seed, options.steps, "float32", Silent()))
         lines = (Path(out) / "loss.csv").read_text().splitlines()[1:]
     return clock.seconds, [float(line.split(",")[1]) for line in lines]
 
