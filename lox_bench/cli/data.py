@@ -25,7 +25,8 @@ Names = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, nothing else.")]
 _NOTE = (
     "here: in the cache, with the pinned hash. A gated or unpinned set is yours to get: download a "
-    "copy at its page and give it with --data NAME=FILE."
+    "copy at its page and give it with --data NAME=FILE. *: hash and number of prompts are as others "
+    "state them, whom --json names; nobody here has seen the file."
 )
 
 
@@ -42,7 +43,7 @@ def list_sets(json: Json = False) -> None:
         return
     head = ("name", "prompts", "counts", "licence", "state", "page")
     rows = tuple(
-        (str(spec.name), str(held.rows), spec.metric, held.licence, _state(held), held.page)
+        (str(spec.name), _count(held), spec.metric, held.licence, _state(held), held.page)
         for spec, held in found
     )
     Console().print(rich_table(TextTable("Published prompt sets", head, rows, _NOTE)))
@@ -58,8 +59,10 @@ def fetch(names: Names = None) -> None:
       lox-bench data fetch          # all that are open
     """
     failed = [error for spec in _chosen(names) if (error := _fetched(spec)) is not None]
+    for error in failed[:-1]:  # the last is said as any other mistake
+        typer.echo(str(error), err=True)
     if failed:
-        raise failed[0]
+        raise failed[-1]
 
 
 @app.command("verify", cls=Once)
@@ -80,7 +83,6 @@ def _fetched(spec: TaskSpec) -> LoxBenchError | None:
     try:
         typer.echo(f"{spec.name}: {len(prompts_of(spec, 'eval').prompts)} prompts")
     except LoxBenchError as error:  # the others can still be fetched
-        typer.echo(f"{spec.name}: {error}", err=True)
         return error
     return None
 
@@ -102,6 +104,11 @@ def _specs() -> Iterator[TaskSpec]:
             yield spec
 
 
+def _count(held: PublishedSet) -> str:
+    """How many prompts are asked, marked where nobody here counted them."""
+    return f"{held.count or '?'}{'*' if held.stated else ''}"
+
+
 def _state(held: PublishedSet) -> str:
     if is_here(held):
         return "here"
@@ -111,7 +118,10 @@ def _state(held: PublishedSet) -> str:
 def _plain(spec: TaskSpec, held: PublishedSet) -> dict[str, object]:
     return {
         "name": str(spec.name),
-        "prompts": held.rows,
+        "prompts": held.count or None,
+        "of": held.rows or None,
+        "stated_by": held.stated or None,
+        "left_out": ["cse", "*child*", *held.left_out],
         "metric": spec.metric,
         "licence": held.licence,
         "citation": held.citation,

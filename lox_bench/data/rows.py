@@ -29,6 +29,7 @@ def resolve_rows(
     columns: Iterable[str],
     strict: bool,
     named: Mapping[str, str] | None = None,
+    remedy: str = "give a local copy with --data NAME=FILE",
 ) -> Rows:
     """Find the rows of ``spec``: the user's ``file``, else the hub, else the stand-in.
 
@@ -39,6 +40,7 @@ def resolve_rows(
             requests and replies in a known form take their place (``read_exchanges``).
         strict: refuse the stand-in.
         named: what the user's file calls some of the columns, by the name wanted.
+        remedy: what to do where they are out of reach, for the message.
 
     Raises:
         DataError: the file is unusable, or only the stand-in is left and ``strict`` forbids it.
@@ -50,8 +52,8 @@ def resolve_rows(
     if strict or not spec.standin:
         where = f"{spec.hub} ({spec.files}) is not reachable on the hub or in its cache"
         raise DataError(
-            f"{where if spec.hub else 'data without a file or hub id'}; give a local "
-            "copy with --data NAME=FILE" + (" or drop --strict-data" if spec.standin else "")
+            f"{where if spec.hub else 'these data are neither shipped nor fetched'}; {remedy}"
+            + (" or drop --strict-data" if spec.standin else "")
         )
     text = data_file(spec.standin).read_text(encoding="utf-8")
     rows = parse_jsonl(text, where=spec.standin)
@@ -81,7 +83,8 @@ def preference_rows(spec: DataSpec) -> Rows:
     Raises:
         DataError: it is not within reach (nothing stands in for it), or a row lacks a side.
     """
-    rows = resolve_rows(spec, None, columns=(), strict=True)
+    remedy = "name a local copy as `file` in [align.dpo.data] of a family file of yours"
+    rows = resolve_rows(spec, None, columns=(), strict=True, remedy=remedy)
     for number, row in enumerate(rows.rows, start=1):
         if not {"chosen", "rejected"} <= {*row}:
             held = ", ".join(sorted(row))

@@ -95,7 +95,8 @@ def _planned_utility(name: str, request: Request) -> PlannedUtility:
     file = request.data.get(f"{spec.name}/test")
     if file is None and spec.name not in request.data and not spec.data.hub:
         raise UsageError(f"utility {spec.name} needs data: --data {spec.name}/test=FILE.jsonl")
-    rows = resolve_rows(spec.data, file, columns=columns, strict=request.strict_data)
+    strict, remedy = request.strict_data, f"give a local copy with --data {spec.name}/test=FILE"
+    rows = resolve_rows(spec.data, file, columns=columns, strict=strict, remedy=remedy)
     if rows.is_standin and spec.standin_max_new_tokens:
         spec = replace(spec, max_new_tokens=spec.standin_max_new_tokens)
     return PlannedUtility(spec, rows, name)

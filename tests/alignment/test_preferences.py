@@ -79,7 +79,7 @@ def test_several_turns_and_a_system_message_stay() -> None:
 )
 def test_what_is_no_pair_is_left_out_and_nothing_at_all_is_refused(row: dict[str, Any]) -> None:
     assert dialogue_pairs([row, FORMS["ultrafeedback"]], DPO, seed=0) == [WANTED]
-    with pytest.raises(DataError, match="transcripts .* lists of messages .* two answers"):
+    with pytest.raises(DataError, match=r"transcripts .* lists of messages .* two answers"):
         dialogue_pairs([row], DPO, seed=0)
 
 
