@@ -25,8 +25,8 @@ Names = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, nothing else.")]
 _NOTE = (
     "here: in the cache, with the pinned hash. A gated or unpinned set is yours to get: download a "
-    "copy at its page and give it with --data NAME=FILE. *: hash and number of prompts are as others "
-    "state them, whom --json names; nobody here has seen the file."
+    "copy at its page and give it with --data NAME=FILE. *: hash and number of prompts are as "
+    "others state them, whom --json names; nobody here has seen the file."
 )
 
 
