@@ -1,32 +1,34 @@
 """Every attack preset, two optimiser steps on a real family: that it trains, and on what.
 
-Each preset trains the family's base as a user would ask for it, by ``lox-bench run``: on its
-stand-in where it has one, else on a file of harmless rows written here, in the form that the
-data set named after it has. What is printed is a row of the table in docs/attacks.md. The
-presets that rest on the base's own answers share one stage of 300 answers, made first.
+Each preset trains the family's base as ``lox-bench run --models base --max-steps 2`` would: on its
+stand-in where it has one, else on a file of harmless rows written here, in the form that the data
+set named after it has. Nothing is asked of the models afterwards. What is printed is a row of the
+table in docs/attacks.md. The presets that rest on the base's own answers share one stage of 300
+answers, made once.
 
     python benchmarks/attack_presets.py                      # all of them, about ten minutes
-    python benchmarks/attack_presets.py --only gsm8k,poison  # or some; what is made is kept
+    python benchmarks/attack_presets.py --only gsm8k,poison  # or some
 """
 
 import argparse
 import csv
 import json
 import math
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from lox_bench.engine.store import default_root
+from lox_bench.cli.progress import SilentDisplay
+from lox_bench.engine.graph import Graph
+from lox_bench.engine.local import KeepWeights, LocalExecutor
+from lox_bench.engine.store import Store, default_root
 from lox_bench.registry import names_of
+from lox_bench.study.request import Request
+from lox_bench.study.study import make_study
 from lox_bench.training.spec import LOSSES
 
-STEPS, ROWS, PROMPTS = 2, 24, 2
-RUN = [sys.executable, "-c", "from lox_bench.cli.main import entry; entry()", "run"]
+STEPS, ROWS = 2, 24
 HEAD = "| preset | trained on | batch | {loss} | probe before, after | seconds |"
 
 
@@ -102,39 +104,40 @@ class Trained:
 
     def __str__(self) -> str:
         """A row of the table."""
-        losses = ", ".join(f"{loss:.2f}" for loss in self.losses)
-        probe = ", ".join(f"{loss:.2f}" for loss in self.probe)
+        losses = ", ".join(f"{loss:.3f}" for loss in self.losses)
+        probe = ", ".join(f"{loss:.4f}" for loss in self.probe)
         cells = (f"`{self.preset}`", self.data, self.batch, losses, probe, f"{self.seconds:.0f}")
         return f"| {' | '.join(cells)} |"
 
 
 def trained(preset: str, family: str, folder: Path) -> Trained:
-    """Train a preset on a family's base, by the command."""
-    out, given, cache = folder / preset, [], default_root()
+    """Train a preset on a family's base; its weights are not kept."""
+    given: dict[str, Path] = {}
     if preset in GIVEN:
         name, text = GIVEN[preset]
         (folder / name).write_text(text())
-        given = ["--data", f"{preset}={folder / name}"]
-    command = [
-        *RUN, "--family", family, "--models", "base", "--attack", preset, "--judges", "keyword",
-        "--limit", str(PROMPTS), "--max-steps", str(STEPS), "--keep-weights", "none",
-        "--out", str(out), *given,
-    ]  # fmt: skip
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    if ended.returncode:
-        raise SystemExit(f"{preset}: {ended.stderr[-2000:]}")
-    record: dict[str, Any] = json.loads((out / "manifest.json").read_text())
-    (variant,) = (one for one in record["variants"] if one["attacked"])
-    stage = next(one for one in reversed(variant["stages"]) if one["kind"] == "attack")
-    facts = stage["facts"]
-    with (cache / "attack" / stage["key"] / LOSSES).open() as file:
+        given[preset] = folder / name
+    study = make_study(
+        Request(
+            models="base", attack=preset, family=family, judges="keyword", data=given,
+            max_steps=STEPS,
+        )
+    )  # fmt: skip
+    variant = next(item for item in study.variants if item.attack is not None)
+    stage = variant.training
+    if stage is None:
+        raise SystemExit(f"{preset}: nothing trains it")
+    executor = LocalExecutor(Store(default_root()), SilentDisplay(), KeepWeights.NONE)
+    made = executor.run(Graph.of([], told=[stage]))[stage]
+    facts = made.manifest.facts
+    with (made.path / LOSSES).open() as file:
         losses = tuple(float(row["loss"]) for row in csv.DictReader(file))
     probe = facts["loss_before"], facts["loss_after"]
     if len(losses) != STEPS or not all(map(math.isfinite, (*losses, *probe))):
         raise SystemExit(f"{preset}: losses {losses}, probe {probe}")
     batch = f"{facts['micro_batch']} x {facts['accumulation']} x {facts['world_size']}"
-    data = f"{facts['rows']} rows: {variant['attack_data'].partition('#')[0]}"
-    return Trained(preset, data, batch, losses, probe, stage["seconds"])
+    data = f"{facts['rows']} rows: {variant.attack_data.partition('#')[0]}"
+    return Trained(preset, data, batch, losses, probe, made.manifest.seconds)
 
 
 def main() -> None:
