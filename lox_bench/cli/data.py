@@ -88,13 +88,17 @@ def _fetched(spec: TaskSpec) -> LoxBenchError | None:
 
 
 def _chosen(names: Sequence[str] | None) -> list[TaskSpec]:
-    known = {str(spec.name): spec for spec in _specs()}
+    specs = list(_specs())
     if not names:
-        return [spec for spec in known.values() if spec.published and not spec.published.gated]
+        return [spec for spec in specs if spec.published and not spec.published.gated]
+    chosen = []
     for name in names:
-        if name not in known:
+        meant = [spec for spec in specs if name in (spec.name, spec.half_of)]
+        if not meant:
+            known = [str(spec.name) for spec in specs]
             raise UnknownNameError("published prompt set", name, known, see="lox-bench data list")
-    return [known[name] for name in names]
+        chosen += meant
+    return list(dict.fromkeys(chosen))
 
 
 def _specs() -> Iterator[TaskSpec]:

@@ -20,7 +20,7 @@ from lox_bench.engine.stage import Text
 from lox_bench.errors import DataError, SpecError
 from lox_bench.names import Name, is_name
 from lox_bench.ranges import OneOf, Range
-from lox_bench.registry import Kind, load_spec, packaged_file
+from lox_bench.registry import OURS, Kind, entries, load_spec, packaged_file
 from lox_bench.types import Label
 
 _TEXTS: Final = (
@@ -38,6 +38,7 @@ class TaskSpec:
 
     The prompts are a packaged file or one of the user's (``prompts``), or a ``published`` set. Of a
     file that says what is expected, ``refusal`` takes those to be refused, or (``no``) the others.
+    ``half_of`` names the set that this is one of two halves of: its name stands for both.
     """
 
     name: Name
@@ -49,16 +50,17 @@ class TaskSpec:
     dev_prompts: str = ""
     published: PublishedSet | None = None
     refusal: Annotated[str, OneOf("", "yes", "no")] = ""
+    half_of: str = ""
 
 
 def load_tasks(name: str) -> list[TaskSpec]:
-    """The tasks that an item of ``--prompts`` stands for: one, or two of a file that holds both.
+    """The tasks that an item of ``--prompts`` stands for: one, or the two halves of a set or file.
 
     Raises:
         UnknownNameError, SpecError, DataError: there is none, or it is broken.
     """
     if not is_prompt_file(name):
-        return [load_task(name)]
+        return _halves(name) or [load_task(name)]
     file = Path(name).expanduser()
     own, stem = expected_refusals(read_prompt_rows(file), str(file)), set_name(file)
     harmful = TaskSpec(Name(stem), f"requests of {file.name}", "asr", _COUNTED[0], str(file))
@@ -69,6 +71,15 @@ def load_tasks(name: str) -> list[TaskSpec]:
         refusal="no",
     )  # fmt: skip
     return [replace(harmful, refusal="yes"), safe] if True in own else [safe]
+
+
+def _halves(name: str) -> list[TaskSpec]:
+    """Our sets that call themselves halves of one of this name; harmful requests first."""
+    ours = [entry for entry in entries(Kind.TASKS) if entry.package == OURS]
+    if any(entry.name == name for entry in ours):
+        return []
+    found = [task for task in (load_task(entry.full) for entry in ours) if task.half_of == name]
+    return sorted(found, key=lambda task: task.counts != _COUNTED[0])
 
 
 def load_task(name: str) -> TaskSpec:

@@ -221,8 +221,9 @@ def _require_labels(variants: Sequence[Variant]) -> None:
 def _check_data_names(request: Request, attacks: Sequence[AttackSpec]) -> None:
     known = [str(spec.name) for spec in attacks]
     known += [f"{load_utility(spec.utility).name}/test" for spec in attacks if spec.utility]
-    sets = (spec for name in split_list(request.prompts) for spec in load_tasks(name))
+    sets = [spec for name in split_list(request.prompts) for spec in load_tasks(name)]
     known += [str(spec.name) for spec in sets if spec.published is not None]
+    known += dict.fromkeys(spec.half_of for spec in sets if spec.half_of)
     for name in request.data:
         if name not in known:
             wanted = ", ".join(known) or "nothing: no attack or published prompt set is asked"

@@ -58,9 +58,12 @@ def planned_tasks(
             f"--prompts {request.prompts}: of several attack points the worst is sought by {ASR}, "
             "and no prompt set has this metric"
         )
-    return tuple(
-        planned_task(spec, request.split, family, request.data.get(spec.name)) for spec in specs
-    )
+    return tuple(planned_task(spec, request.split, family, _copy(spec, request)) for spec in specs)
+
+
+def _copy(spec: TaskSpec, request: Request) -> Path | None:
+    """The user's copy of a set, given under its own name or that of both halves."""
+    return request.data.get(spec.name) or request.data.get(spec.half_of)
 
 
 def planned_task(

@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ _BATCH: Final = 16
 _SHOWN: Final = 2_000  # characters of a prompt or answer that are kept
 _FOLDS: Final = (mean, weighted_perplexity, bits_per_byte)
 _PLACES: Final = ("dataset_path", "dataset_name", "dataset_kwargs", "metadata")  # documents count
+_ALL: Final = "tasks"
 _ONE: Final = "none"  # lm-eval's name of the filter that does nothing
 
 
@@ -182,6 +184,11 @@ def _tasks(spec: BenchmarkSpec) -> Iterator[tuple[str, Any]]:
         )
     try:
         loaded = manager.load([spec.task])
+    except ImportError as error:
+        raise UsageError(
+            f"--utility {spec.task}: its code wants {error.name or error}, which is not installed: "
+            f"pip install 'lm-eval[{_extra(spec.task)}]'"
+        ) from error
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().partition("\n")[0][:300]
         raise DataError(
@@ -189,3 +196,9 @@ def _tasks(spec: BenchmarkSpec) -> Iterator[tuple[str, Any]]:
             "from the hub, or give a task file of your own that names a local one: FILE.yaml"
         ) from error
     yield from loaded["tasks"].items()
+
+
+def _extra(task: str) -> str:
+    """The extra of lm-eval that installs what a task wants: its own, else that of all tasks."""
+    own = task.partition("_")[0]
+    return own if own in (metadata("lm-eval").get_all("Provides-Extra") or ()) else _ALL

@@ -240,6 +240,19 @@ def test_a_task_that_is_none_and_one_without_a_mean_are_named(tasks: Path) -> No
         documents(spec)
 
 
+@pytest.mark.parametrize(("task", "extra"), [("ifeval", "ifeval"), ("arc_easy", "tasks")])
+def test_code_that_is_not_installed_is_one_line_with_the_command(
+    monkeypatch: pytest.MonkeyPatch, task: str, extra: str
+) -> None:
+    def missing(*_: Any) -> None:
+        raise ModuleNotFoundError("No module named 'langdetect'", name="langdetect")
+
+    monkeypatch.setattr("lox_bench.utility.library.TaskManager.load", missing)
+    said = rf"{task}: its code wants langdetect, .* pip install 'lm-eval\[{extra}\]'"
+    with pytest.raises(UsageError, match=said):
+        documents(read_benchmarks(task)[0])
+
+
 def test_data_out_of_reach_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
