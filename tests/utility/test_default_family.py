@@ -116,7 +116,7 @@ def test_the_numbers_are_lm_evals_own_on_the_default_family(tmp_path: Path) -> N
     generated = by_lm_eval(folder, "problems-generated", tmp_path, "--num_fewshot", "2")
     chosen = by_lm_eval(folder, "problems-chosen", tmp_path)
     theirs = {
-        **{("problems-generated", f"exact_match@{way}"): generated[f"exact_match,{way}"]
+        **{("problems-generated-2shot", f"exact_match@{way}"): generated[f"exact_match,{way}"]
            for way in ("strict-match", "flexible-extract")},
         **{("problems-chosen", name): chosen[f"{name},none"] for name in ("acc", "acc_norm")},
     }  # fmt: skip
