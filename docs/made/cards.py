@@ -15,8 +15,8 @@ _HEAD = """# Prompt sets, a card each
 
 Made from `tasks/sets/` and `tasks/prompts/` when this site is built. *Counts* is what a rate of the
 set is the share of. Files are fetched only when a set is asked for, and each is checked against its
-SHA-256. Of every published set whose rows have categories, *cse* and any with *child* in its name are left
-out; where rows have none, nothing can be left out by category, and the card says so.
+SHA-256. Of every published set whose rows have categories, *cse* and any with *child* in its name
+are left out; where rows have none, nothing can be left out by category, and the card says so.
 [What holds for all of them](data-statement.md).
 """
 _NO_CATEGORY = "rows have no category here"
