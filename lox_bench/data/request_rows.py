@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from lox_bench.data.user_file import read_user_file
 
-_SENTENCE: Final = 3  # words; no column has such a name
+_SENTENCE: Final = 5  # words; no column has such a name
 _NUMBER: Final = re.compile(r"(\d+)")
 _LABEL, _CONTRAST = "label", "contrast_"
 Row = Mapping[str, Any]
