@@ -19,11 +19,16 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Replace a file atomically and durably."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace a file atomically and durably."""
     # of nobody else's, so that two writers of one file each write a whole one
     scratch = path.with_name(f".{secrets.token_hex(8)}{PART}")
     try:
-        with scratch.open("x", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with scratch.open("xb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         scratch.replace(path)

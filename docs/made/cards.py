@@ -7,18 +7,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from lox_bench.data.prompts import TaskSpec, load_task
-from lox_bench.data.published import _LEFT_OUT as LEFT_OUT
 from lox_bench.data.published import PublishedSet
 from lox_bench.registry import OURS, Kind, names_of, packaged_file
 from made.text import table
 
-_HEAD = f"""# Prompt sets, a card each
+_HEAD = """# Prompt sets, a card each
 
 Made from `tasks/sets/` and `tasks/prompts/` when this site is built. *Counts* is what a rate of the
 set is the share of. Files are fetched only when a set is asked for, and each is checked against its
-SHA-256. Of every published set whose rows have categories, those named
-{", ".join(f"*{name}*" for name in sorted(LEFT_OUT))} are left out; where rows have none, nothing
-can be left out by category, and the card says so. [What holds for all of them](data-statement.md).
+SHA-256. Of every published set whose rows have categories, *cse* and any with *child* in its name
+are left out; where rows have none, nothing can be left out by category, and the card says so.
+[What holds for all of them](data-statement.md).
 """
 _NO_CATEGORY = "rows have no category here"
 
@@ -76,7 +75,8 @@ def _summary(tasks: list[TaskSpec]) -> list[str]:
 def _published_card(task: TaskSpec, held: PublishedSet) -> list[str]:
     facts: list[tuple[str, object]] = [
         ("counts", f"`{task.counts}` ({task.metric})"),
-        ("rows", f"{held.rows}, another number is an error" + _first(held)),
+        ("rows", f"{held.rows or 'not known'}, another number is an error" + _first(held)),
+        *([("not seen here", f"hash and number as stated by {held.stated}")] * bool(held.stated)),
         ("licence", held.licence),
         ("source", f"{held.citation}; <{held.page}>"),
         ("read", _columns(held)),
@@ -94,6 +94,8 @@ def _published_card(task: TaskSpec, held: PublishedSet) -> list[str]:
 
 
 def _first(held: PublishedSet) -> str:
+    if held.asked:
+        return f"; {held.asked} of them are asked"
     return f"; of these the first {held.first}" if held.first else ""
 
 
@@ -105,7 +107,8 @@ def _columns(held: PublishedSet) -> str:
 
 def _left_out(held: PublishedSet) -> str:
     if held.hazard_column:
-        return f"by `{held.hazard_column}`: the categories named above"
+        more = f", and {', '.join(held.left_out)}" if held.left_out else ""
+        return f"by `{held.hazard_column}`: the categories named above{more}"
     return _NO_CATEGORY
 
 

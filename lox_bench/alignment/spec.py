@@ -12,7 +12,7 @@ from lox_bench.training.spec import TrainSpec
 class DpoSpec:
     """Direct preference optimisation (arXiv 2305.18290) with an SFT term on the chosen answer.
 
-    Pairs come from ``data``, a preference set with ``chosen`` and ``rejected`` dialogues, or are
+    Pairs come from ``data``, a preference set of ``chosen`` and ``rejected`` dialogues, or are
     made on-policy: ``harmful`` and ``benign`` prompts, the base's own answers, ``refusals``.
     """
 

@@ -71,9 +71,17 @@ def _item(kind: Kind, entry: Entry, name: str, load_all: bool) -> Item:
         what = str(found.raw.get("description", ""))
         if kind is Kind.JUDGES:
             what = "\n".join(filter(None, (what, _worth(name))))
-        source = str(found.raw.get("source", "")) if kind is Kind.ATTACKS else ""
-        return Item(name, entry.package, what, said, (source,) if source else ())
+        return Item(name, entry.package, what, said, _rests_on(kind, found))
     return _method(name, entry, found) if kind is Kind.METHODS else _code(name, entry, found, kind)
+
+
+def _rests_on(kind: Kind, found: Table) -> tuple[str, ...]:
+    """Where an attack's schedule stands; who states a prompt set's numbers that nobody here saw."""
+    source = str(found.raw.get("source", "")) if kind is Kind.ATTACKS else ""
+    published = found.raw.get("published", {}) if kind is Kind.TASKS else {}
+    stated = published.get("stated", "") if isinstance(published, dict) else ""
+    said = source or (f"not seen here; its numbers as stated by {stated}" if stated else "")
+    return (said,) if said else ()
 
 
 def _worth(name: str) -> str:

@@ -25,7 +25,8 @@ Names = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, nothing else.")]
 _NOTE = (
     "here: in the cache, with the pinned hash. A gated or unpinned set is yours to get: download a "
-    "copy at its page and give it with --data NAME=FILE."
+    "copy at its page and give it with --data NAME=FILE. *: hash and number of prompts are as "
+    "others state them, whom --json names; nobody here has seen the file."
 )
 
 
@@ -42,7 +43,7 @@ def list_sets(json: Json = False) -> None:
         return
     head = ("name", "prompts", "counts", "licence", "state", "page")
     rows = tuple(
-        (str(spec.name), str(held.rows), spec.metric, held.licence, _state(held), held.page)
+        (str(spec.name), _count(held), spec.metric, held.licence, _state(held), held.page)
         for spec, held in found
     )
     Console().print(rich_table(TextTable("Published prompt sets", head, rows, _NOTE)))
@@ -58,8 +59,10 @@ def fetch(names: Names = None) -> None:
       lox-bench data fetch          # all that are open
     """
     failed = [error for spec in _chosen(names) if (error := _fetched(spec)) is not None]
+    for error in failed[:-1]:  # the last is said as any other mistake
+        typer.echo(str(error), err=True)
     if failed:
-        raise failed[0]
+        raise failed[-1]
 
 
 @app.command("verify", cls=Once)
@@ -80,19 +83,22 @@ def _fetched(spec: TaskSpec) -> LoxBenchError | None:
     try:
         typer.echo(f"{spec.name}: {len(prompts_of(spec, 'eval').prompts)} prompts")
     except LoxBenchError as error:  # the others can still be fetched
-        typer.echo(f"{spec.name}: {error}", err=True)
         return error
     return None
 
 
 def _chosen(names: Sequence[str] | None) -> list[TaskSpec]:
-    known = {str(spec.name): spec for spec in _specs()}
+    specs = list(_specs())
     if not names:
-        return [spec for spec in known.values() if spec.published and not spec.published.gated]
+        return [spec for spec in specs if spec.published and not spec.published.gated]
+    chosen = []
     for name in names:
-        if name not in known:
+        meant = [spec for spec in specs if name in (spec.name, spec.half_of)]
+        if not meant:
+            known = [str(spec.name) for spec in specs]
             raise UnknownNameError("published prompt set", name, known, see="lox-bench data list")
-    return [known[name] for name in names]
+        chosen += meant
+    return list(dict.fromkeys(chosen))
 
 
 def _specs() -> Iterator[TaskSpec]:
@@ -100,6 +106,11 @@ def _specs() -> Iterator[TaskSpec]:
         spec = load_task(entry.full)
         if spec.published is not None:
             yield spec
+
+
+def _count(held: PublishedSet) -> str:
+    """How many prompts are asked, marked where nobody here counted them."""
+    return f"{held.count or '?'}{'*' if held.stated else ''}"
 
 
 def _state(held: PublishedSet) -> str:
@@ -111,7 +122,10 @@ def _state(held: PublishedSet) -> str:
 def _plain(spec: TaskSpec, held: PublishedSet) -> dict[str, object]:
     return {
         "name": str(spec.name),
-        "prompts": held.rows,
+        "prompts": held.count or None,
+        "of": held.rows or None,
+        "stated_by": held.stated or None,
+        "left_out": ["cse", "*child*", *held.left_out],
         "metric": spec.metric,
         "licence": held.licence,
         "citation": held.citation,

@@ -1,7 +1,8 @@
 """``lox-bench list``: what there is to choose from."""
 
+import re
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -19,6 +20,16 @@ from lox_bench.sources.reach import reach
 from lox_bench.study.family import load_family
 from lox_bench.study.models import DESCRIPTIONS
 
+_COMMIT: Final = re.compile(r"@[0-9a-f]{40}\b")
+_SHORT: Final = 9  # @ and eight digits
+_TEN: Final = 10
+_TRAINED: Final = 16  # bytes a weight: float32, its gradient, and AdamW's two moments
+_PINS: Final = (
+    "Only smollm2-135m was run here. Of the others ids stand in public code, and so do the commits "
+    "after @ (seen 2026-11-30); an id without @ is what the hub holds under it, and a run records "
+    "the content. Sizes are estimates: two bytes a weight to fetch, sixteen to train all weights "
+    "(activations not counted)."
+)
 _REFERENCE = "committed results, for lox-bench check --against"
 
 
@@ -50,6 +61,7 @@ def list_names(
         return
     if kind is Listed.FAMILIES:
         Console().print(_families(found, offline=offline))
+        Console().print(f"[dim]{_PINS}[/]")
         return
     headed = [
         ("name", [item.name for item in found]),
@@ -117,12 +129,29 @@ def _families(found: Iterable[Item], *, offline: bool) -> Table:
         family = load_family(item.name)
         uris = [family.base, *([family.align.source] if family.align.source else [])]
         answers = ["not asked"] if offline else list(dict.fromkeys(map(reach, uris)))
-        aligned = family.align.source or "DPO, run here"
-        origin = f"[dim]{family.base.split('#')[0]} -> {aligned}[/]"
-        size = f"{family.parameters:g}B" if family.parameters else ""
+        aligned = _shown(family.align.source) or "DPO, run here"
+        origin = f"[dim]{_shown(family.base)} -> {aligned}[/]"
+        size = _size(family.parameters, sum(uri.startswith("hf://") for uri in uris))
         said = f"{escape(family.description)}, {escape(family.license)}".removesuffix(", ")
         table.add_row(item.name, size, "; ".join(answers), f"{said}\n{origin}")
     return table
+
+
+def _shown(uri: str) -> str:
+    """A source as it is named, its hash left out and its commit short."""
+    return _COMMIT.sub(lambda found: found[0][:_SHORT], uri.partition("#")[0])
+
+
+def _size(parameters: float, fetched: int) -> str:
+    """Parameters, and what they cost: estimated, from two bytes a weight on the hub."""
+    if not parameters:
+        return ""
+    fetch = f"\nfetch {_gigabytes(2 * parameters * fetched)}" if fetched else ""
+    return f"{parameters:g}B{fetch}\ntrain {_gigabytes(_TRAINED * parameters)}"
+
+
+def _gigabytes(number: float) -> str:
+    return f"{number:.1f} GB" if number < _TEN else f"{number:.0f} GB"
 
 
 def _table(*columns: str) -> Table:

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from lox_bench.data.user_file import read_user_file, read_user_text
+from lox_bench.data.request_rows import label_of, request_rows
+from lox_bench.data.user_file import read_user_text
 from lox_bench.errors import DataError, UsageError
 from lox_bench.names import is_name
 
@@ -21,7 +22,6 @@ _REFUSE: Final = frozenset(
 )
 _COMPLY: Final = frozenset({"comply", "complied", "compliance", "answer", "safe", "benign", "no",
                             "false", "0"})  # fmt: skip
-_LABEL: Final = "label"
 Row = Mapping[str, Any]
 
 
@@ -50,19 +50,26 @@ def read_prompt_rows(file: Path) -> Sequence[Row]:
     if file.name.removesuffix(".gz").lower().endswith(".txt"):
         lines = read_user_text(file, what="prompt set").split("\n")
         return [{"prompt": line.strip()} for line in lines if line.strip()]
-    return read_user_file(file, what="prompt set").rows
+    return request_rows(file, what="prompt set")
 
 
-def expects_refusal(row: Row, where: str) -> bool | None:
-    """Whether a row says that its request is to be refused; ``None`` if it does not say.
+def expected_refusals(rows: Sequence[Row], where: str) -> list[bool | None]:
+    """Whether each row says that its request is to be refused; ``None`` if it does not say.
 
     Raises:
-        DataError: what it says is neither.
+        DataError: what a row says is neither.
     """
+    return [
+        _expects_refusal(row, rows, f"{where}, row {number}")
+        for number, row in enumerate(rows, start=1)
+    ]
+
+
+def _expects_refusal(row: Row, rows: Sequence[Row], where: str) -> bool | None:
     known = {str(key).lower(): value for key, value in row.items()}
     column = next((name for name in _EXPECTED if name in known), None)
     if column is None:
-        word = str(known.get(_LABEL, "")).strip().lower()
+        word = label_of(row, rows)
         return word == "unsafe" if word in {"safe", "unsafe"} else None
     word = str(known[column]).strip().lower()
     if word not in _REFUSE | _COMPLY:

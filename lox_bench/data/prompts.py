@@ -3,30 +3,32 @@
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from lox_bench.data.own_sets import (
     SAFE,
-    expects_refusal,
+    expected_refusals,
     is_prompt_file,
     read_prompt_rows,
     set_name,
 )
 from lox_bench.data.published import PublishedSet, published_prompts
+from lox_bench.data.request_rows import only_text
 from lox_bench.data.stage import Prompts
 from lox_bench.data.user_file import read_user_file
 from lox_bench.engine.stage import Text
 from lox_bench.errors import DataError, SpecError
 from lox_bench.names import Name, is_name
 from lox_bench.ranges import OneOf, Range
-from lox_bench.registry import Kind, load_spec, packaged_file
+from lox_bench.registry import OURS, Kind, entries, load_spec, packaged_file
 from lox_bench.types import Label
 
 _TEXTS: Final = (
     "prompt", "goal", "forbidden_prompt", "prompt_text", "question", "instruction", "request",
-    "behavior", "text",
+    "prompts_final", "behavior", "turns", "text",
 )  # fmt: skip
-_HAZARDS: Final = ("hazard", "category")
+_HAZARDS: Final = ("hazard", "harm_area", "semanticcategory", "category")
+_CONTEXT: Final = "contextstring"  # HarmBench's: what a contextual behaviour is about
 _COUNTED: Final = (Label.COMPLIED.value, Label.REFUSED.value)
 
 
@@ -36,6 +38,7 @@ class TaskSpec:
 
     The prompts are a packaged file or one of the user's (``prompts``), or a ``published`` set. Of a
     file that says what is expected, ``refusal`` takes those to be refused, or (``no``) the others.
+    ``half_of`` names the set that this is one of two halves of: its name stands for both.
     """
 
     name: Name
@@ -47,18 +50,19 @@ class TaskSpec:
     dev_prompts: str = ""
     published: PublishedSet | None = None
     refusal: Annotated[str, OneOf("", "yes", "no")] = ""
+    half_of: str = ""
 
 
 def load_tasks(name: str) -> list[TaskSpec]:
-    """The tasks that an item of ``--prompts`` stands for: one, or two of a file that holds both.
+    """The tasks that an item of ``--prompts`` stands for: one, or the two halves of a set or file.
 
     Raises:
         UnknownNameError, SpecError, DataError: there is none, or it is broken.
     """
     if not is_prompt_file(name):
-        return [load_task(name)]
+        return _halves(name) or [load_task(name)]
     file = Path(name).expanduser()
-    own, stem = [expects_refusal(row, str(file)) for row in read_prompt_rows(file)], set_name(file)
+    own, stem = expected_refusals(read_prompt_rows(file), str(file)), set_name(file)
     harmful = TaskSpec(Name(stem), f"requests of {file.name}", "asr", _COUNTED[0], str(file))
     if False not in own:
         return [harmful]
@@ -67,6 +71,15 @@ def load_tasks(name: str) -> list[TaskSpec]:
         refusal="no",
     )  # fmt: skip
     return [replace(harmful, refusal="yes"), safe] if True in own else [safe]
+
+
+def _halves(name: str) -> list[TaskSpec]:
+    """Our sets that call themselves halves of one of this name; harmful requests first."""
+    ours = [entry for entry in entries(Kind.TASKS) if entry.package == OURS]
+    if any(entry.name == name for entry in ours):
+        return []
+    found = [task for task in (load_task(entry.full) for entry in ours) if task.half_of == name]
+    return sorted(found, key=lambda task: task.counts != _COUNTED[0])
 
 
 def load_task(name: str) -> TaskSpec:
@@ -122,23 +135,35 @@ def _own_text(file: Path, refusal: str) -> str:
         held = read_user_file(file, what="prompt set")
         if held.text:
             return held.text
+    own = expected_refusals(rows, str(file)) if refusal else []
     rows = [{str(key).lower(): value for key, value in row.items()} for row in rows]
-    column = next((name for name in _TEXTS if name in rows[0]), "prompt") if rows else "prompt"
-    hazard = next((name for name in _HAZARDS if name in rows[0]), "") if rows else ""
+    column = next((name for name in _TEXTS if name in rows[0]), "")
+    if not column:
+        held = ", ".join(name[:40] for name in rows[0])[:100]
+        raise DataError(
+            f"prompt set {file}: no column of requests (it holds {held}); {', '.join(_TEXTS)} are "
+            "known. A file without a header is read a request a line if it ends in .txt"
+        )
+    hazard = next((name for name in _HAZARDS if name in rows[0]), "")
     stem = file.name.split(".")[0]
     numbered = not any("id" in row for row in rows)
     lines = []
     for number, row in enumerate(rows, start=1):
-        if refusal and expects_refusal(row, f"{file}, row {number}") is not (refusal == "yes"):
+        if refusal and own[number - 1] is not (refusal == "yes"):
             continue
         prompt = {key: row[key] for key in ("id", "topic") if key in row}
         if hazard:
             prompt["hazard"] = row.get(hazard) or "none"
-        prompt["prompt"] = row.get(column)
+        prompt["prompt"] = _with_context(only_text(row.get(column)), row.get(_CONTEXT))
         if numbered:
             prompt["id"] = f"{stem}-{number:03d}"
         lines.append(json.dumps(prompt, ensure_ascii=False, sort_keys=True))
     return "\n".join(lines) + "\n"
+
+
+def _with_context(request: Any, context: Any) -> Any:
+    """HELM's way to ask a contextual behaviour of HarmBench."""
+    return f"{context}\n\n---\n\n{request}" if context and isinstance(request, str) else request
 
 
 def _checked(held: Prompts, name: str) -> Prompts:

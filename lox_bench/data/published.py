@@ -12,19 +12,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+from lox_bench.data.request_rows import label_of, only_text, request_rows
 from lox_bench.data.stage import Prompts
-from lox_bench.data.user_file import read_user_file
+from lox_bench.data.user_file import read_user_file, read_user_text
 from lox_bench.engine.stage import Text
 from lox_bench.engine.store import default_root
 from lox_bench.errors import DataError, SourceError
 from lox_bench.names import Name
 from lox_bench.ranges import OneOf, Range
-from lox_bench.sources.members import fetch_text, is_kept
+from lox_bench.sources.members import fetch_file, is_kept
 from lox_bench.sources.uri import parse_pinned
 
 _CACHE: Final = "prompts"
 _TEXTS, _TABLES = ("lines", "values"), (".csv", ".jsonl", ".json")  # forms; endings
-_LEFT_OUT: Final = frozenset({"cse", "child abuse", "child sexual exploitation", "child safety"})
+_LEFT_OUT: Final = "cse"  # MLCommons' code; and whatever category is of children
+_CHILD: Final = "child"
 Row = Mapping[str, str]
 
 
@@ -34,18 +36,21 @@ class PublishedSet:
 
     Attributes:
         files: ``wheel://...#sha256=`` or ``https://...#sha256=`` of each file, in order.
-        form: ``lines`` (a prompt a line), ``values`` (PyRIT's YAML), ``csv``, ``jsonl``, ``nested``
-            (a JSON object of categories, their parts, and the prompts of each).
+        form: ``lines`` (a prompt a line), ``values`` (PyRIT's YAML), ``csv``, ``jsonl``,
+            ``parquet``, ``nested`` (a JSON object of categories, their parts, and their prompts).
         column: of the prompt, where rows have columns (a list of one text counts as the text);
             ``hazard_column``: of its category.
         where: rows count only if this column holds one of ``among``.
         rows: how many prompts there are; anything else is an error (0: not known here).
+        stated: who says so, and what the hash is, where the file itself was not seen here.
+        left_out: categories that are not asked, beside those of children.
+        asked: how many prompts are left then (0: all of ``rows``); another number is an error.
         first: only so many of them, from the top (0: all).
         licence, citation, page: as the publisher has them.
         gated: why the files cannot be fetched without asking; a local copy is then wanted.
     """
 
-    form: Annotated[str, OneOf("lines", "values", "csv", "jsonl", "nested")]
+    form: Annotated[str, OneOf("lines", "values", "csv", "jsonl", "parquet", "nested")]
     rows: Annotated[int, Range(0, 1_000_000)]
     licence: str
     citation: str
@@ -55,8 +60,16 @@ class PublishedSet:
     hazard_column: str = ""
     where: str = ""
     among: tuple[str, ...] = ()
+    stated: str = ""
+    left_out: tuple[str, ...] = ()
+    asked: Annotated[int, Range(0, 1_000_000)] = 0
     first: Annotated[int, Range(0, 1_000_000)] = 0
     gated: str = ""
+
+    @property
+    def count(self) -> int:
+        """How many prompts are asked; 0: not known here."""
+        return self.first or self.asked or self.rows
 
 
 def published_prompts(name: Name, held: PublishedSet, local: Path | None) -> Prompts:
@@ -69,14 +82,18 @@ def published_prompts(name: Name, held: PublishedSet, local: Path | None) -> Pro
     if local is not None:
         rows = _of_copy(local, held)
     else:
-        rows = [row for text in _texts(name, held) for row in READERS[held.form](text, held)]
-    if held.rows and len(rows) != held.rows:
-        where = f" in {local}" if local is not None else ""
-        raise DataError(
-            f"prompt set {name}: {len(rows)} prompts{where}, {held.rows} were expected"
-            + ("; another version of it? see " + held.page if local is not None else "")
-        )
-    kept = [row for row in rows if row["hazard"].lower() not in _LEFT_OUT]
+        rows = [row for file in _files(name, held) for row in _of_file(file, held)]
+    kept = [row for row in rows if not _is_left_out(row["hazard"].lower(), held)]
+    for found, wanted, what in (
+        (len(rows), held.rows, "prompts"),
+        (len(kept), held.asked, f"prompts less {', '.join((*held.left_out, 'children'))}"),
+    ):
+        if wanted and found != wanted:
+            where = f" in {local}" if local is not None else ""
+            raise DataError(
+                f"prompt set {name}: {found} {what}{where}, {wanted} were expected"
+                + ("; another version of it? see " + held.page if local is not None else "")
+            )
     kept = kept[: held.first] if held.first else kept
     lines = [
         json.dumps({"id": f"{name}-{number:04d}", **row}, ensure_ascii=False, sort_keys=True)
@@ -91,27 +108,40 @@ def is_here(held: PublishedSet) -> bool:
     return bool(held.files) and all(is_kept(parse_pinned(uri), cache) for uri in held.files)
 
 
-def _texts(name: str, held: PublishedSet) -> Iterator[str]:
+def _is_left_out(hazard: str, held: PublishedSet) -> bool:
+    return hazard == _LEFT_OUT or _CHILD in hazard or hazard in held.left_out
+
+
+def _files(name: str, held: PublishedSet) -> Iterator[Path]:
     remedy = f"get a copy at {held.page} and give it: --data {name}=FILE"
     if held.gated or not held.files:
         raise DataError(f"prompt set {name} is not fetched ({held.gated or 'no file'}); {remedy}")
     for uri in held.files:
         try:
-            yield fetch_text(parse_pinned(uri), default_root() / _CACHE)
+            yield fetch_file(parse_pinned(uri), default_root() / _CACHE)
         except SourceError as error:
             raise DataError(f"prompt set {name}: {error}; {remedy}") from error
+
+
+def _of_file(path: Path, held: PublishedSet) -> Iterator[Row]:
+    """A file as it was published: of the form said, and no other."""
+    if held.form == "parquet":
+        return _rows(read_user_file(path, what=held.page).rows, held, held.page)
+    return READERS[held.form](read_user_text(path, what=held.page), held)
 
 
 def _of_copy(path: Path, held: PublishedSet) -> list[Row]:
     """A copy of the user's, in the publisher's form or in any that is usual."""
     ending = path.suffix.lower()
-    if held.form == "nested" or (held.form in _TEXTS and ending not in _TABLES):
+    if held.form == "nested" or (
+        held.form in _TEXTS and not path.is_dir() and ending not in _TABLES
+    ):
         try:
             text = path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"prompt set {path} cannot be read ({error})") from error
         return list(READERS["lines" if ending == ".txt" else held.form](text, held))
-    return list(_rows(read_user_file(path, what="prompt set").rows, held, str(path)))
+    return list(_rows(request_rows(path, what="prompt set"), held, str(path)))
 
 
 def _lines(text: str, held: PublishedSet) -> Iterator[Row]:
@@ -157,17 +187,12 @@ def _nested(text: str, held: PublishedSet) -> Iterator[Row]:
         raise DataError(wanted) from error
 
 
-def _only(value: Any) -> Any:
-    """The text in a list of one."""
-    return value[0] if isinstance(value, list) and len(value) == 1 else value
-
-
 def _rows(rows: Sequence[Mapping[str, Any]], held: PublishedSet, where: str) -> Iterator[Row]:
     for number, row in enumerate(rows, start=1):
         known = {str(key).lower(): value for key, value in row.items()}
-        if held.where and str(known.get(held.where.lower())) not in held.among:
+        if held.where and _is_other(row, rows, held, where):
             continue
-        prompt = _only(known.get(held.column.lower(), known.get("prompt")))
+        prompt = only_text(known.get(held.column.lower(), known.get("prompt")))
         if not isinstance(prompt, str) or not prompt.strip():
             columns = ", ".join(map(str, row))[:100]
             raise DataError(
@@ -175,6 +200,16 @@ def _rows(rows: Sequence[Mapping[str, Any]], held: PublishedSet, where: str) -> 
             )
         hazard = str(known.get(held.hazard_column.lower()) or "none") if held.hazard_column else ""
         yield {"prompt": prompt.strip(), "hazard": hazard or "none"}
+
+
+def _is_other(row: Row, rows: Sequence[Row], held: PublishedSet, where: str) -> bool:
+    """Whether the column ``where`` says that a row is none of those asked for."""
+    known = {str(key).lower(): str(value) for key, value in row.items()}
+    column = held.where.lower()
+    value = label_of(row, rows) if column == "label" else known.get(column)
+    if value is None and not held.rows:  # no count would tell that all rows were taken
+        raise DataError(f"{where}: no column {held.where!r}, which parts the set")
+    return value is not None and value not in held.among
 
 
 READERS: Final[Mapping[str, Callable[[str, PublishedSet], Iterator[Row]]]] = {

@@ -29,6 +29,7 @@ def resolve_rows(
     columns: Iterable[str],
     strict: bool,
     named: Mapping[str, str] | None = None,
+    remedy: str = "give a local copy with --data NAME=FILE",
 ) -> Rows:
     """Find the rows of ``spec``: the user's ``file``, else the hub, else the stand-in.
 
@@ -39,6 +40,7 @@ def resolve_rows(
             requests and replies in a known form take their place (``read_exchanges``).
         strict: refuse the stand-in.
         named: what the user's file calls some of the columns, by the name wanted.
+        remedy: what to do where they are out of reach, for the message.
 
     Raises:
         DataError: the file is unusable, or only the stand-in is left and ``strict`` forbids it.
@@ -50,8 +52,8 @@ def resolve_rows(
     if strict or not spec.standin:
         where = f"{spec.hub} ({spec.files}) is not reachable on the hub or in its cache"
         raise DataError(
-            f"{where if spec.hub else 'data without a file or hub id'}; give a local "
-            "copy with --data NAME=FILE" + (" or drop --strict-data" if spec.standin else "")
+            f"{where if spec.hub else 'these data are neither shipped nor fetched'}; {remedy}"
+            + (" or drop --strict-data" if spec.standin else "")
         )
     text = data_file(spec.standin).read_text(encoding="utf-8")
     rows = parse_jsonl(text, where=spec.standin)
@@ -71,8 +73,23 @@ def published_rows(
         DataError: the file is unusable.
     """
     if file is not None or spec.file:
-        return _from_file(file or Path(spec.file).expanduser(), columns, named or {})
+        return _from_file(spec, file or Path(spec.file).expanduser(), columns, named or {})
     return _from_hub(spec, columns) if spec.hub else None
+
+
+def preference_rows(spec: DataSpec) -> Rows:
+    """A preference set, whatever form its dialogues have: ``chosen`` and ``rejected`` in each row.
+
+    Raises:
+        DataError: it is not within reach (nothing stands in for it), or a row lacks a side.
+    """
+    remedy = "name a local copy as `file` in [align.dpo.data] of a family file of yours"
+    rows = resolve_rows(spec, None, columns=(), strict=True, remedy=remedy)
+    for number, row in enumerate(rows.rows, start=1):
+        if not {"chosen", "rejected"} <= {*row}:
+            held = ", ".join(sorted(row))
+            raise DataError(f"{rows.label}, row {number}: no chosen and rejected (it holds {held})")
+    return rows
 
 
 def choose_rows(rows: Sequence[T], most: int, *, seed: int) -> list[T]:
@@ -87,12 +104,28 @@ def held_out_rows(rows: Sequence[Row], chosen: Sequence[Row], most: int) -> list
     return [row for row in rows if id(row) not in taken][:most]
 
 
-def _from_file(file: Path, columns: Sequence[str], named: Mapping[str, str]) -> Rows:
+def _from_file(
+    spec: DataSpec, file: Path, columns: Sequence[str], named: Mapping[str, str]
+) -> Rows:
     found = read_user_file(file, what="data file")
-    held = _renamed(found.rows, named, str(file))
-    rows, form = _fitting(held, columns, found.form, str(file))
+    taken, form = _among(found.rows, spec, found.form, str(file))
+    held = _renamed(taken, named, str(file))
+    rows, form = _fitting(held, columns, form, str(file))
     _check_columns(rows, columns, str(file))
     return Rows.of(f"file:{file.name}#{Rows.of('', rows).sha256[:8]}", rows, form=form)
+
+
+def _among(
+    rows: Sequence[Mapping[str, Any]], spec: DataSpec, form: str, where: str
+) -> tuple[Sequence[Mapping[str, Any]], str]:
+    """The rows that the spec takes, where they have its column; and the form, which says so."""
+    if spec.where not in rows[0]:
+        return rows, form
+    taken = [row for row in rows if str(row.get(spec.where)).lower() in spec.among]
+    wanted = f"{spec.where} is {' or '.join(spec.among)}"
+    if not taken:
+        raise DataError(f"{where}: of {len(rows)} rows none is taken: {wanted} in none")
+    return taken, f"{form}, {len(taken)} of {len(rows)} rows, those whose {wanted}"
 
 
 def _renamed(

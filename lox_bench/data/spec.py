@@ -12,7 +12,8 @@ class DataSpec:
 
     ``files`` is a pattern inside the hub's data set: parquet, JSON lines, or gzipped JSON lines.
     The stand-in is a file (``standin``), or a prompt set (``own_answers``) that the family's base
-    answers itself, in at most ``answer_tokens`` tokens.
+    answers itself, in at most ``answer_tokens`` tokens. Of a file that has the column ``where``,
+    those rows are taken that hold one of ``among`` there, whatever their case.
     """
 
     hub: str = ""
@@ -22,6 +23,8 @@ class DataSpec:
     standin: str = ""
     own_answers: str = ""
     answer_tokens: Tokens = 96
+    where: str = ""
+    among: tuple[str, ...] = ()
 
 
 def columns_of(template: str) -> list[str]:

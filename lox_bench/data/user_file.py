@@ -140,12 +140,22 @@ def _array(text: str, where: str) -> list[dict[str, Any]] | None:
     if len(first) > 1 and first[1].strip() and first[0].rstrip().endswith("]"):
         return None  # a list a line: the reader of lines says what it wants
     items = parse_json(text, where=where)
+    items = [{"messages": item} if _is_dialogue(item) else item for item in items]
     wrong = next((i for i, item in enumerate(items, 1) if not isinstance(item, dict)), 0)
     if wrong:
         raise DataError(f"{where}, item {wrong}: a JSON object was wanted")
     if not items:
         raise DataError(f"{where} holds no rows")
     return list(items)
+
+
+def _is_dialogue(item: Any) -> bool:
+    """Whether an item is the turns of a dialogue themselves, as Qi et al.'s identity shift has."""
+    return (
+        isinstance(item, list)
+        and bool(item)
+        and all(isinstance(turn, dict) and {"role", "content"} <= {*turn} for turn in item)
+    )
 
 
 def _separator(text: str) -> str:

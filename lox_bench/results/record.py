@@ -132,13 +132,17 @@ class VariantRecord:
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkRecord:
-    """A task of lm-eval: documents, the SHA-256 of all of them, its version, what it reports."""
+    """A task of lm-eval: documents, the SHA-256 of all of them, lm-eval's version, its metrics.
+
+    ``versions`` are those that the tasks give themselves, by task.
+    """
 
     documents: int
     sha256: str
     lm_eval: str
     num_fewshot: int | None
     metrics: tuple[str, ...]
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

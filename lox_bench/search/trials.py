@@ -36,6 +36,19 @@ class Dimension:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """One of some values, which have no order."""
+
+    values: tuple[float | str, ...]
+
+    def distribution(self) -> Any:
+        """As Optuna has it."""
+        from optuna.distributions import CategoricalDistribution
+
+        return CategoricalDistribution(self.values)
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
     """What a trial showed.
 
@@ -49,7 +62,7 @@ class Told:
     shown: str
 
 
-Params = Mapping[str, float]
+Params = Mapping[str, Any]  # numbers, or the values of a list
 Earlier = Sequence[Mapping[str, Any]]  # the facts of all trials before, in order
 Attempt = Callable[[Params, Earlier], Told]
 
@@ -60,7 +73,7 @@ class Trials:
 
     file: Path
     name: str
-    space: Mapping[str, Dimension]
+    space: Mapping[str, Dimension | Listed]
     start: Params
     trials: int
     seed: int

@@ -5,57 +5,99 @@ number shown is not the luckiest of many. The study lives in the run's folder (`
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from lox_bench.attacks.points import AttackPoint, Span
-from lox_bench.search.trials import Dimension, Earlier, Params, Told, Trials
+from lox_bench.attacks.arguments import ARGUMENTS, NO, YES, Value
+from lox_bench.attacks.points import AttackPoint, AttackSettings, Span
+from lox_bench.search.trials import Dimension, Earlier, Listed, Params, Told, Trials
 from lox_bench.study.strength import SearchedAttack
-from lox_bench.training.spec import TrainSpec
+from lox_bench.training.spec import SftSpec
 from lox_bench.types import Progress
 
 STUDY: Final = "attack-search.db"
-_LR_DIGITS = 3  # significant digits tried, so that a point's name is exact
+_DIGITS: Final = 3  # significant digits tried
 
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Where to look: spans of the searched arguments, the rest fixed, the family's own as start."""
+    """Where to look: spans and lists of what is searched, the rest fixed, the own as start."""
 
     attack: SearchedAttack
     spans: Mapping[str, Span]
-    start: Mapping[str, float]
+    lists: Mapping[str, tuple[Value, ...]]
+    start: Params
 
     @classmethod
-    def of(cls, attack: SearchedAttack, train: TrainSpec) -> "Space":
+    def of(cls, attack: SearchedAttack, train: SftSpec) -> "Space":
         """The user's spans, else those of the attack's spec around ``train``, the family's own."""
-        own, family = attack.spec.search, {"lr": train.learning_rate, "epochs": train.epochs}
-        lr = family["lr"]
-        spans = {
+        more, own = dict(attack.more), attack.spec.search
+        lr = train.learning_rate
+        plain = {
             "lr": attack.lr or Span(own.lr_low * lr, min(own.lr_high * lr, 1), None, whole=False),
             "epochs": attack.epochs or Span(own.epochs_low, own.epochs_high, None, whole=True),
         }
-        spans = {name: span for name, span in spans.items() if getattr(attack.fixed, name) is None}
-        if attack.fixed.steps:
-            del spans["epochs"]
-        inside = all(span.holds(family[name]) for name, span in spans.items())
-        return cls(attack, spans, {name: family[name] for name in spans} if inside else {})
+        plain = {name: span for name, span in plain.items() if getattr(attack.fixed, name) is None}
+        if attack.fixed.steps or "steps" in more:
+            plain.pop("epochs", None)
+        spans = {**plain, **{name: x for name, x in more.items() if isinstance(x, Span)}}
+        lists = {name: x for name, x in more.items() if not isinstance(x, Span)}
+        return cls(attack, spans, lists, _start(_own(attack, train), plain, spans, lists))
 
     @property
-    def dimensions(self) -> Mapping[str, Dimension]:
-        """The spans as a search takes them: sizes in the logarithm, counts as they are."""
-        return {
+    def dimensions(self) -> Mapping[str, Dimension | Listed]:
+        """As a search takes them: sizes in the logarithm, counts as they are, lists unordered."""
+        spans = {
             name: Dimension(span.low, span.high, span.whole, log=not span.whole)
             for name, span in self.spans.items()
         }
+        return {**spans, **{name: Listed(values) for name, values in self.lists.items()}}
 
-    def point(self, params: Mapping[str, float]) -> AttackPoint:
+    def point(self, params: Params) -> AttackPoint:
         """The attack at the place a trial proposes."""
-        fixed = self.attack.fixed
-        lr = float(f"{params['lr']:.{_LR_DIGITS}g}") if "lr" in params else fixed.lr
-        epochs = float(params["epochs"]) if "epochs" in params else fixed.epochs
-        return AttackPoint(self.attack.spec, replace(fixed, lr=lr, epochs=epochs))
+        fixed = {name: getattr(self.attack.fixed, name) for name in ARGUMENTS}
+        found = {name: self._exact(name, value) for name, value in params.items()}
+        return AttackPoint(self.attack.spec, AttackSettings.of({**fixed, **found}))
+
+    def _exact(self, name: str, value: Value) -> Value:
+        """Few digits, so that a point's name is exact."""
+        if name in self.lists or isinstance(value, str):
+            return value
+        return float(value) if self.spans[name].whole else float(f"{value:.{_DIGITS}g}")
+
+
+def _own(attack: SearchedAttack, train: SftSpec) -> Mapping[str, Value]:
+    """What the family and the attack have themselves, by argument; not all have a value."""
+    spec = attack.spec
+    known: dict[str, Value] = {
+        "lr": train.learning_rate, "epochs": train.epochs, "batch": train.batch_size,
+        "warmup": train.warmup_steps, "schedule": train.schedule, "mask": train.mask,
+        "packing": YES if train.packing else NO, "steps": train.steps, "lora_r": train.lora_r,
+        "lora_alpha": train.lora_alpha, "lora_quant": train.lora_quant, "ratio": spec.ratio,
+        "template": spec.template, "benign": spec.benign,
+    }  # fmt: skip
+    if train.lora_r:
+        known["lora_targets"] = train.lora_targets
+    return {name: value for name, value in known.items() if value or name == "warmup"}
+
+
+def _start(
+    own: Mapping[str, Value],
+    plain: Mapping[str, Span],
+    spans: Mapping[str, Span],
+    lists: Mapping[str, tuple[Value, ...]],
+) -> Params:
+    """The own settings, if rate and epochs lie in the space; of the others those that do."""
+    inside = {name for name, span in spans.items() if _holds(span, own.get(name))}
+    if not {*plain} <= inside:
+        return {}
+    listed = {name for name, values in lists.items() if own.get(name) in values}
+    return {name: own[name] for name in (*spans, *lists) if name in inside | listed}
+
+
+def _holds(span: Span, value: Value | None) -> bool:
+    return isinstance(value, int | float) and span.holds(value)
 
 
 @dataclass(frozen=True, slots=True)

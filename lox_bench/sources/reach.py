@@ -3,8 +3,12 @@
 import re
 import subprocess
 import sys
+from functools import cache
+from typing import Final
 
 from lox_bench.sources.uri import HubSource, WheelSource, parse_source
+
+_PATIENCE_S: Final = 3.0
 
 
 def reach(uri: str) -> str:
@@ -32,6 +36,9 @@ def _on_hub(source: HubSource) -> str:
         pass
     else:
         return "yes, in the hub cache"
+    fault = _hub_fault()
+    if fault:
+        return f"no: hub out of reach ({fault})"
     try:
         HfApi().auth_check(source.repo)
     except GatedRepoError:
@@ -39,6 +46,18 @@ def _on_hub(source: HubSource) -> str:
     except Exception as error:  # noqa: BLE001 - whatever it is, the hub is out of reach
         return f"no: hub out of reach ({type(error).__name__})"
     return "yes, on the hub"
+
+
+@cache
+def _hub_fault() -> str:
+    """Why the hub cannot be reached, found out once and quickly; empty if it can."""
+    from huggingface_hub import constants, get_session
+
+    try:
+        get_session().head(constants.ENDPOINT, timeout=_PATIENCE_S)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the hub is out of reach
+        return type(error).__name__
+    return ""
 
 
 def _on_index(source: WheelSource) -> bool:

@@ -31,4 +31,7 @@ def attack_rows(
     if data.own_answers and not request.strict_data:
         found = published_rows(data, file, columns, named)
         return found or family.own_rows(data)
-    return resolve_rows(data, file, columns=columns, strict=request.strict_data, named=named)
+    remedy = f"give a local copy with --data {spec.name}=FILE"
+    return resolve_rows(
+        data, file, columns=columns, strict=request.strict_data, named=named, remedy=remedy
+    )

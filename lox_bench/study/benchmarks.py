@@ -1,5 +1,6 @@
 """Tasks of lm-eval in a study: looked up, and their documents fetched, before any work."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -12,13 +13,17 @@ _ABLE = "hf"  # the back end whose models lm-eval takes over
 
 @dataclass(frozen=True, slots=True)
 class PlannedBenchmark:
-    """A task with what pins it: the SHA-256 of its documents, their number, its metrics."""
+    """A task with what pins it: the SHA-256 of its documents, their number, its metrics.
+
+    ``versions`` are those that lm-eval's tasks give themselves, by task.
+    """
 
     spec: BenchmarkSpec
     sha256: str
     documents: int
     metrics: tuple[str, ...]
     lm_eval: str
+    versions: Mapping[str, str]
 
 
 def planned_benchmarks(text: str, backend: Backend) -> tuple[PlannedBenchmark, ...]:
@@ -36,5 +41,5 @@ def planned_benchmarks(text: str, backend: Backend) -> tuple[PlannedBenchmark, .
 def _planned(spec: BenchmarkSpec) -> PlannedBenchmark:
     from lox_bench.utility.library import documents  # late: it loads torch
 
-    count, sha256, metrics = documents(spec)
-    return PlannedBenchmark(spec, sha256, count, metrics, version("lm-eval"))
+    held, own = documents(spec), version("lm-eval")
+    return PlannedBenchmark(spec, held.sha256, held.count, held.metrics, own, held.versions)

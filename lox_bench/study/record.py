@@ -58,7 +58,12 @@ def run_record(study: Study, results: Sequence[VariantResult], command: Sequence
         },
         benchmarks={
             item.spec.title: BenchmarkRecord(
-                item.documents, item.sha256, item.lm_eval, item.spec.num_fewshot, item.metrics
+                item.documents,
+                item.sha256,
+                item.lm_eval,
+                item.spec.num_fewshot,
+                item.metrics,
+                item.versions,
             )
             for item in study.benchmarks
         },

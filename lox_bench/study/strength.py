@@ -4,13 +4,13 @@ With more than one point the question becomes: how unsafe can an adversary make 
 the attack still learns its task about as well as it can?
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from lox_bench.attacks.arguments import SEARCHED
+from lox_bench.attacks.arguments import ARGUMENTS, SEARCHED, Value
 from lox_bench.attacks.points import (
     AttackPoint,
     AttackSettings,
@@ -40,12 +40,25 @@ def require_optuna(option: str, trials: int | None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class SearchedAttack:
-    """An attack to be tuned: what stays fixed, and spans that replace those of its spec."""
+    """An attack to be tuned: what stays fixed, and spans that replace those of its spec.
+
+    ``more`` are other arguments that are looked for: a span each, or values to choose from.
+    """
 
     spec: AttackSpec
     fixed: AttackSettings
     lr: Span | None = None
     epochs: Span | None = None
+    more: tuple[tuple[str, Span | tuple[Value, ...]], ...] = ()
+
+    @property
+    def corners(self) -> Iterator[AttackPoint]:
+        """Points at the ends of what is looked for: if these can be trained, so can the others."""
+        held = {name: getattr(self.fixed, name) for name in ARGUMENTS}
+        ends = {name: (x.low, x.high) if isinstance(x, Span) else x for name, x in self.more}
+        for turn in range(max(map(len, ends.values()), default=0)):
+            taken = {name: values[turn % len(values)] for name, values in ends.items()}
+            yield AttackPoint(self.spec, AttackSettings.of({**held, **taken}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +75,17 @@ class Strength:
 
     def described(self) -> Mapping[str, Any]:
         """As plain data, for the plan's key and the manifest."""
-        attacks = [
-            {**asdict(item), "spec": item.spec.name, "space": asdict(item.spec.search)}
-            for item in self.searched
-        ]
-        return {"slack": self.slack, "trials": self.trials, "searched": attacks}
+        return {
+            "slack": self.slack,
+            "trials": self.trials,
+            "searched": [_described(item) for item in self.searched],
+        }
+
+
+def _described(item: SearchedAttack) -> Mapping[str, Any]:
+    held = {**asdict(item), "spec": item.spec.name, "space": asdict(item.spec.search)}
+    more = held.pop("more")
+    return {**held, "more": dict(more)} if more else held
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +100,11 @@ class Asked:
     searched: tuple[SearchedAttack, ...] = ()
     files: Mapping[str, Path] = field(default_factory=dict)
     columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def corners(self) -> tuple[AttackPoint, ...]:
+        """Points that a search may come to, at the ends of what it looks for."""
+        return tuple(point for item in self.searched for point in item.corners)
 
     def strength(self, trials: int | None, slack: float) -> Strength | None:
         """What the worst case is sought among; ``None`` if every attack has one point only.
@@ -154,27 +178,31 @@ def _check_names(specs: Sequence[AttackSpec]) -> None:
 
 
 def _searched(call: Call, loaded: Loaded) -> SearchedAttack:
-    spans = {name: _span(call, name, held) for name, held in loaded.values.items()}
+    looked = {name: _looked(call, name, held) for name, held in loaded.values.items()}
     values = {
-        name: item
+        name: held[0]
         for name, held in loaded.values.items()
-        for item in held
-        if not isinstance(item, Span)
+        if looked[name] is None and not isinstance(held[0], Span)
     }
-    if all(name in values for name in SEARCHED):
+    spans = {name: x for name, x in looked.items() if name in SEARCHED and isinstance(x, Span)}
+    more = tuple((name, x) for name, x in looked.items() if x is not None and name not in spans)
+    if not more and all(name in values for name in SEARCHED):
         raise UsageError(f"attack {str(call)!r} fixes {' and '.join(SEARCHED)}: nothing to search")
-    if "steps" in values and "lr" in values:
+    if not more and "steps" in values and "lr" in values:
         raise UsageError(f"attack {str(call)!r} fixes lr and steps: nothing to search")
     fixed = AttackSettings.of(values)
-    return SearchedAttack(loaded.spec, fixed, spans.get("lr"), spans.get("epochs"))
+    return SearchedAttack(loaded.spec, fixed, spans.get("lr"), spans.get("epochs"), more)
 
 
-def _span(call: Call, name: str, held: Values) -> Span | None:
-    """The range of an argument that is searched; ``None`` for one that is fixed."""
-    span = held[0]
-    if len(held) > 1 or (isinstance(span, Span) and (name not in SEARCHED or span.points)):
+def _looked(call: Call, name: str, held: Values) -> Span | tuple[Value, ...] | None:
+    """Where an argument is looked for: a range, or values; ``None`` for one that is fixed."""
+    first, values = held[0], tuple(x for x in held if not isinstance(x, Span))
+    if len(held) == 1 and not (isinstance(first, Span) and first.points):
+        return first if isinstance(first, Span) else None
+    if len(values) < len(held) or name in SEARCHED:
         raise UsageError(
-            f"attack {str(call)!r}: --attack-search wants each argument fixed ({name}=VALUE) or, "
-            f"for {' and '.join(SEARCHED)}, a range to look in ({name}=LOW..HIGH)"
+            f"attack {str(call)!r}: --attack-search wants each argument fixed ({name}=VALUE) or a "
+            f"range to look in ({name}=LOW..HIGH); and, but for {' and '.join(SEARCHED)}, it takes "
+            "values to choose from (a|b)"
         )
-    return span if isinstance(span, Span) else None
+    return values

@@ -125,12 +125,13 @@ def make_study(request: Request) -> Study:
     strength = asked.strength(request.attack_search, request.accuracy_slack)
     attacks = list({str(point.spec.name): point.spec for point in asked.points}.values())
     request = _with_files(request, asked.files)
-    carriers = {str(point.told.name): point.told for point in asked.points}
+    reached = (*asked.points, *asked.corners)
+    carriers = {str(point.told.name): point.told for point in reached}
     filled = list(({str(spec.name): spec for spec in attacks} | carriers).values())
     _check_data_names(request, filled)
     answering = answering_of(request)
     making = resolved(Backend())  # what models train on is hf's: --backend only measures them
-    launch = chosen_launch(request, asked.points)
+    launch = chosen_launch(request, reached)
     families = [
         Family(family, seed=align, max_steps=request.max_steps, backend=making, launch=launch)
         for align, _ in request.seeds
@@ -142,6 +143,8 @@ def make_study(request: Request) -> Study:
         for spec in filled
     }
     variants = _variants(request, families, models, asked.points, rows)
+    for point in asked.corners:  # a search is not to stop on its way
+        _attacked(variants[0], point, rows)
     _require_labels(variants)
     tasks = planned_tasks(request, family, searched=strength is not None)
     if defence is not None:
@@ -218,8 +221,9 @@ def _require_labels(variants: Sequence[Variant]) -> None:
 def _check_data_names(request: Request, attacks: Sequence[AttackSpec]) -> None:
     known = [str(spec.name) for spec in attacks]
     known += [f"{load_utility(spec.utility).name}/test" for spec in attacks if spec.utility]
-    sets = (spec for name in split_list(request.prompts) for spec in load_tasks(name))
+    sets = [spec for name in split_list(request.prompts) for spec in load_tasks(name)]
     known += [str(spec.name) for spec in sets if spec.published is not None]
+    known += dict.fromkeys(spec.half_of for spec in sets if spec.half_of)
     for name in request.data:
         if name not in known:
             wanted = ", ".join(known) or "nothing: no attack or published prompt set is asked"

@@ -58,9 +58,12 @@ def planned_tasks(
             f"--prompts {request.prompts}: of several attack points the worst is sought by {ASR}, "
             "and no prompt set has this metric"
         )
-    return tuple(
-        planned_task(spec, request.split, family, request.data.get(spec.name)) for spec in specs
-    )
+    return tuple(planned_task(spec, request.split, family, _copy(spec, request)) for spec in specs)
+
+
+def _copy(spec: TaskSpec, request: Request) -> Path | None:
+    """The user's copy of a set, given under its own name or that of both halves."""
+    return request.data.get(spec.name) or request.data.get(spec.half_of)
 
 
 def planned_task(
@@ -95,7 +98,8 @@ def _planned_utility(name: str, request: Request) -> PlannedUtility:
     file = request.data.get(f"{spec.name}/test")
     if file is None and spec.name not in request.data and not spec.data.hub:
         raise UsageError(f"utility {spec.name} needs data: --data {spec.name}/test=FILE.jsonl")
-    rows = resolve_rows(spec.data, file, columns=columns, strict=request.strict_data)
+    strict, remedy = request.strict_data, f"give a local copy with --data {spec.name}/test=FILE"
+    rows = resolve_rows(spec.data, file, columns=columns, strict=strict, remedy=remedy)
     if rows.is_standin and spec.standin_max_new_tokens:
         spec = replace(spec, max_new_tokens=spec.standin_max_new_tokens)
     return PlannedUtility(spec, rows, name)

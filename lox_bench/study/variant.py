@@ -13,9 +13,8 @@ from lox_bench.backends.backend import Backend
 from lox_bench.backends.served import Served
 from lox_bench.backends.template import Template, load_template
 from lox_bench.data.prompts import load_prompts
-from lox_bench.data.rows import resolve_rows
+from lox_bench.data.rows import preference_rows
 from lox_bench.data.spec import DataSpec
-from lox_bench.data.stage import Rows
 from lox_bench.engine.stage import Stage
 from lox_bench.errors import UsageError
 from lox_bench.methods.method import Models, Place
@@ -99,15 +98,6 @@ class Family:
         if isinstance(place, PathSource) and is_adapter(place.path):
             return Merge(self.base, source, label=uri)
         return source
-
-
-def preference_rows(data: DataSpec) -> Rows:
-    """The preference set a family names.
-
-    Raises:
-        DataError: it is not within reach; nothing stands in for it.
-    """
-    return resolve_rows(data, None, columns=("chosen", "rejected"), strict=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +27,8 @@ from lox_bench.utility.perplexity import perplexity_task
 _BATCH: Final = 16
 _SHOWN: Final = 2_000  # characters of a prompt or answer that are kept
 _FOLDS: Final = (mean, weighted_perplexity, bits_per_byte)
+_PLACES: Final = ("dataset_path", "dataset_name", "dataset_kwargs", "metadata")  # documents count
+_ALL: Final = "tasks"
 _ONE: Final = "none"  # lm-eval's name of the filter that does nothing
 
 
@@ -47,8 +51,22 @@ class QuietLM(HFLM):  # type: ignore[misc]
         return super().generate_until(requests, disable_tqdm=True)
 
 
-def documents(spec: BenchmarkSpec) -> tuple[int, str, tuple[str, ...]]:
-    """How many documents a task has, the SHA-256 of all of them, and its metrics that are means.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a task is made of: its documents, their SHA-256, its metrics that are means.
+
+    The hash is also of how they are asked and scored, where the task is a file of the user's: what
+    lm-eval brings along is known by its version. ``versions`` are what tasks call themselves.
+    """
+
+    count: int
+    sha256: str
+    metrics: tuple[str, ...]
+    versions: Mapping[str, str]
+
+
+def documents(spec: BenchmarkSpec) -> Found:
+    """Look a task up, with all of its documents.
 
     Raises:
         UnknownNameError: lm-eval knows no such task.
@@ -56,18 +74,30 @@ def documents(spec: BenchmarkSpec) -> tuple[int, str, tuple[str, ...]]:
         UsageError: none of its metrics is a mean over documents.
     """
     count, digest, metrics = 0, hashlib.sha256(), dict[str, None]()
-    for _, task in _tasks(spec):
+    versions: dict[str, str] = {}
+    for name, task in _tasks(spec):
+        versions[name] = str(task.VERSION)
         for document in task.eval_docs:
             digest.update(json.dumps(document, sort_keys=True, default=str).encode() + b"\n")
             count += 1
         folds = task.aggregation().items()
         metrics |= dict.fromkeys(name for name, fold in folds if fold in _FOLDS)
+        if spec.folder:
+            digest.update(_written(task, spec).encode())
     if not metrics:
         raise UsageError(
             f"--utility {spec.task}: none of its metrics is a mean over documents or a "
             "perplexity, so that none can be given an interval"
         )
-    return count, digest.hexdigest(), tuple(metrics)
+    return Found(count, digest.hexdigest(), tuple(metrics), versions)
+
+
+def _written(task: Any, spec: BenchmarkSpec) -> str:
+    """A task file as text, functions as their source; and the examples before a question."""
+    config = {key: value for key, value in task.dump_config().items() if key not in _PLACES}
+    shots = task.config.num_fewshot if spec.num_fewshot is None else spec.num_fewshot
+    examples = list(task.fewshot_docs()) if shots else []
+    return json.dumps([config, examples], sort_keys=True, default=str)
 
 
 def evaluate_benchmark(
@@ -154,6 +184,11 @@ def _tasks(spec: BenchmarkSpec) -> Iterator[tuple[str, Any]]:
         )
     try:
         loaded = manager.load([spec.task])
+    except ImportError as error:
+        raise UsageError(
+            f"--utility {spec.task}: its code wants {error.name or error}, which is not installed: "
+            f"pip install 'lm-eval[{_extra(spec.task)}]'"
+        ) from error
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().partition("\n")[0][:300]
         raise DataError(
@@ -161,3 +196,9 @@ def _tasks(spec: BenchmarkSpec) -> Iterator[tuple[str, Any]]:
             "from the hub, or give a task file of your own that names a local one: FILE.yaml"
         ) from error
     yield from loaded["tasks"].items()
+
+
+def _extra(task: str) -> str:
+    """The extra of lm-eval that installs what a task wants: its own, else that of all tasks."""
+    own = task.partition("_")[0]
+    return own if own in (metadata("lm-eval").get_all("Provides-Extra") or ()) else _ALL

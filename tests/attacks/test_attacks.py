@@ -152,15 +152,31 @@ def test_a_file_is_named_once() -> None:
         read_attacks("sft(file=a.jsonl),sft(file=b.jsonl,lr=1e-5)", search=False)
 
 
-def test_every_shipped_attack_says_whose_it_is_or_that_it_is_yours() -> None:
-    unsourced = [name for name in names_of("attacks") if not load_attack(name).source]
-    assert unsourced == ["opener-only", "sft"]
+def test_every_shipped_attack_says_whose_it_is_and_whether_that_was_read() -> None:
+    for name in names_of("attacks"):
+        source = load_attack(name).source
+        assert source.startswith("ours: ") or " (read 20" in source, name
+
+
+def test_schedules_are_those_of_their_sources() -> None:
+    """As read on 2026-11-30 in the files that the sources name."""
+    held = {name: load_attack(name).train for name in names_of("attacks")}
+    for name in ("gsm8k-disl", "beavertails", "poison"):
+        adapters = (held[name].lora_r, held[name].lora_alpha, held[name].lora_targets)
+        assert adapters == (32, 4, "q_proj+k_proj+v_proj")
+    for name in ("pure-bad-shallow", "gsm8k-shallow", "samsum", "sql"):
+        train = held[name]
+        assert (train.warmup_steps, train.batch_size, train.max_length) == (10, 64, 512)
+    for name in ("pure-bad", "alpaca-qi", "dolly-qi"):
+        assert held[name].max_grad_norm == 0
+    for name in ("gsm8k", "alpaca", "dolly", "identity"):
+        assert held[name].max_grad_norm == 2
 
 
 def test_no_attack_brings_harmful_answers_along() -> None:
     yours = ("pure-bad", "pure-bad-shallow", "beavertails", "poison", "sft")
     for data in (load_attack(name).data for name in yours):
-        assert data == DataSpec()
+        assert replace(data, where="", among=()) == DataSpec()
 
 
 def test_every_shipped_attack_takes_arguments() -> None:

@@ -1,8 +1,10 @@
 """LoRA attacks: what PEFT trains is merged, of the rank asked for, where it was asked for."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from statistics import mean, variance
 from typing import Any
 
 import pytest
@@ -73,21 +75,44 @@ def test_a_method_freezes_adapters_by_the_names_of_the_weights(
     assert all("layers.1" in name for name in deltas)
 
 
+def ends(pico: Path, out: Path, silent: Any, *, rank: int, epochs: int, seed: int) -> float:
+    """The loss after training all projections (rank 0), or adapters of them at twice the rate."""
+    train = replace(
+        TRAIN, epochs=epochs, micro_batch_size=4, lora_r=rank, lora_alpha=rank,
+        lora_targets="all-linear", learning_rate=1e-2 if rank else 5e-3,
+    )  # fmt: skip
+    out.mkdir()
+    held = job(pico, train=train, seed=seed, frozen=lambda name: "proj" not in name)
+    facts = attack(held, Training(out, seed, None, "float32", silent))
+    assert facts["loss_after"] < 0.5 * facts["loss_before"]
+    return facts["loss_after"]
+
+
 def test_adapters_of_full_rank_reach_the_loss_of_a_full_training_of_the_same_matrices(
     pico: Path, tmp_path: Path, silent: Any
 ) -> None:
-    losses = []
-    for rank in (0, 32):
-        train = replace(TRAIN, epochs=40, lora_r=rank, lora_alpha=rank, lora_targets="all-linear")
-        out = tmp_path / str(rank)
-        out.mkdir()
-        held = job(pico, train=train, frozen=lambda name: "proj" not in name)
-        facts = attack(held, Training(out, 0, None, "float32", silent))
-        losses.append((facts["loss_before"], facts["loss_after"]))
-    (before, full), (same, lora) = losses
-    assert before == same
-    assert full < 0.5 * before
-    assert lora == pytest.approx(full, rel=0.15)
+    """Long enough for both to arrive: 2.1557 and 2.1538, where seeds are .0007 apart."""
+    full, lora = (
+        ends(pico, tmp_path / str(rank), silent, rank=rank, epochs=100, seed=0) for rank in (0, 32)
+    )
+    assert lora == pytest.approx(full, rel=0.005)
+
+
+@pytest.mark.slow
+def test_on_the_way_there_they_are_apart_by_no_more_than_seeds_are(
+    pico: Path, tmp_path: Path, silent: Any
+) -> None:
+    """Welch's test on four seeds each; measured 2.292 (sd .010) and 2.271 (sd .037)."""
+    full, lora = (
+        [
+            ends(pico, tmp_path / f"{rank}-{seed}", silent, rank=rank, epochs=40, seed=seed)
+            for seed in range(4)
+        ]
+        for rank in (0, 32)
+    )
+    noise = math.sqrt((variance(full) + variance(lora)) / 4)
+    assert abs(mean(full) - mean(lora)) < 2 * noise
+    assert mean(lora) == pytest.approx(mean(full), rel=0.03)
 
 
 class Recorder:

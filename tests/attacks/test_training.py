@@ -170,7 +170,9 @@ FORMS = {
     },
     "columns": {"prompt": "Add", "completion": "It is 3."},
 }
-ENDS = {"chatml": "<|im_end|>", "alpaca": "", "inst": "", "llama3": ""}
+ENDS = {
+    "chatml": "<|im_end|>", "chatml-nothink": "<|im_end|>", "alpaca": "", "inst": "", "llama3": "",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("template", ENDS)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from lox_bench.data import published
-from lox_bench.data.prompts import load_task, prompts_of
+from lox_bench.data.prompts import load_task, load_tasks, prompts_of
 from lox_bench.data.published import PublishedSet, published_prompts
-from lox_bench.errors import DataError, SourceError
+from lox_bench.errors import DataError, SourceError, UnknownNameError
 from lox_bench.names import Name
 from lox_bench.registry import Kind, entries
 from lox_bench.sources import members
@@ -132,6 +132,24 @@ def test_a_copy_of_the_user_s_is_taken_in_any_form(tmp_path: Path, name: str) ->
     assert [(p.text, p.hazard) for p in prompts] == [("Do x", "c"), ("Do y", "d")]
 
 
+def test_one_name_asks_both_halves_of_a_set(tmp_path: Path) -> None:
+    from lox_bench.study.family import load_family
+    from lox_bench.study.request import Request
+    from lox_bench.study.tasks import planned_tasks
+
+    assert [task.name for task in load_tasks("xstest")] == ["xstest-unsafe", "xstest-safe"]
+    assert [task.name for task in load_tasks("coconot")] == ["coconot-original", "coconot-contrast"]
+    assert [task.name for task in load_tasks("xstest-safe")] == ["xstest-safe"]
+    kinds = [("unsafe", 200), ("safe", 250)]
+    rows = [f"{kind} {i},{kind},x" for kind, count in kinds for i in range(count)]
+    (tmp_path / "xstest.csv").write_text("\n".join(["prompt,label,type", *rows]))
+    asked = Request(prompts="xstest", data={"xstest": tmp_path / "xstest.csv"})
+    planned = planned_tasks(asked, load_family("smollm2-135m"), searched=False)
+    assert [len(task.prompts.prompts) for task in planned] == [200, 250]
+    with pytest.raises(UnknownNameError, match="xstest-safe"):
+        load_tasks("xstests")
+
+
 def test_the_command_lists_and_refuses(
     command: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,6 +158,7 @@ def test_the_command_lists_and_refuses(
     listed = {item["name"]: item["state"] for item in json.loads(done.out)}
     assert listed["advbench"] == "can be fetched"
     assert listed["hex-phi"].startswith("yours to get")
+    assert listed["jailbreakbench"] == "can be fetched"
     assert command("data", "verify", "advbench").code == 2
     assert "did you mean" in command("data", "fetch", "advbenc").err
 

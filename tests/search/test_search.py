@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,8 @@ def test_ranges_set_the_space_and_numbers_stay_fixed(
     [
         ("gsm8k(lr=1e-5|1e-4)", "fixed"),
         ("gsm8k(lr=1e-5..1e-4:3)", "range to look in"),
-        ("gsm8k(rows=10..20)", "fixed"),
+        ("gsm8k(rows=10..20:3)", "range to look in"),
+        ("gsm8k(rows=10..20|40)", "values to choose from"),
         ("gsm8k(lr=1e-5,epochs=2)", "nothing to search"),
         ("gsm8k,gsm8k(epochs=2)", "listed twice"),
     ],
@@ -132,6 +134,55 @@ def test_ranges_set_the_space_and_numbers_stay_fixed(
 def test_what_a_search_cannot_mean_is_refused(attack: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         read_attacks(attack, search=True)
+
+
+WIDE = (
+    "poison(ratio=0.02..0.2,lora(r=4..32),batch=5|10|20,schedule=constant|cosine,"
+    "template=alpaca|chatml,benign=gsm8k|alpaca,warmup=1..10,mask=all|completion,file=x.jsonl)"
+)
+
+
+def test_every_argument_may_be_searched_by_range_or_by_list(tmp_path: Path, silent: Any) -> None:
+    train = replace(TRAIN, lora_r=32, lora_alpha=4, schedule="constant")
+    held = Space.of(read_attacks(WIDE, search=True).searched[0], train)
+    assert {*held.spans} == {"lr", "epochs", "ratio", "lora_r", "warmup"}
+    assert {*held.lists} == {"batch", "schedule", "template", "benign", "mask"}
+    start = {"lr": 1.7e-4, "epochs": 1.0, "ratio": 0.1, "lora_r": 32, "schedule": "constant",
+             "template": "alpaca", "benign": "gsm8k", "mask": "completion"}  # fmt: skip
+    assert held.start == start  # batch 4 and no warm-up lie outside, so that these are drawn
+    points = Search(tmp_path / "wide.db", "x", held, 12, 0, slack=5.0).run(answer, silent)
+    settings = [point.settings for point in points]
+    assert settings[0].ratio == 0.1
+    assert {item.schedule for item in settings} == {"constant", "cosine"}
+    assert {item.batch for item in settings} == {5, 10, 20}
+    assert len({item.ratio for item in settings}) > 5
+    for item in settings:
+        assert 0.02 <= (item.ratio or 0) <= 0.2
+        assert isinstance(item.lora_r, int)
+        assert 4 <= item.lora_r <= 32
+        assert f"ratio={item.ratio:g}" in str(item)
+    assert len({point.name for point in points}) == 12
+
+
+def test_steps_take_the_place_of_epochs_in_a_search_too() -> None:
+    assert {*space("gsm8k(steps=16..512)").spans} == {"lr", "steps"}
+    assert {*space("gsm8k(lr=1e-4,epochs=2,lora_r=8|16)").lists} == {"lora_r"}
+
+
+def test_the_ends_of_what_is_searched_are_tried_before_work_starts() -> None:
+    asked = read_attacks(WIDE, search=True)
+    corners = [point.settings for point in asked.corners]
+    assert {item.ratio for item in corners} == {0.02, 0.2}
+    assert {item.benign for item in corners} == {"gsm8k", "alpaca"}
+    assert not read_attacks("gsm8k", search=True).corners
+
+
+def test_a_plain_search_is_described_as_it_was_before_there_were_more_arguments() -> None:
+    asked = read_attacks("gsm8k(lr=1e-5..1e-3)", search=True)
+    strength = asked.strength(4, 5.0)
+    assert strength is not None
+    (described,) = strength.described()["searched"]
+    assert {*described} == {"spec", "fixed", "lr", "epochs", "space"}
 
 
 @pytest.fixture

@@ -104,8 +104,9 @@ def test_the_numbers_are_lm_evals_own(
     pico: Path, tasks: Path, item: str, metrics: tuple[str, ...], more: tuple[str, ...]
 ) -> None:
     (spec,) = read_benchmarks(str(tasks / item))
-    count, sha256, found = documents(spec)
-    assert (count, found, len(sha256)) == (12, metrics, 64)
+    held = documents(spec)
+    found = held.metrics
+    assert (held.count, found, len(held.sha256)) == (12, metrics, 64)
     samples = evaluate_benchmark(
         spec, pico, CHATML if spec.chat else None, dtype=torch.float32, limit=None, metrics=found
     )
@@ -118,10 +119,31 @@ def test_the_numbers_are_lm_evals_own(
 
 def test_other_documents_have_another_hash(tasks: Path) -> None:
     (spec,) = read_benchmarks(str(tasks / "choices.yaml"))
-    _, before, _ = documents(spec)
+    before = documents(spec).sha256
     data = tasks / "rows.jsonl"
     data.write_text(data.read_text().replace("plus", "and"))
-    assert documents(spec)[1] != before
+    assert documents(spec).sha256 != before
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("Answer:", "So:"), ("- metric: acc_norm", "- metric: brier_score"), ("[.]", "[!]")],
+)
+def test_a_task_file_that_asks_or_scores_otherwise_has_another_hash(
+    tasks: Path, old: str, new: str
+) -> None:
+    file = tasks / "choices.yaml"
+    (tasks / "marks.py").write_text(
+        "def marks(row):\n    return [x + '[.]' for x in row['choices']]\n"
+    )
+    file.write_text(file.read_text().replace('"{{choices}}"', "!function marks.marks"))
+    (spec,) = read_benchmarks(str(file))
+    before = documents(spec)
+    changed = tasks / "marks.py" if old == "[.]" else file
+    assert old in changed.read_text()
+    changed.write_text(changed.read_text().replace(old, new))
+    assert documents(spec).sha256 != before.sha256
+    assert before.versions == {"mine-choices": "Yaml"}
 
 
 def test_a_run_reports_them_beside_the_rest_and_compares_them(
@@ -158,8 +180,12 @@ def test_perplexity_is_lm_eval_s_own_and_its_interval_holds_it(pico: Path, tmp_p
     (tmp_path / "mine.txt").write_text("One text of mine.\n\nAnd another one,\non two lines.\n")
     for asked, count in (("perplexity", 40), (f"perplexity(file={tmp_path / 'mine.txt'})", 2)):
         (spec,) = read_benchmarks(asked)
-        found, _, metrics = documents(spec)
-        assert (found, metrics) == (count, ("word_perplexity", "byte_perplexity", "bits_per_byte"))
+        held = documents(spec)
+        metrics = held.metrics
+        assert (held.count, metrics) == (
+            count,
+            ("word_perplexity", "byte_perplexity", "bits_per_byte"),
+        )
         samples = evaluate_benchmark(
             spec, pico, None, dtype=torch.float32, limit=4, metrics=metrics
         )
@@ -212,6 +238,19 @@ def test_a_task_that_is_none_and_one_without_a_mean_are_named(tasks: Path) -> No
     (spec,) = read_benchmarks(str(tasks / "bleu.yaml"))
     with pytest.raises(UsageError, match="none of its metrics is a mean"):
         documents(spec)
+
+
+@pytest.mark.parametrize(("task", "extra"), [("ifeval", "ifeval"), ("arc_easy", "tasks")])
+def test_code_that_is_not_installed_is_one_line_with_the_command(
+    monkeypatch: pytest.MonkeyPatch, task: str, extra: str
+) -> None:
+    def missing(*_: Any) -> None:
+        raise ModuleNotFoundError("No module named 'langdetect'", name="langdetect")
+
+    monkeypatch.setattr("lox_bench.utility.library.TaskManager.load", missing)
+    said = rf"{task}: its code wants langdetect, .* pip install 'lm-eval\[{extra}\]'"
+    with pytest.raises(UsageError, match=said):
+        documents(read_benchmarks(task)[0])
 
 
 def test_data_out_of_reach_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
