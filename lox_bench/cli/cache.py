@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from lox_bench.cli.cache_options import age, chosen_kinds
+from lox_bench.cli.help_page import ShownGroup
 from lox_bench.cli.jsonout import print_json
 from lox_bench.cli.once import Once
 from lox_bench.cli.progress import choose_display
@@ -20,6 +21,7 @@ from lox_bench.errors import UsageError
 from lox_bench.results.text_table import TextTable
 
 app = typer.Typer(
+    cls=ShownGroup,
     help="What lies in the cache ($LOX_BENCH_CACHE), whether it is sound, and how to make room.",
     no_args_is_help=True,
 )

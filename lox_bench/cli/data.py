@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from lox_bench.cli.help_page import ShownGroup
 from lox_bench.cli.jsonout import print_json
 from lox_bench.cli.once import Once
 from lox_bench.cli.writing import rich_table
@@ -16,6 +17,7 @@ from lox_bench.registry import Kind, entries
 from lox_bench.results.text_table import TextTable
 
 app = typer.Typer(
+    cls=ShownGroup,
     help="Prompt sets that others published: list them, fetch them, check them.",
     no_args_is_help=True,
 )

@@ -33,6 +33,7 @@ from lox_bench.cli import (
     runs,
 )
 from lox_bench.cli.groups import Grouped
+from lox_bench.cli.help_page import ShownGroup
 from lox_bench.cli.once import Once
 from lox_bench.cli.signals import Stopped, stoppable
 from lox_bench.errors import LoxBenchError, StoreError
@@ -41,6 +42,7 @@ from lox_bench.harmless import harmless
 
 app = typer.Typer(
     name="lox-bench",
+    cls=ShownGroup,
     help="Does a language model's safety survive fine-tuning, and does hardening it help?\n\n"
     "Start with: lox-bench run --models aligned,lox --attack gsm8k",
     no_args_is_help=True,

@@ -11,6 +11,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
+from lox_bench.cli.help_page import ShownGroup
 from lox_bench.cli.jsonout import print_json
 from lox_bench.cli.once import Once
 from lox_bench.cli.where import RunFolder, RunFolders
@@ -24,6 +25,7 @@ from lox_bench.results.run import LEADERBOARD, NO_ATTACK, open_run
 from lox_bench.results.text_table import TextTable
 
 app = typer.Typer(
+    cls=ShownGroup,
     help="Runs: list them, show one, open its page, remove it.", invoke_without_command=True
 )
 Root = Annotated[Path, typer.Option("--dir", help="The folder that runs lie in.")]
