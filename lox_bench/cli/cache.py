@@ -99,7 +99,9 @@ def list_artifacts(
         for item in items
     )
     head = ("key", "kind", "made (UTC)", "took", "on disk", "state")
-    Console().print(rich_table(TextTable("", head, rows)))
+    none = f"of these kinds: {kind}" if kind else "yet"
+    note = "" if rows else f"nothing is stored in {default_root()} {none}"
+    Console().print(rich_table(TextTable("", head, rows, note)))
 
 
 @app.command(cls=Once)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from lox_bench.cli.making import executor_for, open_store
 from lox_bench.cli.options import Debug, Json, MaxSteps, Out, Quiet
@@ -114,6 +113,7 @@ def _run(asked: "Models", settings: Settings, out: Path | None, *, quiet: bool, 
     from lox_bench.cli.jsonout import plain, print_json
     from lox_bench.cli.notices import announce_data
     from lox_bench.cli.progress import choose_display
+    from lox_bench.cli.writing import rich_table
     from lox_bench.diagnostics.output import write_diagnosis
     from lox_bench.engine.graph import Graph
     from lox_bench.results.folder import claim, make
@@ -133,5 +133,6 @@ def _run(asked: "Models", settings: Settings, out: Path | None, *, quiet: bool, 
         print_json(plain(means))
     elif not quiet:
         console = Console()
-        console.print(diagnosis_table(means, escape(harmless(f"{asked.title}, k = {settings.k}"))))
+        title = harmless(f"{asked.title}, k = {settings.k}")
+        console.print(rich_table(diagnosis_table(means, title)))
         console.print(f"tables, pictures, provenance  {folder}", soft_wrap=True, markup=False)

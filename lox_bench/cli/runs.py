@@ -26,7 +26,8 @@ from lox_bench.results.text_table import TextTable
 
 app = typer.Typer(
     cls=ShownGroup,
-    help="Runs: list them, show one, open its page, remove it.", invoke_without_command=True
+    help="Runs: list them, show one, open its page, remove it.",
+    invoke_without_command=True,
 )
 Root = Annotated[Path, typer.Option("--dir", help="The folder that runs lie in.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, nothing else.")]

@@ -62,13 +62,15 @@ def write_tables(tables: Sequence[TextTable], out: Path | None, form: Format) ->
 def rich_table(table: TextTable) -> RenderableType:
     """The table for a terminal, in parts where it is grouped; nothing in it is read as markup."""
     if table.group is None:
-        return Group(*_titled(table), Grid(table.head, table.rows), *_noted(table))
+        grid = [Grid(table.head, table.rows, table.numbers)] if table.rows else []
+        return Group(*_titled(table), *grid, *_noted(table))
     at = table.group
+    numbers = None if table.numbers is None else table.numbers - (at < table.numbers)
     head = _without(table.head, at)
     parts: list[RenderableType] = []
     for name in dict.fromkeys(row[at] for row in table.rows):
         rows = [_without(row, at) for row in table.rows if row[at] == name]
-        parts += [Text(f"\n{name}", style="bold"), Grid(head, rows)]
+        parts += [Text(f"\n{name}", style="bold"), Grid(head, rows, numbers)]
     return Group(*_titled(table), *parts, *_noted(table))
 
 
@@ -81,4 +83,4 @@ def _titled(table: TextTable) -> list[RenderableType]:
 
 
 def _noted(table: TextTable) -> list[RenderableType]:
-    return [Text(f"\n{table.note}", style="dim")] if table.note else []
+    return [Text("\n" * bool(table.rows) + table.note, style="dim")] if table.note else []
