@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from lox_bench.cli import completion
 from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.cli.where import RunFolders
 from lox_bench.cli.writing import Format, format_of, write, write_tables
@@ -32,7 +33,10 @@ def compare(  # noqa: PLR0913 - one parameter an option
     ] = None,
     metric: Annotated[
         str,
-        typer.Option(help="Comma list of metrics: refusal_lost, asr, over_refusal, accuracy ..."),
+        typer.Option(
+            help="Comma list of metrics: refusal_lost, asr, over_refusal, accuracy ...",
+            autocompletion=completion.metrics,
+        ),
     ] = "",
     interval: Annotated[
         Interval,

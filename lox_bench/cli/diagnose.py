@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from lox_bench.cli import completion
 from lox_bench.cli.making import executor_for, open_store
 from lox_bench.cli.options import Debug, Json, MaxSteps, Out, Quiet
 from lox_bench.cli.quiet import hush_libraries
@@ -26,9 +27,19 @@ Finetuned = Annotated[
     str | None, typer.Option(help="The aligned model after fine-tuning: adds R_ft and overlaps.")
 ]
 Family = Annotated[
-    str | None, typer.Option(help="Take (or make) a family's models instead of folders.")
+    str | None,
+    typer.Option(
+        help="Take (or make) a family's models instead of folders.",
+        autocompletion=completion.families,
+    ),
 ]
-Attack = Annotated[str, typer.Option(help="With --family: the fine-tuning to look into, or none.")]
+Attack = Annotated[
+    str,
+    typer.Option(
+        help="With --family: the fine-tuning to look into, or none.",
+        autocompletion=completion.attacks,
+    ),
+]
 Seed = Annotated[
     int,
     typer.Option(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from lox_bench.cli import completion
 from lox_bench.cli.asked import parse_data
 from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.cli.making import executor_for, open_store
@@ -42,16 +43,25 @@ _RANDOM_RANGE, _RANGE = "-0.5,0.5", "-0.5,1.5"
 _MOST_POINTS, _FURTHEST = 1001, 1000.0
 _LINE, _GRID = "11", "5x5"
 
-Model = Annotated[str, typer.Option(help="The model in the center, as in run --models.")]
+Model = Annotated[
+    str,
+    typer.Option(
+        help="The model in the center, as in run --models.", autocompletion=completion.models
+    ),
+]
 AxisX = Annotated[
     str,
     typer.Option(
         "--x",
         help="Where the axis leads: a model (lox, base, NAME=PATH), an attack (gsm8k), or random, "
         "random(seed=1,norm=filter|tensor).",
+        autocompletion=completion.axes,
     ),
 ]
-AxisY = Annotated[str | None, typer.Option("--y", help="A second axis; without it, a curve.")]
+AxisY = Annotated[
+    str | None,
+    typer.Option("--y", help="A second axis; without it, a curve.", autocompletion=completion.axes),
+]
 RangeX = Annotated[
     str | None, typer.Option("--x-range", help="From,to in steps; 1 is the model it leads to.")
 ]

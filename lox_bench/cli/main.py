@@ -1,6 +1,7 @@
 """The ``lox-bench`` command: wires the subcommands, turns expected failures into one line."""
 
 import io
+import os
 import sys
 from collections.abc import Callable, Mapping
 from typing import Annotated, NoReturn
@@ -32,6 +33,7 @@ from lox_bench.cli import (
     run,
     runs,
 )
+from lox_bench.cli.completion import mend_bash
 from lox_bench.cli.groups import Grouped
 from lox_bench.cli.help_page import ShownGroup
 from lox_bench.cli.once import Once
@@ -97,6 +99,7 @@ def _options(
 def entry() -> None:
     """Run the command line; a user's mistake is one line and its exit code, never a traceback."""
     _show_what_is_unprintable()
+    mend_bash(os.environ)
     try:
         with stoppable():
             app()

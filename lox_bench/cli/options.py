@@ -140,7 +140,8 @@ Utility = Annotated[
     str,
     typer.Option(
         help="Comma list of lm-eval's tasks or groups, arc_easy,mmlu(num_fewshot=5), or FILE.yaml; "
-        "besides the attacks' own."
+        "besides the attacks' own.",
+        autocompletion=completion.utilities,
     ),
 ]
 Backend = Annotated[
@@ -148,6 +149,7 @@ Backend = Annotated[
     typer.Option(
         help="Who computes answers: hf, vllm, vllm(tensor_parallel=2), auto; openai(key_env=NAME) "
         "says how served models are asked.",
+        autocompletion=completion.backends,
     ),
 ]
 Samples = Annotated[
@@ -202,7 +204,11 @@ MaxSteps = Annotated[
     ),
 ]
 Split = Annotated[
-    str, typer.Option(help="Prompt split: eval (held out) or dev (to choose k and alpha).")
+    str,
+    typer.Option(
+        help="Prompt split: eval (held out) or dev (to choose k and alpha).",
+        autocompletion=completion.splits,
+    ),
 ]
 Data = Annotated[
     list[str] | None,
@@ -249,4 +255,7 @@ Out = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the rows as JSON, nothing else.")]
+FilesJson = Annotated[
+    bool, typer.Option("--json", help="Print the files that were written as JSON, nothing else.")
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and library warnings.")]

@@ -1,6 +1,9 @@
 """What a person at a terminal meets: groups of options, completion, progress, what comes next."""
 
 import io
+import os
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +41,31 @@ def test_options_of_run_stand_in_groups(command: Command) -> None:
 )  # fmt: skip
 def test_names_are_completed(complete: completion.Complete, begun: str, wanted: str) -> None:
     assert wanted in complete(begun)
+
+
+def test_what_is_no_name_is_not_completed() -> None:
+    assert all(name == name.lower() for name in completion.models(""))
+    assert completion.studies("aligned,lox") == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "at", "wanted"),
+    [("lox-bench run --judges = key", 4, "keyword"), ("lox-bench run --judges key", 3, "keyword"),
+     ("lox-bench run --models = aligned,lo", 4, "aligned,lox"),
+     ("lox-bench run --attack =", 3, "gsm8k"), ("lox-bench judge lat", 2, "latest"),
+     ("lox-bench reproduce lox", 2, "lox-paper"), ("lox-bench compare x --metric ref", 4, "refusal_lost"),
+     ("lox-bench landscape --x lo", 3, "lox"), ("lox-bench data fetch adv", 3, "advbench")],
+)  # fmt: skip
+def test_bash_is_answered(typed: str, at: int, wanted: str) -> None:
+    """As bash asks: it passes on the ``=`` of ``--option=value`` as a word of its own."""
+    asked = {"_LOX_BENCH_COMPLETE": "complete_bash", "COMP_CWORD": str(at),
+             "COMP_WORDS": typed.replace(" ", "\n")}  # fmt: skip
+    code = "import sys; from lox_bench.cli.main import entry; sys.argv = ['lox-bench']; entry()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | asked, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert wanted in done.stdout.split(), done.stderr
 
 
 def test_a_stage_under_a_second_is_counted_and_a_longer_one_is_named(
@@ -127,8 +155,37 @@ def test_a_cell_is_broken_where_its_parts_meet(width: int) -> None:
     Console(file=text, width=width, color_system=None).print(cell)
     lines = text.getvalue().splitlines()
     assert max(map(len, lines)) <= width
-    for word in ("aligned", "alpha=", "0.65)", "gsm8k", "(-0.07"):
+    for word in ("aligned", "alpha=", "0.65)", "gsm8k", "(-0.07", "to +0.09)"[-width:]):
         assert any(word in line for line in lines)
+
+
+def test_a_range_of_numbers_is_read_together_and_a_name_is_broken_last() -> None:
+    head, why = ("name", "rate", "what it is"), "prompts that were drawn " * 3
+    rows = [("jailbreakbench-benign", "(-0.07 to +0.09)", why), ("catqa", "-", "hf://org/Name-v1")]
+    text = io.StringIO()
+    Console(file=text, width=60, color_system=None).print(Grid(head, rows))
+    assert "jailbreakbench-benign  (-0.07 to +0.09)  prompts" in text.getvalue()
+    assert "hf://org/Name-v1" in text.getvalue()
+    narrow = io.StringIO()
+    Console(file=narrow, width=36, color_system=None).print(Grid(head, rows))
+    assert "jailbreakbench-benign" in narrow.getvalue()
+    assert "(-0.07" in narrow.getvalue()
+    assert "\n to +0.09)" not in narrow.getvalue()
+
+
+def test_what_is_indented_stays_so() -> None:
+    text = io.StringIO()
+    Console(file=text, width=20, color_system=None).print(
+        Folding("said\n  k=6: a whole number of 1")
+    )
+    assert text.getvalue().splitlines()[1:] == ["  k=6: a whole", "  number of 1"]
+
+
+def test_numbers_stand_to_the_right() -> None:
+    text = io.StringIO()
+    grid = Grid(("model", "n"), [("aligned", "7"), ("lox", "1200")], numbers=1)
+    Console(file=text, width=60, color_system=None).print(grid)
+    assert {line.rstrip()[-1] for line in text.getvalue().splitlines() if "a" in line} == {"7"}
 
 
 def test_a_table_too_wide_keeps_its_words_and_tells_the_longest_texts_below() -> None:
