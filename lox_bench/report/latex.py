@@ -10,6 +10,7 @@ MARK: Final = "% made by lox-bench; needs \\usepackage{booktabs,graphicx,textcom
 _WIDE: Final = 5  # columns from which a table spans both columns of a page
 _FIT: Final = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{"  # if too wide
 _NUMBER: Final = re.compile(r"[-+<]?[\d.,]+( \[.*)?|[-\u2013]|")
+_MINUS: Final = re.compile(r"(?<![\w.)\]])-(?=\.?\d)")  # before a number, not within a name
 _SIGNS: Final = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -33,6 +34,7 @@ _SIGNS: Final = {
     "⚠": r"\textbf{!}",
     "\N{EN DASH}": "--",
     "—": "---",
+    "→": r"$\rightarrow$",
     "≥": r"$\geq$",
     "≤": r"$\leq$",
     "\N{MULTIPLICATION SIGN}": r"$\times$",
@@ -73,7 +75,8 @@ def latex(table: TextTable, label: str) -> str:
 
 def escape(text: str) -> str:
     """Text that LaTeX sets as it is, in one line."""
-    return "".join(_SIGNS.get(sign, sign) for sign in " ".join(text.split()))
+    plain = _MINUS.sub("\N{MINUS SIGN}", " ".join(text.split()))
+    return "".join(_SIGNS.get(sign, sign) for sign in plain)
 
 
 def _row(cells: Iterable[str]) -> str:

@@ -9,6 +9,8 @@ from support.run_folders import Command, Fake, write_run
 RUN = ("leaderboard runs/r --out board", "report runs/r --out page.html",
        "report runs/r --tables tables --format latex", "export runs/r --out lm-eval",
        "baseline runs/r --name mine --dir results")  # fmt: skip
+THERE = ("cache size", "cache list", "cache verify", "cache prune", "runs list", "data list",
+         "data verify", "list runs")  # fmt: skip
 WRITTEN = {"board/leaderboard.csv", "page.html", "results/mine.csv"}
 
 
@@ -39,16 +41,17 @@ def test_quiet_is_quiet(here: Path, command: Command) -> None:
     assert (done.code in {0, 3}, done.out) == (True, "")
 
 
-@pytest.mark.parametrize("line", ["cache size", "cache list", "cache verify", "cache prune",
-                                  "runs list", "data list", "data verify", "list runs"])  # fmt: skip
-def test_what_is_there_is_told_as_json(line: str, here: Path, command: Command) -> None:
+@pytest.mark.parametrize("line", THERE)
+@pytest.mark.usefixtures("here")
+def test_what_is_there_is_told_as_json(line: str, command: Command) -> None:
     done = command(*line.split(), "--json")
     assert done.code == 0, done.err
     json.loads(done.out)
 
 
+@pytest.mark.usefixtures("here")
 def test_a_reproduction_s_obstacles_are_told_as_json(
-    here: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+    command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("lox_bench.study.obstacles._reached", lambda _: "no: asked of no one")

@@ -53,7 +53,8 @@ def test_what_is_no_name_is_not_completed() -> None:
     [("lox-bench run --judges = key", 4, "keyword"), ("lox-bench run --judges key", 3, "keyword"),
      ("lox-bench run --models = aligned,lo", 4, "aligned,lox"),
      ("lox-bench run --attack =", 3, "gsm8k"), ("lox-bench judge lat", 2, "latest"),
-     ("lox-bench reproduce lox", 2, "lox-paper"), ("lox-bench compare x --metric ref", 4, "refusal_lost"),
+     ("lox-bench reproduce lox", 2, "lox-paper"),
+     ("lox-bench compare x --metric ref", 4, "refusal_lost"),
      ("lox-bench landscape --x lo", 3, "lox"), ("lox-bench data fetch adv", 3, "advbench")],
 )  # fmt: skip
 def test_bash_is_answered(typed: str, at: int, wanted: str) -> None:
