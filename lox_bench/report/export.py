@@ -21,6 +21,7 @@ from lox_bench.report.summary import Line, Table, summarise
 from lox_bench.report.tables import further_tables
 from lox_bench.results.cells import as_cell
 from lox_bench.results.hazards import hazard_rates
+from lox_bench.results.metrics import title_of
 from lox_bench.results.text_table import TextTable, share
 
 _NOTE: Final = (
@@ -120,8 +121,8 @@ def _measures(family: str, table: Table) -> Iterator[TextTable]:
             )
             for line, pooled in held
         )
-        name = " ".join(table.heading(measure))
-        yield TextTable(f"{name.replace('_', ' ')} by {measure.judge}, {family}", head, rows, _NOTE)
+        name = f"{title_of(measure.metric)} on {measure.task}".replace("_", " ")
+        yield TextTable(f"{name} by {measure.judge}, {family}", head, rows, _NOTE)
 
 
 def _rates(line: Line, table: Table, *, split: bool) -> Iterator[str]:

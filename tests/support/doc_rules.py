@@ -61,7 +61,11 @@ RULES = (
         "one folder each: the lines are alternatives",
         ((r"--out L\b", "--out L{number}"),),
     ),
-    Rule(r"^(\.venv/bin/)?python ", "the same", ((r"^(\.venv/bin/)?python", "{python}"),)),
+    Rule(
+        r"^(\.venv/bin/)?python ",
+        "this environment's",
+        ((r"^(\.venv/bin/)?python", "{python}"),),
+    ),
     Rule(
         r"--attack .*\.\.",
         "two points an axis",
@@ -111,17 +115,50 @@ RULES = (
         codes=frozenset({0, 1, 3}),
     ),
     Rule(
+        r"^git clone",
+        "this checkout, whatever its branch is called",
+        ((r"--branch \S+ REPOSITORY", "--quiet {root}"),),
+    ),
+    Rule(
+        r"^pip install",
+        "nothing is fetched or changed here: pip resolves it against what is installed",
+        (
+            (r"^pip install", "{python} -m pip install --dry-run --no-index --no-build-isolation"),
+            (r"-e (?=\.|examples)", "-e {root}/"),
+            (r"constraints\.txt", "{root}/constraints.txt"),
+        ),
+    ),
+    Rule(
+        r"^python -m build",
+        "with the setuptools that is here, into the folder that the next lines install from",
+        ((r"-m build", "-m build --no-isolation --outdir dist {root}"),),
+    ),
+    Rule(r"^python3 -m venv", "this Python", ((r"^python3", "{python}"),)),
+    Rule(
+        r"^empty/bin/python -m pip",
+        "the wheel alone; what it depends on is borrowed from this environment",
+        ((r"pip install", "pip install --no-index --no-deps"),),
+    ),
+    Rule(
+        r"^empty/bin/lox-bench run",
+        "the pico family",
+        ((r"$", " --family pico.toml --limit 2 --max-steps 1"),),
+    ),
+    Rule(
+        r"^python benchmarks/",
+        "it wants files that are not ours: its own account of its options",
+        ((r"(\.py) .*", r"\1 --help"),),
+    ),
+    Rule(
         r"^make ",
         "the suite and the main job: make's own plan of them",
         ((r"^make", "make -n -C {root}"),),
     ),
 )
 NOT_RUN = (
-    Rule(r"^pip install", "installs; the requirement is read and its extra looked up"),
-    Rule(r"^python benchmarks/", "wants files that are not ours; its options are read"),
-    Rule(r"^(git|uv|pipx|cd|export|pre-commit|mkdocs|python3 -m venv|empty/bin/|python -m build)\b",
-         "the stranger's log says how these were tried"),
-)  # fmt: skip
+    Rule(r"^(uv|pipx)\b", "installs from an index; docs/install.md says how it was tried"),
+    Rule(r"^cd\b", "the shell's"),
+)
 
 
 def rules_for(command: Documented) -> list[Rule]:
