@@ -12,6 +12,7 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "What to test": (
         "models", "family", "base", "aligned", "attack", "prompts", "utility", "seed",
         "align_seeds", "attack_seeds", "split", "limit", "data",
+        "columns",
     ),
     "How strong": (
         "attack_search", "accuracy_slack", "eval_every", "max_steps", "defence_search",

@@ -217,6 +217,13 @@ Data = Annotated[
         help="Your own file for an attack or prompt set, NAME=FILE; for accuracy NAME/test=FILE.",
     ),
 ]
+Columns = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME=COLUMN,...",
+        help="What your file calls the columns that attacks read: question=q,answer=a.",
+    ),
+]
 StrictData = Annotated[
     bool,
     typer.Option(
