@@ -34,7 +34,7 @@ from lox_bench.cli import (
     runs,
 )
 from lox_bench.cli.completion import mend_bash
-from lox_bench.cli.groups import Grouped
+from lox_bench.cli.groups import GROUPED, Grouped
 from lox_bench.cli.help_page import ShownGroup
 from lox_bench.cli.once import Once
 from lox_bench.cli.signals import Stopped, stoppable
@@ -75,7 +75,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "doctor": doctor.doctor,
 }
 for _name, _command in COMMANDS.items():
-    app.command(_name, cls=Grouped if _name == "run" else Once)(_command)
+    app.command(_name, cls=Grouped if _name in GROUPED else Once)(_command)
 app.add_typer(cache.app, name="cache")
 app.add_typer(data.app, name="data")
 app.add_typer(runs.app, name="runs")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lox_bench.cli.options import FilesJson, Quiet
-from lox_bench.cli.where import RunFolders
+from lox_bench.cli.where import RunNames, located, watched
 from lox_bench.cli.within import within
 from lox_bench.cli.written import Written
 from lox_bench.errors import UsageError
@@ -47,7 +47,7 @@ Form = Annotated[TableFormat, typer.Option("--format", help="How tables are writ
 
 
 def report(  # noqa: PLR0913 - one parameter an option
-    runs: RunFolders,
+    names: RunNames,
     out: Out = None,
     title: Title = None,
     clip: Clip = None,
@@ -81,6 +81,7 @@ def report(  # noqa: PLR0913 - one parameter an option
     file is somebody else's.
     """
     written = Written(quiet, json)
+    runs = [watched(name) if watch else located(name) for name in names]
     if watch:
         _watch(runs, out, every, beside=figures or tables)
     from lox_bench.report.merge import read_boards

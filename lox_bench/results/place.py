@@ -92,6 +92,18 @@ def latest_run(root: Path = RUNS) -> Path:
     return max(finished)[-1]
 
 
+def running(root: Path = RUNS) -> Path:
+    """The run below ``root`` that was begun last and has not finished; else the latest.
+
+    Raises:
+        UsageError: there is no run at all.
+    """
+    begun = [folder for folder in run_folders(root) if isinstance(held_in(folder), Claim)]
+    if begun:
+        return max(begun, key=lambda folder: (folder / MANIFEST).stat().st_mtime_ns)
+    return latest_run(root)
+
+
 def find_run(text: str, root: Path = RUNS) -> Path:
     """The path that a user means: ``latest``, the name of a run in ``root``, or a path.
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from support.sample import RECORD, VARIANT
 from lox_bench.cli import completion
 from lox_bench.cli.folding import Folding
 from lox_bench.cli.grid import Grid
-from lox_bench.cli.groups import GROUPS
+from lox_bench.cli.groups import GROUPED, GROUPS
 from lox_bench.cli.log_file import LOG, LoggedConsole, LoggedDisplay, logged
 from lox_bench.cli.next_steps import next_steps
 from lox_bench.cli.progress import BarDisplay, LineDisplay, SilentDisplay
@@ -28,6 +29,54 @@ def test_options_of_run_stand_in_groups(command: Command) -> None:
     at = [text.index(f" {group} ") for group in GROUPS]
     assert at == sorted(at)
     assert text.index("--models") < text.index(" How strong ") < text.index("--attack-search")
+
+
+@pytest.mark.parametrize("name", GROUPED)
+def test_every_option_of_a_command_with_many_stands_in_a_group_that_fits(
+    name: str, command: Command
+) -> None:
+    text = command(name, "--help").out
+    shown = [group for group in GROUPS if f"─ {group} ─" in text]
+    assert len(shown) >= 2
+    assert "Who judges" in shown or "--judges" not in text
+    running = text.partition("─ How to run ─")[2].partition("╰")[0]
+    assert not {"--model", "--labels", "--ranks", "--x", "--k"} & set(running.split())
+
+
+OWN = ("run", "--data", "gsm8k=own.jsonl", "--print-study")
+
+
+@pytest.mark.parametrize(
+    ("more", "attacks"),
+    [(("--columns", "question=q,answer=a"), ["gsm8k(columns_question=q,columns_answer=a)"]),
+     (("--attack", "gsm8k(lr=1e-5),instruct", "--columns", "question=q"),
+      ["gsm8k(lr=1e-5,columns_question=q)", "instruct"])],
+)  # fmt: skip
+def test_columns_of_a_file_of_one_s_own_are_told_to_the_attacks_on_it(
+    more: tuple[str, ...], attacks: list[str], command: Command, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.jsonl").write_text('{"q": "1+1?", "a": "2"}\n')
+    done = command(*OWN, *more)
+    assert done.code == 0, done.err
+    assert tomllib.loads(done.out)["attacks"] == attacks
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [((*OWN, "--columns", "frage=q"), "gsm8k reads question, answer"),
+     ((*OWN, "--columns", "question"), "NAME=COLUMN"),
+     (("run", "--columns", "question=q"), "from a file of yours"),
+     (("run", "--attack", "none", "--columns", "question=q"), "there is no attack")],
+)  # fmt: skip
+def test_columns_that_nobody_reads_are_refused(
+    arguments: tuple[str, ...], said: str, command: Command
+) -> None:
+    done = command(*arguments)
+    assert done.code == 2
+    assert said in done.err
+    assert len(done.err.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize(
