@@ -27,7 +27,10 @@ app = typer.Typer(
 )
 
 Kinds = Annotated[
-    str, typer.Option("--kind", help="Only stages of these kinds: attack,harden (see cache size).")
+    str,
+    typer.Option(
+        "--kind", "--kinds", help="Only stages of these kinds: attack,harden (see cache size)."
+    ),
 ]
 Runs = Annotated[
     list[Path] | None,

@@ -39,7 +39,13 @@ Labels = Annotated[
     ),
 ]
 Skip = Annotated[
-    str, typer.Option(metavar="KIND[,KIND]", help="Leave pairs of these kinds out (see the table).")
+    str,
+    typer.Option(
+        "--skip-kinds",
+        "--skip-kind",
+        metavar="KIND[,KIND]",
+        help="Leave pairs of these kinds out (see the table).",
+    ),
 ]
 Out = Annotated[
     Path | None,

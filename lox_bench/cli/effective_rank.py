@@ -36,7 +36,7 @@ _HEAD: Final = (
 )  # fmt: skip
 _DEFAULT_RANKS = "1,2,3,4,6,8,12,16,24,32"
 
-Ranks = Annotated[str, typer.Option(help="Comma list of the ranks r to try.")]
+Ranks = Annotated[str, typer.Option("--ranks", "--rank", help="Comma list of the ranks r to try.")]
 
 
 def effective_rank(  # noqa: PLR0913 - one parameter an option

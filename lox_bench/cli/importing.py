@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from lox_bench.cli.jsonout import plain, print_json
-from lox_bench.errors import UsageError
+from lox_bench.errors import UsageError, did_you_mean
 from lox_bench.names import is_label
 from lox_bench.types import Label
 
@@ -109,7 +109,8 @@ def import_results(  # noqa: PLR0913 - one parameter an option
     Exit codes: 0 done, 2 a file or an option that cannot be used (one line says why).
     """
     if tool not in _TOOLS:
-        raise UsageError(f"import {tool[:40]!a}: one of {', '.join(_TOOLS)} was wanted")
+        near = did_you_mean(tool, _TOOLS)
+        raise UsageError(f"import {tool[:40]!a}: one of {', '.join(_TOOLS)} was wanted{near}")
     from lox_bench.interchange.wanted import require_sound
 
     found = _named(_read(tool, files, behaviours), model, task)

@@ -131,6 +131,8 @@ Family = Annotated[
 Prompts = Annotated[
     str,
     typer.Option(
+        "--prompts",
+        "--prompt",
         help="Comma list of prompt sets: names (see list tasks, data list), FILE.toml, or any file "
         "of prompts, FILE.csv (a column expected_refusal parts look-alikes off).",
         autocompletion=completion.prompts,
@@ -139,6 +141,8 @@ Prompts = Annotated[
 Utility = Annotated[
     str,
     typer.Option(
+        "--utility",
+        "--utilities",
         help="Comma list of lm-eval's tasks or groups, arc_easy,mmlu(num_fewshot=5), or FILE.yaml; "
         "besides the attacks' own.",
         autocompletion=completion.utilities,
@@ -176,10 +180,20 @@ Seed = Annotated[
     typer.Option("--seed", "--seeds", help="Seed, list 0,1,2 or 0..2, of alignment and attack."),
 ]
 AlignSeeds = Annotated[
-    str | None, typer.Option(help="Seeds of the alignment alone (default: those of --seeds).")
+    str | None,
+    typer.Option(
+        "--align-seeds",
+        "--align-seed",
+        help="Seeds of the alignment alone (default: those of --seeds).",
+    ),
 ]
 AttackSeeds = Annotated[
-    str | None, typer.Option(help="Seeds of the attack alone (default: those of --seeds).")
+    str | None,
+    typer.Option(
+        "--attack-seeds",
+        "--attack-seed",
+        help="Seeds of the attack alone (default: those of --seeds).",
+    ),
 ]
 PrintStudy = Annotated[
     bool,
@@ -220,6 +234,8 @@ Data = Annotated[
 Columns = Annotated[
     str,
     typer.Option(
+        "--columns",
+        "--column",
         metavar="NAME=COLUMN,...",
         help="What your file calls the columns that attacks read: question=q,answer=a.",
     ),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from lox_bench.codec import read_json
-from lox_bench.errors import DataError, UsageError
+from lox_bench.errors import DataError, UnknownNameError, UsageError
 from lox_bench.files import MANIFEST
 from lox_bench.results.folder import make
 from lox_bench.results.lock import OURS, sole_writer
@@ -111,12 +111,21 @@ def find_run(text: str, root: Path = RUNS) -> Path:
 
     Raises:
         UsageError: ``latest`` is asked, and there is no finished run.
+        UnknownNameError: it is a plain name, and neither a folder, a file nor a run of that name
+            is there.
     """
     if text == LATEST:
         return latest_run(root)
     path = Path(text).expanduser()
+    if path.exists() or path.is_absolute():
+        return path
     named = root / path
-    return named if not path.exists() and not path.is_absolute() and named.is_dir() else path
+    if named.is_dir():
+        return named
+    known = [str(folder.relative_to(root)) for folder in run_folders(root)]
+    if known and len(path.parts) == 1 and not path.suffix:
+        raise UnknownNameError("run", text, [*known, LATEST])
+    return path
 
 
 def _holding(root: Path, plans: Mapping[str, str]) -> Path | None:

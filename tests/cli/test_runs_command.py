@@ -104,6 +104,13 @@ def test_what_is_no_run_is_not_removed(run: Path, command: Command, tmp_path: Pa
     assert (tmp_path / "thesis" / "thesis.tex").is_file()
 
 
+@pytest.mark.usefixtures("run")
+def test_a_name_that_is_nearly_one_is_told(command: Command) -> None:
+    done = command("hazards", NAME.replace("lox", "lxo"))
+    assert done.code == 2
+    assert f"did you mean '{NAME}'?" in done.err
+
+
 def test_watching_the_latest_is_watching_the_one_that_goes_on(run: Path) -> None:
     assert watched("latest") == run
     make(Path("runs") / "going")

@@ -10,18 +10,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import typer
 from rich.console import Console
 from support.run_folders import Command
 from support.sample import RECORD, VARIANT
 
-from lox_bench.cli import completion
+from lox_bench.cli import completion, main
 from lox_bench.cli.folding import Folding
 from lox_bench.cli.grid import Grid
 from lox_bench.cli.groups import GROUPED, GROUPS
+from lox_bench.cli.listing import _kind
 from lox_bench.cli.log_file import LOG, LoggedConsole, LoggedDisplay, logged
 from lox_bench.cli.next_steps import next_steps
 from lox_bench.cli.progress import BarDisplay, LineDisplay, SilentDisplay
-from lox_bench.errors import UsageError
+from lox_bench.errors import Listed, UsageError
 
 
 def test_options_of_run_stand_in_groups(command: Command) -> None:
@@ -29,6 +31,26 @@ def test_options_of_run_stand_in_groups(command: Command) -> None:
     at = [text.index(f" {group} ") for group in GROUPS]
     assert at == sorted(at)
     assert text.index("--models") < text.index(" How strong ") < text.index("--attack-search")
+
+
+def test_options_that_take_a_list_are_known_by_both_numbers() -> None:
+    app = typer.main.get_command(main.app)
+    for name, command in app.commands.items():  # type: ignore[attr-defined]
+        for option in getattr(command, "params", []):
+            if not (getattr(option, "help", "") or "").startswith(("Comma list", "Seed")):
+                continue
+            names = {opt.removeprefix("--") for opt in option.opts}
+            if option.type.name == "integer":
+                continue
+            assert len(names) > 1, f"{name} {option.opts}"
+
+
+@pytest.mark.parametrize("word", [str(kind) for kind in Listed])
+def test_what_is_listed_is_known_by_both_numbers(word: str) -> None:
+    single = (
+        f"{word[:-3]}y" if word.endswith("ies") and word != "series" else word.removesuffix("s")
+    )
+    assert _kind(single) == _kind(word) == _kind(word.upper()) == word
 
 
 @pytest.mark.parametrize("name", GROUPED)
