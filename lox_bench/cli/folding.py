@@ -22,7 +22,7 @@ _JOINTS: Final[Sequence[re.Pattern[str]]] = (
         r"(?<=[ \t,/])(?<!to )(?<!→ )(?!/)|(?<=[\w)])(?=[+(][a-z])|(?<=\w)(?=@\w)"
         r"|(?<=[a-z]-)(?=[a-z])|(?<=[a-z]\.)(?=[a-z])"
     ),
-    re.compile(r"(?<==)(?!=)|(?<=\w-)(?=\w)"),  # within names of versions and sizes
+    re.compile(r"(?<=[ \t])|(?<==)(?!=)|(?<=\w-)(?=\w)"),  # within names of versions and sizes
 )
 LEVELS: Final = len(_JOINTS)
 

@@ -2,7 +2,7 @@
 
 Every column is at least as wide as its longest word. Where that is more than the terminal has,
 long words are broken where their parts meet, the first column's last; where that is too much as
-well, the column with the longest texts leaves the table, and stands below it as numbered notes.
+well, columns with long texts leave the table, and stand below it as numbered notes.
 """
 
 from collections.abc import Sequence
@@ -38,20 +38,21 @@ class Grid:
         first = len(self.head) if self.numbers is None else self.numbers
         right = [i >= first for i in used]
         rows = [[row[i] for i in used] for row in self.rows]
-        notes: dict[str, int] = {}
-        name = ""
+        noted: dict[str, dict[str, int]] = {}
         room = options.max_width
-        if _total(_least(head, rows, LEVELS - 1)) > room and len(head) > _LEAST:
-            widest = _longest(rows)
+        while _total(_least(head, rows, LEVELS - 1)) > room and len(head) - len(noted) >= _LEAST:
+            widest = _longest([row[: len(row) - len(noted)] for row in rows])
             name = head.pop(widest)
+            notes = noted.setdefault(name, {})
             right.append(right.pop(widest))
             for row in rows:
                 text = row.pop(widest)
                 row.append(str(notes.setdefault(text, len(notes) + 1)) if text else "")
             head.append(name)
         yield _table(head, rows, right, room)
-        for text, number in notes.items():
-            yield Text(f" {name} {number}: {text}")
+        for name, notes in noted.items():
+            for text, number in notes.items():
+                yield Text(f" {name} {number}: {text}")
 
 
 def _table(head: Sequence[str], rows: Rows, right: Sequence[bool], room: int) -> Table:

@@ -26,7 +26,7 @@ def words(text: str) -> str:
     return re.sub(r"[\s│]+", " ", text)
 
 
-@pytest.mark.parametrize(("path", "command"), ALL, ids=lambda it: " ".join(it) or "lox-bench")
+@pytest.mark.parametrize(("path", "command"), ALL, ids=[" ".join(path) or "-" for path, _ in ALL])
 def test_all_of_it_is_shown_at_80_columns(
     path: tuple[str, ...], command: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -239,10 +239,22 @@ def test_a_range_of_numbers_is_read_together_and_a_name_is_broken_last() -> None
     assert "jailbreakbench-benign  (-0.07 to +0.09)  prompts" in text.getvalue()
     assert "hf://org/Name-v1" in text.getvalue()
     narrow = io.StringIO()
-    Console(file=narrow, width=36, color_system=None).print(Grid(head, rows))
+    Console(file=narrow, width=48, color_system=None).print(Grid(head, rows))
     assert "jailbreakbench-benign" in narrow.getvalue()
     assert "(-0.07" in narrow.getvalue()
     assert "\n to +0.09)" not in narrow.getvalue()
+
+
+def test_two_long_columns_leave_where_one_is_not_enough() -> None:
+    head, long = ("name", "first", "second", "third"), "averyunbreakableword" * 2
+    text = io.StringIO()
+    grid = Grid(head, [("aligned", f"{long}one", f"{long}two", "x")])
+    Console(file=text, width=60, color_system=None).print(grid)
+    assert f"first 1: {long}one" in text.getvalue()
+    narrow = io.StringIO()
+    Console(file=narrow, width=40, color_system=None).print(grid)
+    assert f"second 1: {long}two" in narrow.getvalue().replace("\n", "")
+    assert max(map(len, narrow.getvalue().splitlines())) <= 40
 
 
 def test_what_is_indented_stays_so() -> None:
