@@ -56,7 +56,10 @@ def leaderboard(
     written = Written(quiet)
     if mixed:
         written.say(mixed)
-    written.say(f"{len(kept)} rows of {len(boards)} sources; {held - len(kept)} others superseded")
+    written.say(
+        f"{len(kept)} rows of {len(boards)} source{'s' * (len(boards) != 1)}; "
+        f"{held - len(kept)} others superseded"
+    )
     for suffix in ("csv", "md", "html"):
         written.file(out / f"leaderboard.{suffix}", suffix)
 
