@@ -25,7 +25,8 @@ def compare(  # noqa: PLR0913 - one parameter an option
     form: Annotated[
         Format | None,
         typer.Option(
-            "--format", help="A table for the terminal, CSV, or markdown; told by --out's suffix."
+            "--format",
+            help="A table for the terminal, CSV, markdown or LaTeX; told by --out's suffix.",
         ),
     ] = None,
     out: Annotated[

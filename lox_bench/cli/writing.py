@@ -23,11 +23,12 @@ class Format(StrEnum):
     TABLE = "table"
     CSV = "csv"
     MARKDOWN = "markdown"
+    LATEX = "latex"
 
 
 def format_of(asked: Format | None, out: Path | None) -> Format:
     """What was asked for, else what the file's name says, else a table."""
-    suffixes = {".csv": Format.CSV, ".md": Format.MARKDOWN}
+    suffixes = {".csv": Format.CSV, ".md": Format.MARKDOWN, ".tex": Format.LATEX}
     return asked or suffixes.get(out.suffix if out else "", Format.TABLE)
 
 
@@ -47,9 +48,14 @@ def write(text: str, out: Path | None) -> None:
 
 
 def write_tables(tables: Sequence[TextTable], out: Path | None, form: Format) -> None:
-    """Write tables as markdown, or as the terminal shows them."""
+    """Write tables as markdown, as LaTeX, or as the terminal shows them."""
     if form is Format.MARKDOWN:
         write("\n".join(markdown(table) for table in tables), out)
+        return
+    if form is Format.LATEX:
+        from lox_bench.report.latex import label_of, latex
+
+        write("\n".join(latex(table, label_of(table.title)) for table in tables), out)
         return
     text = io.StringIO()
     console = Console() if out is None else Console(file=text, width=_FILE_WIDTH)

@@ -10,6 +10,8 @@ MARK: Final = "% made by lox-bench; needs \\usepackage{booktabs,graphicx,textcom
 _WIDE: Final = 5  # columns from which a table spans both columns of a page
 _FIT: Final = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{"  # if too wide
 _NUMBER: Final = re.compile(r"[-+<]?[\d.,]+( \[.*)?|[-\u2013]|")
+_UNFIT: Final = re.compile(r"[^a-z0-9]+")
+_LONGEST: Final = 80  # characters of a label
 _MINUS: Final = re.compile(r"(?<![\w.)\]])-(?=\.?\d)")  # before a number, not within a name
 _SIGNS: Final = {
     "\\": r"\textbackslash{}",
@@ -71,6 +73,11 @@ def latex(table: TextTable, label: str) -> str:
     if table.note:
         lines.append(rf"\par\smallskip\parbox{{\linewidth}}{{\footnotesize {escape(table.note)}}}")
     return "\n".join([*lines, rf"\end{{table{wide}}}"]) + "\n"
+
+
+def label_of(title: str) -> str:
+    """A title as a label, or the name of a file: lower-case words joined by hyphens."""
+    return _UNFIT.sub("-", title.lower()).strip("-")[:_LONGEST].strip("-") or "table"
 
 
 def escape(text: str) -> str:
