@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 from support.documented import ROOT
-from support.run_folders import Fake, write_run
+from support.run_folders import Command, Fake, write_run
 
 from lox_bench.cli.tables import leaderboard_table
 from lox_bench.results.row import Row, read_csv
@@ -63,3 +63,14 @@ def test_nothing_is_cut_however_many_prompt_sets_and_seeds_there_are(name: str, 
     assert len(ranges) >= len(
         {(row.model, row.attack, row.task, row.metric, row.judge) for row in rows if row.judge_key}
     )
+
+
+def test_differences_and_hazards_are_written_as_latex(tmp_path: Path, command: Command) -> None:
+    run = write_run(tmp_path / "run", Fake(n=8)).path
+    done = command("compare", str(run), "--out", str(tmp_path / "differences.tex"))
+    assert done.code == 0, done.err
+    text = (tmp_path / "differences.tex").read_text()
+    assert text.startswith("% made by lox-bench")
+    assert r"$\rightarrow$" in text
+    assert r"\label{tab:paired-differences}" in text
+    assert "-0." not in text.replace("$-$0.", "")  # a minus is a minus, no hyphen
