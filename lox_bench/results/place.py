@@ -17,6 +17,7 @@ from lox_bench.files import MANIFEST
 from lox_bench.results.folder import make
 from lox_bench.results.lock import OURS, sole_writer
 from lox_bench.results.record import Claim, RunRecord, load_record, save_record
+from lox_bench.results.run import LEADERBOARD
 
 RUNS: Final = Path("runs")  # below the folder that a command is started in
 LATEST: Final = "latest"
@@ -70,6 +71,27 @@ def held_in(folder: Path) -> RunRecord | Claim | None:
         return load_record(folder)
     except DataError:
         return None
+
+
+def is_left(folder: Path) -> bool:
+    """Whether a run lies there that this lox-bench cannot read: another's, or a broken one."""
+    if not (folder / MANIFEST).is_file() or held_in(folder) is not None:
+        return False
+    try:
+        plain = read_json(folder / MANIFEST)
+    except DataError:
+        return (folder / LEADERBOARD).is_file()
+    return isinstance(plain, dict) and isinstance(plain.get("plan"), str)
+
+
+def left_folders(root: Path = RUNS) -> list[Path]:
+    """Folders at ``root`` / NAME and ``root`` / NAME / FAMILY with a run that cannot be read."""
+    return [
+        folder
+        for outer in _folders(root)
+        for folder in (outer, *_folders(outer))
+        if is_left(folder)
+    ]
 
 
 def latest_run(root: Path = RUNS) -> Path:

@@ -117,3 +117,26 @@ def test_watching_the_latest_is_watching_the_one_that_goes_on(run: Path) -> None
     save_record(Path("runs") / "going", Claim("x"))
     assert watched("latest") == Path("runs") / "going"
     assert watched(NAME) == located(NAME) == located("latest") == run
+
+
+def test_a_run_of_another_lox_bench_is_listed_and_can_be_removed(
+    run: Path, command: Command
+) -> None:
+    plain = json.loads((run / "manifest.json").read_text())
+    del plain["variants"][0]["backend"]
+    (run / "manifest.json").write_text(json.dumps(plain))
+    assert "cannot be read" in command("runs").out
+    (item,) = json.loads(command("runs", "list", "--json").out)
+    assert (item["run"], item["unreadable"]) == (NAME, True)
+    assert "the field 'backend' is missing" in command("runs", "show", NAME).err
+    assert command("runs", "remove", NAME, "--yes").code == 0
+    assert not run.exists()
+
+
+def test_a_manifest_of_something_else_is_no_run(run: Path, command: Command) -> None:
+    other = Path("runs") / "app"
+    other.mkdir()
+    (other / "manifest.json").write_text('{"name": "an extension"}')
+    assert "app" not in command("runs").out
+    assert "is no run of lox-bench" in command("runs", "remove", "app", "--yes").err
+    assert (other / "manifest.json").is_file()
