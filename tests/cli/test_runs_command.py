@@ -133,7 +133,8 @@ def test_a_run_of_another_lox_bench_is_listed_and_can_be_removed(
     assert not run.exists()
 
 
-def test_a_manifest_of_something_else_is_no_run(run: Path, command: Command) -> None:
+@pytest.mark.usefixtures("run")
+def test_a_manifest_of_something_else_is_no_run(command: Command) -> None:
     other = Path("runs") / "app"
     other.mkdir()
     (other / "manifest.json").write_text('{"name": "an extension"}')
