@@ -71,7 +71,50 @@ RULES = (
         "two points an axis",
         tuple((rf"({name}=[\d.e-]+\.\.[\d.e-]+)(:\d)?", r"\1:2") for name in ("lr", "epochs")),
     ),
-    Rule(r"--attack-search \d+", "two trials", ((r"--attack-search \d+", "--attack-search 2"),)),
+    Rule(
+        r"--(attack|defence)-search \d+",
+        "two trials",
+        tuple((rf"--{kind}-search \d+", f"--{kind}-search 2") for kind in ("attack", "defence")),
+    ),
+    Rule(r"--eval-every 10", "each of the few steps", ((r"--eval-every 10", "--eval-every 1"),)),
+    Rule(
+        r"--family (olmo2-1b|llama2-7b-chat)\b",
+        HUB,
+        codes=frozenset({2}),
+        says="reach|hub|bitsandbytes",
+    ),
+    Rule(r"--backend \"vllm", "vLLM is not installed here", codes=frozenset({2}), says="vllm"),
+    Rule(
+        r"=openai:http",
+        "nobody serves a model there: a server on loopback answers",
+        (
+            (r"openai:https?://[\w.:-]+/v1", "openai:{server}"),
+            (r"key_env=MY_KEY", "key_env=OPENAI_API_KEY"),
+        ),
+    ),
+    Rule(r"/data/harmful\.jsonl", "rows of ours", ((r"/data/harmful\.jsonl", "pairs.jsonl"),)),
+    Rule(
+        r"check runs/earnest",
+        "that run takes an hour: another, whose model is called mine",
+        ((r"runs/earnest", "runs/mine"), (r"Mine\(share=0\.5\)=lox", "mine=lox")),
+    ),
+    Rule(
+        r"^lox-bench reproduce .*--quick",
+        "one part of it, on the pico family",
+        ((r"$", " --part rows --family pico.toml --limit 2 --max-steps 1"),),
+    ),
+    Rule(
+        r"^lox-bench reproduce .*--part main",
+        "its weights are gated: what is in the way is said",
+        ((r"$", " --dry-run"),),
+    ),
+    Rule(r"^lox-bench runs open", "no browser", ((r"$", " --no-browser"),)),
+    Rule(r"^lox-bench runs remove", "nobody is here to be asked", ((r"$", " --yes"),)),
+    Rule(
+        r"advbench",
+        "it is fetched from an index, where there is one within reach",
+        codes=frozenset({0, 2}),
+    ),
     Rule(
         r"^(?:\.venv/bin/)?lox-bench landscape .*--grid",
         "a coarse grid",
@@ -147,7 +190,7 @@ RULES = (
     Rule(
         r"^python benchmarks/",
         "it wants files that are not ours: its own account of its options",
-        ((r"(\.py) .*", r"\1 --help"),),
+        ((r"benchmarks/(\w+\.py) .*", r"{root}/benchmarks/\1 --help"),),
     ),
     Rule(
         r"^make ",
