@@ -3,21 +3,27 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 
 from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.cli.where import RunFolder
+from lox_bench.cli.writing import rich_table
 from lox_bench.errors import UsageError
+from lox_bench.results.text_table import TextTable
 
 if TYPE_CHECKING:
     from lox_bench.results.agreement import Agreement, PairAgreement
     from lox_bench.stats.bootstrap import Estimate
     from lox_bench.types import Rate
+
+_HEAD: Final = ("task", "judges", "agreement", "kappa", "alpha", "n")
+_NOTE: Final = (
+    "value, 95 % interval; kappa: Cohen's, alpha: Krippendorff's; n: answers that both judges "
+    "labelled (alpha: at least two)"
+)
 
 Json = Annotated[bool, typer.Option("--json", help="Print the rows as JSON, nothing else.")]
 
@@ -50,10 +56,10 @@ def agreement(run: RunFolder, json: Json = False) -> None:
         print_json(plain(agreement_rows(held)))
         return
     console = Console()
-    console.print(_table(held))
+    console.print(rich_table(_table(held)))
     console.print(f"Answers by label (tasks: {held[-1].task})")
     for pair in held[-1].pairs:
-        console.print(_confusion(pair))
+        console.print(rich_table(_confusion(pair)))
     console.print(f"disputed answers  {page_file(opened)}", soft_wrap=True, markup=False)
 
 
@@ -67,38 +73,24 @@ def summary(run: Path) -> str:
     return f"Krippendorff's alpha {value} (tasks: {last.task}, n={last.alpha.n})"
 
 
-def _table(held: "Sequence[Agreement]") -> Table:
-    table = Table(title="Agreement between judges", box=SIMPLE_HEAD, pad_edge=False)
-    table.caption = (
-        "value, 95 % interval; kappa: Cohen's, alpha: Krippendorff's; n: answers that both judges "
-        "labelled (alpha: at least two)"
-    )
-    table.caption_justify = "left"
-    for head in ("task", "judges"):
-        table.add_column(head, overflow="fold")
-    for head in ("agreement", "kappa", "alpha", "n"):
-        table.add_column(head, justify="right")
+def _table(held: "Sequence[Agreement]") -> TextTable:
+    rows: list[tuple[str, ...]] = []
     for item in held:
         for pair in item.pairs:
-            names = "\n".join(pair.judges)
-            row = (_shown(pair.agreement), _shown(pair.kappa), "", str(pair.kappa.n))
-            table.add_row(item.task, names, *row)
-        alpha = _shown(item.alpha)
-        table.add_row(item.task, "all judges", "", "", alpha, str(item.alpha.n), end_section=True)
-    return table
+            figures = (_shown(pair.agreement), _shown(pair.kappa), "", str(pair.kappa.n))
+            rows.append((item.task, "\n".join(pair.judges), *figures))
+        rows.append((item.task, "all judges", "", "", _shown(item.alpha), str(item.alpha.n)))
+    return TextTable("Agreement between judges", _HEAD, tuple(rows), _NOTE, numbers=2)
 
 
-def _confusion(pair: "PairAgreement") -> Table:
+def _confusion(pair: "PairAgreement") -> TextTable:
     from lox_bench.results.agreement import LABELS
 
     first, second = pair.judges
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column(f"{first} \\ {second}", overflow="fold")
-    for label in LABELS:
-        table.add_column(label, justify="right")
-    for label, counts in zip(LABELS, pair.table, strict=True):
-        table.add_row(label, *map(str, counts))
-    return table
+    rows = tuple(
+        (label, *map(str, counts)) for label, counts in zip(LABELS, pair.table, strict=True)
+    )
+    return TextTable("", (f"{first} \\ {second}", *LABELS), rows, numbers=1)
 
 
 def _shown(value: "Rate | Estimate") -> str:

@@ -9,23 +9,28 @@ import typer
 from rich.console import Console
 
 from lox_bench.cli.cache_options import age, chosen_kinds
+from lox_bench.cli.help_page import ShownGroup
 from lox_bench.cli.jsonout import print_json
 from lox_bench.cli.once import Once
 from lox_bench.cli.progress import choose_display
 from lox_bench.cli.writing import rich_table
 from lox_bench.engine import housekeeping
 from lox_bench.engine.housekeeping import Choice, Held
-from lox_bench.engine.store import REQUESTS, Store, default_root
+from lox_bench.engine.store import ENCODERS, REQUESTS, Store, default_root
 from lox_bench.errors import UsageError
 from lox_bench.results.text_table import TextTable
 
 app = typer.Typer(
+    cls=ShownGroup,
     help="What lies in the cache ($LOX_BENCH_CACHE), whether it is sound, and how to make room.",
     no_args_is_help=True,
 )
 
 Kinds = Annotated[
-    str, typer.Option("--kind", help="Only stages of these kinds: attack,harden (see cache size).")
+    str,
+    typer.Option(
+        "--kind", "--kinds", help="Only stages of these kinds: attack,harden (see cache size)."
+    ),
 ]
 Runs = Annotated[
     list[Path] | None,
@@ -35,11 +40,12 @@ Runs = Annotated[
         help="What no run in this folder refers to, nor rests on. May be given several times.",
     ),
 ]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
 @app.command(cls=Once)
-def size() -> None:
+def size(json: Json = False) -> None:
     """How much of what lies there, kind by kind.
 
     A freed artifact keeps its manifest and small files: its weights are made again when needed.
@@ -57,11 +63,15 @@ def size() -> None:
     rows += [_size_row("(unfinished)", partial)] if partial else []
     for name, paths in (
         (f"{REQUESTS} (replies of judges)", housekeeping.requests(store)),
+        (f"{ENCODERS} (of judges)", housekeeping.encoders(store)),
         ("(left by killed runs)", housekeeping.leftovers(store)),
     ):
         if paths:
             rows.append((name, str(len(paths)), "", _mega(sum(map(housekeeping.size_of, paths)))))
     total = housekeeping.size_of(store.root)
+    if json:
+        print_json({"root": str(store.root), "bytes": total, "kinds": _sizes(items, store)})
+        return
     note = f"{_mega(total)} in {store.root}"
     head = ("kind", "stored", "freed", "on disk")
     Console().print(rich_table(TextTable("", head, tuple(rows), note)))
@@ -70,7 +80,7 @@ def size() -> None:
 @app.command("list", cls=Once)
 def list_artifacts(
     kind: Kinds = "",
-    json: Annotated[bool, typer.Option("--json", help="Print JSON, nothing else.")] = False,
+    json: Json = False,
 ) -> None:
     """Every stored stage: key, kind, when it was made, in how many seconds, its bytes on disk.
 
@@ -97,7 +107,9 @@ def list_artifacts(
         for item in items
     )
     head = ("key", "kind", "made (UTC)", "took", "on disk", "state")
-    Console().print(rich_table(TextTable("", head, rows)))
+    none = f"of these kinds: {kind}" if kind else "yet"
+    note = "" if rows else f"nothing is stored in {default_root()} {none}"
+    Console().print(rich_table(TextTable("", head, rows, note)))
 
 
 @app.command(cls=Once)
@@ -106,6 +118,7 @@ def verify(
         bool, typer.Option("--report-only", help="Say what is damaged, and leave it.")
     ] = False,
     quiet: Quiet = False,
+    json: Json = False,
 ) -> None:
     """Read every file of every stored stage and compare it with its hash.
 
@@ -121,9 +134,21 @@ def verify(
     """
     store = Store(default_root())
     items = housekeeping.inventory(store)
-    display = choose_display(Console(stderr=True), quiet=quiet)
+    display = choose_display(Console(stderr=True), quiet=quiet or json)
     with display, display.stage("verify (MB)") as progress:
         damaged = list(housekeeping.verify(store, items, progress, report_only=report_only))
+    if json:
+        told = [{"kind": item.kind, "key": item.key, "problem": said} for item, said in damaged]
+        print_json({"read": len(items), "damaged": told, "dropped": not report_only})
+    else:
+        _tell_damaged(items, damaged, report_only=report_only)
+    if damaged:
+        raise typer.Exit(1)
+
+
+def _tell_damaged(
+    items: Sequence[Held], damaged: Sequence[tuple[Held, str]], *, report_only: bool
+) -> None:
     for item, problem in damaged:
         typer.echo(f"{item.kind}/{item.key}: {problem}")
     outcome = "left as they are" if report_only else "dropped; they are made again when needed"
@@ -131,8 +156,6 @@ def verify(
         f"{len(items)} artifacts read, {len(damaged)} damaged"
         + (f" ({outcome})" if damaged else "")
     )
-    if damaged:
-        raise typer.Exit(1)
 
 
 @app.command(cls=Once)
@@ -143,6 +166,7 @@ def prune(
     kind: Kinds = "",
     unreferenced: Runs = None,
     yes: Annotated[bool, typer.Option("--yes", help="Delete; without it nothing is.")] = False,
+    json: Json = False,
 ) -> None:
     """Delete stored stages that meet every condition given, and what killed runs left behind.
 
@@ -163,14 +187,21 @@ def prune(
     paths = [*_replies(store, choice), *housekeeping.leftovers(store)]
     sizes = {f"{item.kind}/{item.key}": item.nbytes for item in going}
     sizes |= {str(path.relative_to(store.root)): housekeeping.size_of(path) for path in paths}
-    for name, nbytes in sizes.items():
-        typer.echo(f"{name}  {_mega(nbytes)}")
-    total = f"{len(sizes)} things, {_mega(sum(sizes.values()))} ({sum(sizes.values())} bytes)"
+    if not json:
+        for name, nbytes in sizes.items():
+            typer.echo(f"{name}  {_mega(nbytes)}")
+    busy = housekeeping.discard(store, going) if yes else []
+    if yes:
+        housekeeping.clear(store, paths)
+    if json:
+        busy_names = [f"{item.kind}/{item.key}" for item in busy]
+        print_json({"bytes_by_name": sizes, "deleted": yes, "in_use": busy_names})
+        return
+    things = f"{len(sizes)} thing{'s' * (len(sizes) != 1)}"
+    total = f"{things}, {_mega(sum(sizes.values()))} ({sum(sizes.values())} bytes)"
     if not yes:
         typer.echo(f"{total}, would go{'; add --yes to delete' if sizes else ''}")
         return
-    busy = housekeeping.discard(store, going)
-    housekeeping.clear(store, paths)
     typer.echo(f"{total}, deleted{f'; {len(busy)} of them are in use and stay' if busy else ''}")
 
 
@@ -203,6 +234,29 @@ def _replies(store: Store, choice: Choice) -> list[Path]:
         for path in housekeeping.requests(store)
         if choice.before is None or path.stat().st_mtime < choice.before.timestamp()
     ]
+
+
+def _sizes(items: Sequence[Held], store: Store) -> list[dict[str, object]]:
+    kinds: dict[str, list[Held]] = {}
+    for item in items:
+        kinds.setdefault("unfinished" if item.partial else item.kind, []).append(item)
+    found: list[dict[str, object]] = [
+        {
+            "kind": kind,
+            "stored": len(held),
+            "freed": sum(item.freed for item in held),
+            "bytes": sum(item.nbytes for item in held),
+        }
+        for kind, held in sorted(kinds.items())
+    ]
+    for kind, paths in (
+        (REQUESTS, housekeeping.requests(store)),
+        (ENCODERS, housekeeping.encoders(store)),
+        ("leftovers", housekeeping.leftovers(store)),
+    ):
+        nbytes = sum(map(housekeeping.size_of, paths))
+        found.append({"kind": kind, "stored": len(paths), "freed": 0, "bytes": nbytes})
+    return found
 
 
 def _size_row(name: str, items: Sequence[Held]) -> tuple[str, ...]:

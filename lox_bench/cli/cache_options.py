@@ -7,7 +7,7 @@ from typing import Final
 
 from lox_bench.engine.housekeeping import Held
 from lox_bench.engine.store import REQUESTS
-from lox_bench.errors import UsageError
+from lox_bench.errors import UsageError, did_you_mean
 
 _UNITS: Final = {"h": "hours", "d": "days", "w": "weeks"}
 
@@ -35,7 +35,8 @@ def chosen_kinds(text: str, items: Sequence[Held]) -> frozenset[str]:
     for name in asked:
         if name not in known:
             raise UsageError(
-                f"--kind {text}: the cache holds nothing called {name!r}; "
+                f"--kind {text}: the cache holds nothing called {name!r}"
+                f"{did_you_mean(name, known)}; "
                 f"it holds {', '.join(sorted(known))}"
             )
     return frozenset(asked)

@@ -5,18 +5,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 
 from lox_bench.cli import judging as options
 from lox_bench.cli.completion import judges as judge_names
 from lox_bench.cli.costs import Costs
 from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.cli.quiet import hush_libraries
+from lox_bench.cli.writing import rich_table
 from lox_bench.errors import StoreError, UsageError
 from lox_bench.judges.choice import Elsewhere, choose_judges
 from lox_bench.judges.kinds import JudgeSpec, described
+from lox_bench.results.text_table import TextTable
 from lox_bench.serving.pricing import Ledger
 
 if TYPE_CHECKING:
@@ -39,7 +39,13 @@ Labels = Annotated[
     ),
 ]
 Skip = Annotated[
-    str, typer.Option(metavar="KIND[,KIND]", help="Leave pairs of these kinds out (see the table).")
+    str,
+    typer.Option(
+        "--skip-kinds",
+        "--skip-kind",
+        metavar="KIND[,KIND]",
+        help="Leave pairs of these kinds out (see the table).",
+    ),
 ]
 Out = Annotated[
     Path | None,
@@ -108,10 +114,10 @@ def _show(rows: "Sequence[CalibrationRow]", labelled: "LabelledSet", out: Path |
     from lox_bench.report.calibration import kind_grid, metric_grid
 
     console = Console()
-    console.print(_table(metric_grid(rows), _title(labelled)))
+    console.print(rich_table(_table(metric_grid(rows), _title(labelled))))
     kinds = kind_grid(rows)
     if len(kinds) > 1:
-        console.print(_table(kinds, "Share labelled right, by kind of answer"))
+        console.print(rich_table(_table(kinds, "Share labelled right, by kind of answer")))
     if out is not None:
         console.print(f"calibration  {out}", soft_wrap=True, markup=False)
 
@@ -166,11 +172,6 @@ def _title(labelled: "LabelledSet") -> str:
     )
 
 
-def _table(grid: "Grid", title: str) -> Table:
-    table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False)
-    table.caption = "value \\[95 % interval] n"
-    for number, head in enumerate(grid[0]):
-        table.add_column(head, overflow="fold", justify="left" if number == 0 else "right")
-    for line in grid[1:]:
-        table.add_row(*(cell.replace("*", "").replace("[", "\\[") for cell in line))
-    return table
+def _table(grid: "Grid", title: str) -> TextTable:
+    rows = tuple(tuple(cell.replace("*", "") for cell in line) for line in grid[1:])
+    return TextTable(title, tuple(grid[0]), rows, "value [95 % interval] n", numbers=1)

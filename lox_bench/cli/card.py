@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
+from lox_bench.cli.options import FilesJson, Quiet
 from lox_bench.cli.where import RunFolder
 from lox_bench.cli.writing import write
+from lox_bench.cli.written import Written
 from lox_bench.errors import StoreError, UsageError
 
 Model = Annotated[
@@ -37,7 +39,12 @@ def card(run: RunFolder, model: Model = "", out: CardOut = None) -> None:
     write(text, out)
 
 
-def export(run: RunFolder, out: ExportOut = Path("lm-eval-results")) -> None:
+def export(
+    run: RunFolder,
+    out: ExportOut = Path("lm-eval-results"),
+    quiet: Quiet = False,
+    json: FilesJson = False,
+) -> None:
     """Write a run as lm-eval's results files, one a model under test.
 
     The place of the filter in lm-eval's names is the judge's: `refusal_lost,keyword`.
@@ -57,6 +64,7 @@ def export(run: RunFolder, out: ExportOut = Path("lm-eval-results")) -> None:
     for file in files:
         if file.exists():
             raise UsageError(f"{file} is there already; nothing was overwritten")
+    written = Written(quiet, json)
     for file, name in files.items():
         plain = results_of(opened.record, opened.rows, name)
         try:
@@ -64,4 +72,5 @@ def export(run: RunFolder, out: ExportOut = Path("lm-eval-results")) -> None:
             write_text(file, jsonlib.dumps(plain, indent=2, allow_nan=False) + "\n")
         except OSError as error:
             raise StoreError(f"{file} cannot be written ({error.strerror})") from error
-        typer.echo(file)
+        written.file(file)
+    written.end()

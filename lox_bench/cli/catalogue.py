@@ -1,15 +1,13 @@
 """What there is to choose from, as plain items; nothing heavy and nobody's code is imported."""
 
 import ast
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from lox_bench.backends.template import TOKENIZER_TEMPLATE
 from lox_bench.judges.kinds import CODE, KEYWORD
-from lox_bench.registry import OURS, Entry, Kind, Table, entries, load, packaged_file
+from lox_bench.registry import OURS, Entry, Kind, Table, entries, load
 
 _UNSEEN: Final = "not imported; --load imports and describes it"
 
@@ -38,22 +36,6 @@ def items(kind: Kind, *, load_all: bool = False) -> list[Item]:
         _item(kind, entry, entry.full if _needs_full(entry, twice) else entry.name, load_all)
         for entry in known
     ]
-
-
-def templates() -> Iterator[Item]:
-    """Chat templates."""
-    for file in sorted(packaged_file("templates").iterdir(), key=lambda file: file.name):
-        if file.name.endswith(".jinja"):
-            yield Item(file.name.removesuffix(".jinja"), OURS, "a chat template of ours")
-    yield Item(TOKENIZER_TEMPLATE, "the model", "the chat template of the model's own tokenizer")
-
-
-def prompt_sets() -> Iterator[Item]:
-    """Files of prompts; which of them are asked, and how answers are counted, tasks say."""
-    for file in sorted(packaged_file("prompts").iterdir(), key=lambda file: file.name):
-        if file.name.endswith(".jsonl"):
-            count = sum(bool(line) for line in file.read_text(encoding="utf-8").split("\n"))
-            yield Item(file.name.removesuffix(".jsonl"), OURS, f"{count} prompts")
 
 
 def _needs_full(entry: Entry, twice: set[str]) -> bool:

@@ -8,8 +8,10 @@ import typer
 
 from lox_bench.cli.completion import references
 from lox_bench.cli.jsonout import print_json
+from lox_bench.cli.options import FilesJson, Quiet
 from lox_bench.cli.where import RunFolder
 from lox_bench.cli.writing import Format, write_tables
+from lox_bench.cli.written import Written
 from lox_bench.codec import to_plain
 from lox_bench.errors import StoreError, UsageError
 
@@ -48,6 +50,9 @@ def check(  # noqa: PLR0913 - one parameter an option
     allow_low_coverage: LowCoverage = False,
     junit: Junit = None,
     summary: Summary = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print nothing: the exit code says it.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Hold a run against a reference, to see whether a new method costs safety.
@@ -84,7 +89,7 @@ def check(  # noqa: PLR0913 - one parameter an option
     table = report_table(report)
     if json:
         print_json({**to_plain(report), "verdict": report.verdict})
-    else:
+    elif not quiet:
         write_tables([table], None, Format.TABLE)
     try:
         if junit is not None:
@@ -105,6 +110,8 @@ def baseline(
         "results"
     ),
     force: Annotated[bool, typer.Option("--force", help="Replace a reference.")] = False,
+    quiet: Quiet = False,
+    json: FilesJson = False,
 ) -> None:
     """Write a run as a reference: DIR/NAME.csv and DIR/NAME.outcomes.csv.
 
@@ -117,8 +124,10 @@ def baseline(
     from lox_bench.gate.reference import write_reference
     from lox_bench.results.run import open_run
 
+    written = Written(quiet, json)
     for file in write_reference(open_run(run), name, folder, force=force):
-        typer.echo(file)
+        written.file(file)
+    written.end()
 
 
 def _models(items: list[str]) -> dict[str, str]:

@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
+from lox_bench.cli import completion
 from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.cli.where import RunFolders
 from lox_bench.cli.writing import Format, format_of, write, write_tables
-from lox_bench.errors import UsageError
+from lox_bench.errors import UsageError, did_you_mean
 
 
 class Interval(StrEnum):
@@ -24,7 +25,8 @@ def compare(  # noqa: PLR0913 - one parameter an option
     form: Annotated[
         Format | None,
         typer.Option(
-            "--format", help="A table for the terminal, CSV, or markdown; told by --out's suffix."
+            "--format",
+            help="A table for the terminal, CSV, markdown or LaTeX; told by --out's suffix.",
         ),
     ] = None,
     out: Annotated[
@@ -32,7 +34,12 @@ def compare(  # noqa: PLR0913 - one parameter an option
     ] = None,
     metric: Annotated[
         str,
-        typer.Option(help="Comma list of metrics: refusal_lost, asr, over_refusal, accuracy ..."),
+        typer.Option(
+            "--metric",
+            "--metrics",
+            help="Comma list of metrics: refusal_lost, asr, over_refusal, accuracy ...",
+            autocompletion=completion.metrics,
+        ),
     ] = "",
     interval: Annotated[
         Interval,
@@ -101,6 +108,7 @@ def _metrics(text: str, known: set[str]) -> list[str]:
     for name in wanted:
         if name not in known:
             raise UsageError(
-                f"no metric is called {name!r} in these runs; {', '.join(sorted(known))}"
+                f"no metric is called {name!r} in these runs{did_you_mean(name, known)}; they have "
+                f"{', '.join(sorted(known))}"
             )
     return wanted

@@ -1,20 +1,33 @@
 """Names that the shell completes; nothing heavy is imported, and nothing can go wrong aloud."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableMapping
 from typing import Final
 
 from lox_bench.errors import Listed, LoxBenchError
 from lox_bench.registry import Kind, entries
 
 Complete = Callable[[str], list[str]]
+_BUILT_IN: Final = ("base", "aligned")
 _MARKS: Final = ",+"  # before a name within a list or a sum
+
+
+def mend_bash(environ: MutableMapping[str, str]) -> None:
+    """Take out the ``=`` of ``--option=value``, which bash passes on as a word of its own."""
+    if environ.get("_LOX_BENCH_COMPLETE") != "complete_bash":
+        return
+    words, at = environ.get("COMP_WORDS", "").split("\n"), int(environ.get("COMP_CWORD", "0"))
+    for i in range(min(at, len(words)) - 1, 0, -1):
+        if words[i] == "=" and words[i - 1].startswith("--"):
+            del words[i]
+            at -= 1
+    if words[at : at + 1] == ["="] and words[at - 1].startswith("--"):
+        words[at] = ""  # the value is still to come
+    environ.update(COMP_WORDS="\n".join(words), COMP_CWORD=str(at))
 
 
 def models(incomplete: str) -> list[str]:
     """Models and methods, in a comma list or a sum of methods."""
-    from lox_bench.study.models import DESCRIPTIONS
-
-    return _last(incomplete, [*DESCRIPTIONS, *_names(Kind.METHODS)])
+    return _last(incomplete, [*_BUILT_IN, *_names(Kind.METHODS)])
 
 
 def attacks(incomplete: str) -> list[str]:
@@ -39,16 +52,58 @@ def prompts(incomplete: str) -> list[str]:
 
 def studies(incomplete: str) -> list[str]:
     """Packaged studies."""
-    return _last(incomplete, _names(Kind.STUDIES))
+    return [name for name in _names(Kind.STUDIES) if name.startswith(incomplete)]
 
 
 def runs(incomplete: str) -> list[str]:
-    """``latest``, and runs by their path and by their name, the newest first."""
+    """``latest``, and runs by name, the newest first; by path where one was begun."""
     from lox_bench.results.place import LATEST, RUNS, run_folders
 
     found = list(reversed(run_folders()))
-    names = [*map(str, found), *(str(folder.relative_to(RUNS)) for folder in found)]
-    return [name for name in (LATEST, *names) if name.startswith(incomplete)]
+    names = [LATEST, *(str(folder.relative_to(RUNS)) for folder in found)]
+    begun = [str(folder) for folder in found] if incomplete else []
+    return [name for name in (*names, *begun) if name.startswith(incomplete)]
+
+
+def reproductions(incomplete: str) -> list[str]:
+    """Publications that can be run again."""
+    return [name for name in _names(Kind.REPRODUCTIONS) if name.startswith(incomplete)]
+
+
+def utilities(incomplete: str) -> list[str]:
+    """Accuracy tasks that ship, in a comma list; lm-eval's own are too many to look up."""
+    return _last(incomplete, _names(Kind.UTILITIES))
+
+
+def backends(incomplete: str) -> list[str]:
+    """What can compute answers."""
+    return [name for name in [*_names(Kind.BACKENDS), "auto"] if name.startswith(incomplete)]
+
+
+def splits(incomplete: str) -> list[str]:
+    """The prompts held out, or those to choose by."""
+    return [name for name in ("eval", "dev") if name.startswith(incomplete)]
+
+
+def axes(incomplete: str) -> list[str]:
+    """Where an axis of a landscape may lead."""
+    known = [*models(incomplete), *attacks(incomplete), "random"]
+    return [name for name in dict.fromkeys(known) if name.startswith(incomplete)]
+
+
+def published(incomplete: str) -> list[str]:
+    """Prompt sets that others published."""
+    from lox_bench.data.prompts import load_task
+
+    held = [name for name in _names(Kind.TASKS) if name.startswith(incomplete)]
+    return [name for name in held if load_task(name).published is not None]
+
+
+def metrics(incomplete: str) -> list[str]:
+    """What can be compared, in a comma list."""
+    from lox_bench.results.metrics import TITLES
+
+    return _last(incomplete, TITLES)
 
 
 def references(incomplete: str) -> list[str]:

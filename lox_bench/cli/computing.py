@@ -48,6 +48,10 @@ def use(device: str) -> None:
     try:
         torch.empty(1, device=torch.device(asked))
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).split("\n", 1)[0][:160]
-        raise UsageError(f"--device {asked}: nothing can be computed there ({reason})") from error
+        reason = str(error).split("\n", 1)[0]
+        if "device type" in reason:  # torch lists its own two dozen
+            reason = "cpu, cuda, cuda:N, mps or xpu was wanted"
+        raise UsageError(
+            f"--device {asked}: nothing can be computed there ({reason[:160]})"
+        ) from error
     os.environ["LOX_BENCH_DEVICE"] = asked

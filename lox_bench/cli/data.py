@@ -1,11 +1,14 @@
 """``lox-bench data``: the published prompt sets, and whether they are here."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from lox_bench.cli.completion import published
+from lox_bench.cli.help_page import ShownGroup
 from lox_bench.cli.jsonout import print_json
 from lox_bench.cli.once import Once
 from lox_bench.cli.writing import rich_table
@@ -16,11 +19,19 @@ from lox_bench.registry import Kind, entries
 from lox_bench.results.text_table import TextTable
 
 app = typer.Typer(
+    cls=ShownGroup,
     help="Prompt sets that others published: list them, fetch them, check them.",
     no_args_is_help=True,
 )
 Names = Annotated[
-    list[str] | None, typer.Argument(metavar="SET", help="Names (default: all that are open).")
+    list[str] | None,
+    typer.Argument(
+        metavar="SET", help="Names (default: all that are open).", autocompletion=published
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")]
+Counted = Annotated[
+    bool, typer.Option("--json", help="Print sets and their numbers of prompts as JSON.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, nothing else.")]
 _NOTE = (
@@ -50,7 +61,7 @@ def list_sets(json: Json = False) -> None:
 
 
 @app.command("fetch", cls=Once)
-def fetch(names: Names = None) -> None:
+def fetch(names: Names = None, quiet: Quiet = False, json: Counted = False) -> None:
     """Fetch sets into the cache, each file checked against its pinned hash.
 
     Examples:
@@ -58,7 +69,9 @@ def fetch(names: Names = None) -> None:
 
       lox-bench data fetch          # all that are open
     """
-    failed = [error for spec in _chosen(names) if (error := _fetched(spec)) is not None]
+    told = Told(quiet, json)
+    failed = [error for spec in _chosen(names) if (error := _fetched(spec, told)) is not None]
+    told.end()
     for error in failed[:-1]:  # the last is said as any other mistake
         typer.echo(str(error), err=True)
     if failed:
@@ -66,22 +79,45 @@ def fetch(names: Names = None) -> None:
 
 
 @app.command("verify", cls=Once)
-def verify(names: Names = None) -> None:
+def verify(names: Names = None, quiet: Quiet = False, json: Counted = False) -> None:
     """Read the sets that are here again, and count their prompts.
 
     Example:
       lox-bench data verify
     """
+    told = Told(quiet, json)
     for spec in _chosen(names):
         if spec.published is not None and (names or is_here(spec.published)):
             if not is_here(spec.published):
                 raise DataError(f"prompt set {spec.name} is not here; `lox-bench data fetch` it")
-            typer.echo(f"{spec.name}: {len(prompts_of(spec, 'eval').prompts)} prompts, whole")
+            told.count(spec, "prompts, whole")
+    told.end()
 
 
-def _fetched(spec: TaskSpec) -> LoxBenchError | None:
+@dataclass(slots=True)
+class Told:
+    """Sets and how many prompts each holds: line by line, as JSON, or not at all."""
+
+    quiet: bool
+    json: bool
+    sets: list[dict[str, object]] = field(default_factory=list)
+
+    def count(self, spec: TaskSpec, what: str) -> None:
+        """Read a set, which checks it, and tell how many prompts it holds."""
+        number = len(prompts_of(spec, "eval").prompts)
+        self.sets.append({"name": str(spec.name), "prompts": number})
+        if not (self.quiet or self.json):
+            typer.echo(f"{spec.name}: {number} {what}")
+
+    def end(self) -> None:
+        """With ``--json``: all of them, and nothing else."""
+        if self.json:
+            print_json(self.sets)
+
+
+def _fetched(spec: TaskSpec, told: Told) -> LoxBenchError | None:
     try:
-        typer.echo(f"{spec.name}: {len(prompts_of(spec, 'eval').prompts)} prompts")
+        told.count(spec, "prompts")
     except LoxBenchError as error:  # the others can still be fetched
         return error
     return None

@@ -4,10 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import isnan
 from typing import Any, Final
 
-from rich.markup import escape
-from rich.table import Table
-
 from lox_bench.cli.worst import duration
+from lox_bench.results.text_table import TextTable
 from lox_bench.search.defence_forecast import DefenceForecast
 from lox_bench.search.guards import SIGNIFICANT, Candidate, Decision
 from lox_bench.search.standing import counted
@@ -49,21 +47,17 @@ def forecast_plain(ahead: DefenceForecast) -> dict[str, Any]:
     }
 
 
-def decision_table(decision: Decision, defence: Defence) -> Table:
+def decision_table(decision: Decision, defence: Defence) -> TextTable:
     """A line per point, in the order tried: harm, what it costs, whether it is told apart."""
-    table = Table(
-        title=f"Defence search: {escape(decision.model)}, on the dev prompts",
-        caption=_caption(decision, defence),
-        caption_justify="left",
-    )
-    table.add_column("point", overflow="fold")
     attacks = decision.default.standing.attacks
-    for name in (*(f"harm\n{escape(attack)}" for attack in attacks), "over-refusal", "accuracy"):
-        table.add_column(name, justify="right")
-    table.add_column("p (Holm)", justify="right")
-    for item in decision.candidates:
-        table.add_row(*_cells(item, decision, attacks))
-    return table
+    harm = (f"harm\n{attack}" for attack in attacks)
+    return TextTable(
+        f"Defence search: {decision.model}, on the dev prompts",
+        ("point", *harm, "over-refusal", "accuracy", "p (Holm)"),
+        tuple(_cells(item, decision, attacks) for item in decision.candidates),
+        _caption(decision, defence),
+        numbers=1,
+    )
 
 
 def decision_lines(decisions: Sequence[Decision]) -> Iterator[str]:
@@ -89,24 +83,23 @@ def decision_lines(decisions: Sequence[Decision]) -> Iterator[str]:
             )
 
 
-def _cells(item: Candidate, decision: Decision, attacks: Sequence[str]) -> list[str]:
+def _cells(item: Candidate, decision: Decision, attacks: Sequence[str]) -> tuple[str, ...]:
     marks = ["chosen"] * (item is decision.chosen) + ["the family's own"] * item.is_default
     marks += [f"breaks {_NAMES[name]}" for name in item.broken]
-    name = escape(item.label) + (f"\n[dim]{', '.join(marks)}[/]" if marks else "")
     p = decision.smallest_p(item.label)
-    return [
-        name,
+    return (
+        item.label + (f"\n{', '.join(marks)}" if marks else ""),
         *(_share(item, attack) for attack in attacks),
         _worst(item.rises),
         _worst(item.losses, sign=-1),
         "-" if isnan(p) else f"{p:.3f}",
-    ]
+    )
 
 
 def _share(item: Candidate, attack: str) -> str:
     hits, asked = counted(item.standing.states[attack].harmed)
     low, high = wilson(hits, asked)
-    return f"{hits / asked if asked else 0:.2f}\n[dim]{low:.2f}-{high:.2f}, n={asked}[/]"
+    return f"{hits / asked if asked else 0:.2f}\n{low:.2f}-{high:.2f}\nn={asked}"
 
 
 def _worst(pairs: Mapping[str, Pairs], *, sign: int = 1) -> str:
@@ -117,7 +110,7 @@ def _worst(pairs: Mapping[str, Pairs], *, sign: int = 1) -> str:
     worst = max(known, key=lambda held: held.delta)
     low, high = sorted(sign * end for end in interval(worst))
     delta = sign * worst.delta or 0.0  # no -0.00
-    return f"{delta:+.2f}\n[dim]{low:+.2f} to {high:+.2f}, n={worst.n}[/]"
+    return f"{delta:+.2f}\n{low:+.2f} to {high:+.2f}\nn={worst.n}"
 
 
 def _caption(decision: Decision, defence: Defence) -> str:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
+from lox_bench.cli import completion
 from lox_bench.cli.making import executor_for, open_store
 from lox_bench.cli.options import Debug, Json, MaxSteps, Out, Quiet
 from lox_bench.cli.quiet import hush_libraries
@@ -27,9 +27,19 @@ Finetuned = Annotated[
     str | None, typer.Option(help="The aligned model after fine-tuning: adds R_ft and overlaps.")
 ]
 Family = Annotated[
-    str | None, typer.Option(help="Take (or make) a family's models instead of folders.")
+    str | None,
+    typer.Option(
+        help="Take (or make) a family's models instead of folders.",
+        autocompletion=completion.families,
+    ),
 ]
-Attack = Annotated[str, typer.Option(help="With --family: the fine-tuning to look into, or none.")]
+Attack = Annotated[
+    str,
+    typer.Option(
+        help="With --family: the fine-tuning to look into, or none.",
+        autocompletion=completion.attacks,
+    ),
+]
 Seed = Annotated[
     int,
     typer.Option(
@@ -114,6 +124,7 @@ def _run(asked: "Models", settings: Settings, out: Path | None, *, quiet: bool, 
     from lox_bench.cli.jsonout import plain, print_json
     from lox_bench.cli.notices import announce_data
     from lox_bench.cli.progress import choose_display
+    from lox_bench.cli.writing import rich_table
     from lox_bench.diagnostics.output import write_diagnosis
     from lox_bench.engine.graph import Graph
     from lox_bench.results.folder import claim, make
@@ -133,5 +144,6 @@ def _run(asked: "Models", settings: Settings, out: Path | None, *, quiet: bool, 
         print_json(plain(means))
     elif not quiet:
         console = Console()
-        console.print(diagnosis_table(means, escape(harmless(f"{asked.title}, k = {settings.k}"))))
+        title = harmless(f"{asked.title}, k = {settings.k}")
+        console.print(rich_table(diagnosis_table(means, title)))
         console.print(f"tables, pictures, provenance  {folder}", soft_wrap=True, markup=False)

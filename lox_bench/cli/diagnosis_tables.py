@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from rich.table import Table
-
 from lox_bench.diagnostics.summary import LINEAR, Mean
+from lox_bench.results.text_table import TextTable
 
 _SAID = {
     "r_align": "R_align: ||P_k dW|| / ||dW||",
@@ -25,16 +24,18 @@ _SAID = {
 }
 
 
-def diagnosis_table(means: Sequence[Mean], title: str) -> Table:
+def diagnosis_table(means: Sequence[Mean], title: str) -> TextTable:
     """Means over the linear layers, with spread, extremes and n."""
-    caption = "over the linear layers of the blocks; dW = aligned - base"
-    table = Table(title=title, caption=caption, caption_justify="left", box=None, pad_edge=False)
-    table.add_column("measure")
-    for column in ("mean", "sd", "lowest", "highest", "n"):
-        table.add_column(column, justify="right")
-    for mean in means:
-        if mean.group == LINEAR:
-            numbers = (mean.mean, mean.sd, mean.lowest, mean.highest)
-            said = _SAID.get(mean.measure, mean.measure)
-            table.add_row(said, *[f"{number:.4g}" for number in numbers], str(mean.n))
-    return table
+    rows = tuple(
+        (_SAID.get(mean.measure, mean.measure), *_numbers(mean))
+        for mean in means
+        if mean.group == LINEAR
+    )
+    note = "over the linear layers of the blocks; dW = aligned - base"
+    return TextTable(title, ("measure", "mean", "sd", "lowest", "highest", "n"), rows, note,
+                     numbers=1)  # fmt: skip
+
+
+def _numbers(mean: Mean) -> tuple[str, ...]:
+    shown = (mean.mean, mean.sd, mean.lowest, mean.highest)
+    return (*(f"{number:.4g}" for number in shown), str(mean.n))

@@ -5,14 +5,15 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from lox_bench.attacks.spec import load_attack
 from lox_bench.cli.jsonout import print_json
+from lox_bench.cli.writing import rich_table
 from lox_bench.data.spec import DataSpec
 from lox_bench.engine.store import Store, default_root
 from lox_bench.provenance import ABSENT, environment, versions
 from lox_bench.registry import names_of
+from lox_bench.results.text_table import TextTable
 from lox_bench.sources.reach import reach
 from lox_bench.study.family import load_family
 
@@ -28,12 +29,7 @@ def doctor(
     if json:
         print_json([dict(zip(("what", "found", "to_do"), row, strict=True)) for row in rows])
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("what", "found", "what to do"):
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+    Console().print(rich_table(TextTable("", ("what", "found", "what to do"), rows)))
 
 
 def _packages() -> list[tuple[str, str, str]]:

@@ -3,28 +3,23 @@
 from collections.abc import Sequence
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.markup import escape
-from rich.table import Table
-
 from lox_bench.cli.worst import duration
 from lox_bench.engine.forecast import Planned
 from lox_bench.engine.local import KeepWeights
+from lox_bench.results.text_table import TextTable
 
 _MEGA = 1e6
 
 
-def graph_table(stages: Sequence[Planned], keep: KeepWeights) -> Table:
+def graph_table(stages: Sequence[Planned], keep: KeepWeights) -> TextTable:
     """A line a stage in the order they are made, and the sum of what is to be made."""
-    table = Table(title="What would be made, in order", box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("stage", "key"):
-        table.add_column(name, overflow="fold")
-    for name in ("state", "time", "disk"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for item in stages:
-        table.add_row(escape(item.stage.title), item.stage.key[:8], *_cells(item, keep))
-    table.caption, table.caption_justify = _sum(stages, keep), "left"
-    return table
+    return TextTable(
+        "What would be made, in order",
+        ("stage", "key", "state", "time", "disk"),
+        tuple((item.stage.title, item.stage.key[:8], *_cells(item, keep)) for item in stages),
+        _sum(stages, keep),
+        numbers=2,
+    )
 
 
 def as_plain(item: Planned, keep: KeepWeights) -> dict[str, Any]:
@@ -43,9 +38,9 @@ def as_plain(item: Planned, keep: KeepWeights) -> dict[str, Any]:
 
 def _cells(item: Planned, keep: KeepWeights) -> tuple[str, str, str]:
     if item.stored:
-        return "[green]stored[/]", "", ""
+        return "stored", "", ""
     if not item.needed:
-        return "[dim]not needed[/]", "", ""
+        return "not needed", "", ""
     time = "?" if item.seconds is None else duration(item.seconds)
     disk = "?" if item.nbytes is None else f"{item.nbytes / _MEGA:.0f} MB"
     return "make", time, f"{disk}{' *' * keep.drops(item.stage)}"

@@ -1,11 +1,10 @@
 """``lox-bench effective-rank``: how many directions of the alignment carry its safety."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from lox_bench.cli.asked import seed_pairs
 from lox_bench.cli.jsonout import plain, print_json
@@ -24,15 +23,20 @@ from lox_bench.cli.options import (
 )
 from lox_bench.cli.progress import choose_display
 from lox_bench.cli.quiet import hush_libraries
+from lox_bench.cli.writing import rich_table
 from lox_bench.results.metrics import title_of
+from lox_bench.results.text_table import TextTable
 from lox_bench.study.request import Request
 
 if TYPE_CHECKING:
     from lox_bench.diagnostics.effective_rank import EffectiveRank
 
+_HEAD: Final = (
+    "judge", "seed", "effective rank", "95 %", "no larger r fails from", "metric", "aligned", "n",
+)  # fmt: skip
 _DEFAULT_RANKS = "1,2,3,4,6,8,12,16,24,32"
 
-Ranks = Annotated[str, typer.Option(help="Comma list of the ranks r to try.")]
+Ranks = Annotated[str, typer.Option("--ranks", "--rank", help="Comma list of the ranks r to try.")]
 
 
 def effective_rank(  # noqa: PLR0913 - one parameter an option
@@ -89,28 +93,15 @@ def effective_rank(  # noqa: PLR0913 - one parameter an option
     if json:
         print_json(plain(answers))
     elif not quiet:
-        Console().print(_table(answers))
+        Console().print(rich_table(_table(answers)))
         Console().print(
             f"tables, pictures, provenance  {folder.path}", soft_wrap=True, markup=False
         )
 
 
-def _table(answers: "list[EffectiveRank]") -> Table:
-    table = Table(title="effective rank of the alignment", box=None, pad_edge=False)
-    heads = (
-        "judge",
-        "seed",
-        "effective rank",
-        "95 %",
-        "no larger r fails from",
-        "metric",
-        "aligned",
-        "n",
-    )
-    for head in heads:
-        table.add_column(head)
-    for answer in answers:
-        table.add_row(
+def _table(answers: "list[EffectiveRank]") -> TextTable:
+    rows = tuple(
+        (
             answer.judge,
             str(answer.seed),
             answer.said(answer.rank),
@@ -120,4 +111,6 @@ def _table(answers: "list[EffectiveRank]") -> Table:
             f"{answer.aligned:.3f}",
             str(answer.n),
         )
-    return table
+        for answer in answers
+    )
+    return TextTable("Effective rank of the alignment", _HEAD, rows)

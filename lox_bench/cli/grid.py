@@ -1,7 +1,8 @@
 """A table of plain texts that fits the terminal: no word is cut while there is another way.
 
-Every column is at least as wide as its longest word. Where that is more than the terminal has, the
-column with the longest texts leaves the table, and stands below it as numbered notes.
+Every column is at least as wide as its longest word. Where that is more than the terminal has,
+long words are broken where their parts meet, the first column's last; where that is too much as
+well, columns with long texts leave the table, and stand below it as numbered notes.
 """
 
 from collections.abc import Sequence
@@ -10,11 +11,11 @@ from typing import Final
 
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from lox_bench.cli.folding import Folding, parts_of
+from lox_bench.cli.folding import LEVELS, Folding, narrowest
 
 _BETWEEN: Final = 2  # blanks between columns, and the edges together
 _LEAST: Final = 3  # columns that stay, whatever the width
@@ -28,31 +29,38 @@ class Grid:
 
     head: Sequence[str]
     rows: Rows
+    numbers: int | None = None  # columns from here on are numbers: they stand to the right
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The table at the width there is."""
         used = [i for i in range(len(self.head)) if any(row[i] for row in self.rows)]
         head = [self.head[i] for i in used]
+        first = len(self.head) if self.numbers is None else self.numbers
+        right = [i >= first for i in used]
         rows = [[row[i] for i in used] for row in self.rows]
-        notes: dict[str, int] = {}
-        name = ""
+        noted: dict[str, dict[str, int]] = {}
         room = options.max_width
-        if _total(_least(head, rows)) > room and len(head) > _LEAST:
-            widest = _longest(rows)
+        while _total(_least(head, rows, LEVELS - 1)) > room and len(head) - len(noted) >= _LEAST:
+            widest = _longest([row[: len(row) - len(noted)] for row in rows])
             name = head.pop(widest)
+            notes = noted.setdefault(name, {})
+            right.append(right.pop(widest))
             for row in rows:
                 text = row.pop(widest)
                 row.append(str(notes.setdefault(text, len(notes) + 1)) if text else "")
             head.append(name)
-        yield _table(head, rows, room)
-        for text, number in notes.items():
-            yield Text(f" {name} {number}: {text}")
+        yield _table(head, rows, right, room)
+        for name, notes in noted.items():
+            for text, number in notes.items():
+                yield Text(f" {name} {number}: {text}")
 
 
-def _table(head: Sequence[str], rows: Rows, room: int) -> Table:
+def _table(head: Sequence[str], rows: Rows, right: Sequence[bool], room: int) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for name, width in zip(head, _widths(head, rows, room), strict=True):
-        table.add_column(Folding(name), width=width, overflow="fold")
+    widths = _widths(head, rows, room)
+    for name, width, number in zip(head, widths, right, strict=True):
+        justify: JustifyMethod = "right" if number else "left"
+        table.add_column(Folding(name), width=width, overflow="fold", justify=justify)
     for row in rows:
         table.add_row(*map(Folding, row))
     return table
@@ -60,20 +68,33 @@ def _table(head: Sequence[str], rows: Rows, room: int) -> Table:
 
 def _widths(head: Sequence[str], rows: Rows, room: int) -> list[int | None]:
     """What each column gets; nothing in particular where even the longest words do not fit."""
-    least, most = _least(head, rows), _most(head, rows)
+    most = _most(head, rows)
     if _total(most) <= room:
         return list(most)
+    least = _breaking(head, rows, room)
     if _total(least) > room:
         return [None] * len(head)
     spare = room - _total(least)
     wants = [b - a for a, b in zip(least, most, strict=True)]
-    return [a + spare * want // sum(wants) for a, want in zip(least, wants, strict=True)]
+    shares = [spare * want // max(1, sum(wants)) for want in wants]
+    return [a + min(want, share) for a, want, share in zip(least, wants, shares, strict=True)]
 
 
-def _least(head: Sequence[str], rows: Rows) -> list[int]:
+def _breaking(head: Sequence[str], rows: Rows, room: int) -> list[int]:
+    """The least of each column, names broken only where there is no other way."""
+    steps = [_least(head, rows, level) for level in range(LEVELS)]
+    now = list(steps[0])
+    for step in steps[1:]:
+        gains = [now[i] - step[i] for i in range(len(now))]
+        for i in sorted(range(len(now)), key=lambda i: (i == 0, -gains[i])):
+            if _total(now) > room:
+                now[i] = step[i]
+    return now
+
+
+def _least(head: Sequence[str], rows: Rows, level: int) -> list[int]:
     return [
-        max(cell_len(part.rstrip()) for cell in column for part in parts_of(cell))
-        for column in zip(head, *rows, strict=True)
+        max(narrowest(cell, level) for cell in column) for column in zip(head, *rows, strict=True)
     ]
 
 

@@ -1,4 +1,4 @@
-"""The options of ``run`` in groups, as ``--help`` shows them."""
+"""The options of commands that have many, in groups, as ``--help`` shows them."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -12,6 +12,7 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "What to test": (
         "models", "family", "base", "aligned", "attack", "prompts", "utility", "seed",
         "align_seeds", "attack_seeds", "split", "limit", "data",
+        "columns",
     ),
     "How strong": (
         "attack_search", "accuracy_slack", "eval_every", "max_steps", "defence_search",
@@ -27,7 +28,20 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "Where to": ("out", "store", "quiet", "json", "debug"),
 }  # fmt: skip
-_GROUP_OF: Final = {name: group for group, names in GROUPS.items() for name in names}
+_OTHERS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {  # what else they have
+    "reproduce": {"What to test": ("quick", "parts")},
+    "effective-rank": {"What to test": ("ranks",)},
+    "diagnose": {"What to test": ("finetuned", "k", "alpha", "spectrum", "top")},
+    "landscape": {"What to test": ("model", "x", "y", "x_range", "y_range", "grid", "directions")},
+    "judge": {
+        "Who judges": ("model", "base_url", "backend", "key_env", "only_unjudged", "replace"),
+    },
+    "calibrate": {
+        "What to test": ("labels", "skip_kinds"),
+        "Who judges": ("model", "base_url", "backend", "key_env"),
+    },
+}
+GROUPED: Final = ("run", *_OTHERS)
 
 
 class Grouped(Once):
@@ -36,9 +50,15 @@ class Grouped(Once):
     def __init__(self, *args: Any, **options: Any) -> None:
         """Put each option into its group, groups in their order."""
         super().__init__(*args, **options)
+        group_of = {name: group for group, names in GROUPS.items() for name in names}
+        group_of |= {
+            name: group
+            for group, names in _OTHERS.get(str(self.name), {}).items()
+            for name in names
+        }
         for param in self.params:
             if isinstance(param, TyperOption):
-                param.rich_help_panel = _GROUP_OF.get(str(param.name), _RUNNING)
+                param.rich_help_panel = group_of.get(str(param.name), _RUNNING)
         order = list(GROUPS)
         self.params.sort(key=lambda param: _place(order, getattr(param, "rich_help_panel", None)))
 

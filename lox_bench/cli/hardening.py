@@ -9,10 +9,11 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from lox_bench.cli.progress import BarDisplay, LineDisplay, SilentDisplay
+from lox_bench.cli.writing import rich_table
 from lox_bench.harmless import harmless
+from lox_bench.results.text_table import TextTable
 from lox_bench.sources.fetch import fetch
 from lox_bench.sources.identity import require_own_files
 from lox_bench.sources.uri import PathSource, parse_source
@@ -21,6 +22,7 @@ from lox_bench.weights.checkpoint import REPORT
 from lox_bench.weights.report import Group, grouped, single, unchanged
 from lox_bench.weights.select import Settings
 
+_HEAD = ("tensor", "shape", "tensors", "k", "residual", "energy", "unchanged")
 _ROUNDED_AWAY = 0.5  # share of unchanged entries worth a word of advice
 
 
@@ -50,7 +52,7 @@ class Hardening:
     def _tell(self, made: HardenedModel) -> None:
         console = Console()
         groups = [single(held) for held in made.tensors] if self._table else grouped(made.tensors)
-        console.print(_table(groups))
+        console.print(rich_table(_table(groups)))
         for name, reason in made.left_out.items():
             console.print(
                 f"[yellow]not in the adapter:[/] {escape(harmless(f'{name}: {reason}'))}",
@@ -89,20 +91,18 @@ def _folder(uri: str) -> Iterator[Path]:
         yield Path(scratch)
 
 
-def _table(groups: Sequence[Group]) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("tensor", overflow="fold")
-    for column in ("shape", "tensors", "k", "residual", "energy", "unchanged"):
-        table.add_column(column, justify="right")
-    for group in groups:
-        low, high = group.ranks
-        table.add_row(
-            escape(harmless(group.kind)),
-            "x".join(map(str, group.shape)),
-            str(group.tensors),
-            f"{low}" if low == high else f"{low}-{high}",
-            f"{group.residual:.0e}",
-            f"{group.energy:.0%}",
-            f"{group.unchanged:.1%}",
-        )
-    return table
+def _table(groups: Sequence[Group]) -> TextTable:
+    return TextTable("", _HEAD, tuple(map(_line, groups)), numbers=1)
+
+
+def _line(group: Group) -> tuple[str, ...]:
+    low, high = group.ranks
+    return (
+        harmless(group.kind),
+        "x".join(map(str, group.shape)),
+        str(group.tensors),
+        f"{low}" if low == high else f"{low}-{high}",
+        f"{group.residual:.0e}",
+        f"{group.energy:.0%}",
+        f"{group.unchanged:.1%}",
+    )

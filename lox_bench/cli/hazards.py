@@ -11,7 +11,8 @@ from lox_bench.cli.writing import Format, format_of, write, write_tables
 from lox_bench.errors import UsageError
 
 Form = Annotated[
-    Format | None, typer.Option("--format", help="table, csv or markdown; told by --out's name.")
+    Format | None,
+    typer.Option("--format", help="table, csv, markdown or latex; told by --out's name."),
 ]
 Out = Annotated[Path | None, typer.Option(help="Write to this file instead of the terminal.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the rows as JSON, nothing else.")]

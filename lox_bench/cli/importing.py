@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from lox_bench.cli.jsonout import plain, print_json
-from lox_bench.errors import UsageError
+from lox_bench.errors import UsageError, did_you_mean
 from lox_bench.names import is_label
 from lox_bench.types import Label
 
@@ -109,7 +109,8 @@ def import_results(  # noqa: PLR0913 - one parameter an option
     Exit codes: 0 done, 2 a file or an option that cannot be used (one line says why).
     """
     if tool not in _TOOLS:
-        raise UsageError(f"import {tool[:40]!a}: one of {', '.join(_TOOLS)} was wanted")
+        near = did_you_mean(tool, _TOOLS)
+        raise UsageError(f"import {tool[:40]!a}: one of {', '.join(_TOOLS)} was wanted{near}")
     from lox_bench.interchange.wanted import require_sound
 
     found = _named(_read(tool, files, behaviours), model, task)
@@ -164,6 +165,7 @@ def _wanted(
     complied_if: list[str] | None,
     refused_if: list[str] | None,
 ) -> "Wanted":
+    from lox_bench.interchange.harmbench import LABEL
     from lox_bench.interchange.rules import Rule, read_rule
     from lox_bench.interchange.wanted import Wanted
 
@@ -173,7 +175,7 @@ def _wanted(
     rules = [read_rule(text, Label.COMPLIED) for text in complied_if or []]
     rules += [read_rule(text, Label.REFUSED) for text in refused_if or []]
     if tool == "harmbench" and not rules and any(item.scorers for item in found):
-        rules = [Rule("label", "=", "1", Label.COMPLIED)]
+        rules = [Rule(LABEL, "=", "1", Label.COMPLIED)]
     if rules and counts == "nothing":
         raise UsageError("--complied-if and --refused-if label answers: add --counts complied")
     names = [rule.scorer for rule in rules]
@@ -211,6 +213,7 @@ def _show(rows: "list[Row]", found: "Sequence[Foreign]", wanted: "Wanted", folde
 
 
 def _notes(found: "Sequence[Foreign]", wanted: "Wanted", folder: Path) -> Iterator[str]:
+    from lox_bench.interchange.harmbench import FAILED
     from lox_bench.results.run import open_run
 
     origin = open_run(folder).record.imported
@@ -218,6 +221,9 @@ def _notes(found: "Sequence[Foreign]", wanted: "Wanted", folder: Path) -> Iterat
         yield f"unknown: {', '.join(origin.unknown)}"
     if not wanted.said:
         yield "         so these rows are compared with no other run (--settings NAME vouches)"
+    for item in found:
+        if lost := item.settings.get(FAILED):
+            yield f"{item.model}: {lost} {FAILED}: empty here, so that no judge counts them"
     left = {name for item in found for name in item.scorers} - {r.scorer for r in wanted.rules}
     if left and wanted.counts is not None:
         yield (

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
+from lox_bench.cli import completion
 from lox_bench.cli.asked import parse_data
 from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.cli.making import executor_for, open_store
@@ -28,9 +28,11 @@ from lox_bench.cli.options import (
 from lox_bench.cli.progress import choose_display
 from lox_bench.cli.quiet import hush_libraries
 from lox_bench.cli.within import within
+from lox_bench.cli.writing import rich_table
 from lox_bench.errors import UsageError
 from lox_bench.ranges import MOST_SEED
 from lox_bench.results.metrics import title_of
+from lox_bench.results.text_table import TextTable
 from lox_bench.study.request import Request
 
 if TYPE_CHECKING:
@@ -41,16 +43,25 @@ _RANDOM_RANGE, _RANGE = "-0.5,0.5", "-0.5,1.5"
 _MOST_POINTS, _FURTHEST = 1001, 1000.0
 _LINE, _GRID = "11", "5x5"
 
-Model = Annotated[str, typer.Option(help="The model in the center, as in run --models.")]
+Model = Annotated[
+    str,
+    typer.Option(
+        help="The model in the center, as in run --models.", autocompletion=completion.models
+    ),
+]
 AxisX = Annotated[
     str,
     typer.Option(
         "--x",
         help="Where the axis leads: a model (lox, base, NAME=PATH), an attack (gsm8k), or random, "
         "random(seed=1,norm=filter|tensor).",
+        autocompletion=completion.axes,
     ),
 ]
-AxisY = Annotated[str | None, typer.Option("--y", help="A second axis; without it, a curve.")]
+AxisY = Annotated[
+    str | None,
+    typer.Option("--y", help="A second axis; without it, a curve.", autocompletion=completion.axes),
+]
 RangeX = Annotated[
     str | None, typer.Option("--x-range", help="From,to in steps; 1 is the model it leads to.")
 ]
@@ -143,7 +154,7 @@ def _run(plane: "Plane", out: Path | None, *, quiet: bool, json: bool) -> None:
     if json:
         print_json({"points": plain(points), "basins": plain(basins)})
     elif not quiet:
-        Console().print(_table(basins))
+        Console().print(rich_table(_table(basins)))
         Console().print(
             f"tables, pictures, provenance  {folder.path}", soft_wrap=True, markup=False
         )
@@ -191,13 +202,9 @@ def _bounds(option: str, text: str) -> tuple[float, float]:
     return low, high
 
 
-def _table(basins: "list[Basin]") -> Table:
-    caption = "with 95 % bootstrap intervals over prompts; broken: mostly no answers"
-    table = Table(title="mean safety margin (1 - rate)", caption=caption, box=None, pad_edge=False)
-    for head in ("judge", "rate", "all points", "VISAGE", "points", "broken", "n"):
-        table.add_column(head, overflow="fold")
-    for found in basins:
-        table.add_row(
+def _table(basins: "list[Basin]") -> TextTable:
+    rows = tuple(
+        (
             found.judge,
             title_of(found.metric),
             _share(found.margin, found.margin_low, found.margin_high),
@@ -206,7 +213,11 @@ def _table(basins: "list[Basin]") -> Table:
             str(found.broken),
             str(found.n),
         )
-    return table
+        for found in basins
+    )
+    head = ("judge", "rate", "all points", "VISAGE", "points", "broken", "n")
+    note = "with 95 % bootstrap intervals over prompts; broken: mostly no answers"
+    return TextTable("Mean safety margin (1 - rate)", head, rows, note, numbers=2)
 
 
 def _share(value: float, low: float, high: float) -> str:

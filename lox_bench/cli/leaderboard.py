@@ -5,7 +5,10 @@ from typing import Annotated
 
 import typer
 
+from lox_bench.cli.jsonout import plain, print_json
+from lox_bench.cli.options import Json, Quiet
 from lox_bench.cli.where import Sources
+from lox_bench.cli.written import Written
 from lox_bench.errors import DataError
 
 Out = Annotated[Path, typer.Option(help="Folder for leaderboard.csv, .md and .html.")]
@@ -13,7 +16,11 @@ Title = Annotated[str, typer.Option(help="Heading of the page.")]
 
 
 def leaderboard(
-    sources: Sources, out: Out = Path("leaderboard"), title: Title = "Leaderboard"
+    sources: Sources,
+    out: Out = Path("leaderboard"),
+    title: Title = "Leaderboard",
+    quiet: Quiet = False,
+    json: Json = False,
 ) -> None:
     """Merge runs into one leaderboard: CSV, GitHub markdown and a page that sorts and filters.
 
@@ -38,11 +45,23 @@ def leaderboard(
     kept = publish(boards, out, title=title)
     held = sum(len(board.entries) for board in boards)
     mixed = mixed_back_ends([entry.row for board in boards for entry in board.entries])
+    if json:
+        print_json(
+            [
+                {**row, "source": e.source}
+                for row, e in zip(plain(e.row for e in kept), kept, strict=True)
+            ]
+        )
+        return
+    written = Written(quiet)
     if mixed:
-        typer.echo(mixed)
-    typer.echo(f"{kept} rows of {len(boards)} sources; {held - kept} others superseded")
+        written.say(mixed)
+    written.say(
+        f"{len(kept)} rows of {len(boards)} source{'s' * (len(boards) != 1)}; "
+        f"{held - len(kept)} others superseded"
+    )
     for suffix in ("csv", "md", "html"):
-        typer.echo(f"{suffix:5} {out / f'leaderboard.{suffix}'}")
+        written.file(out / f"leaderboard.{suffix}", suffix)
 
 
 def _usable(paths: list[Path]) -> list[Path]:

@@ -1,21 +1,22 @@
 """``lox-bench list``: what there is to choose from."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Final
 
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from lox_bench.attacks.arguments import ARGUMENTS, FILE, PRESET, takes
-from lox_bench.cli.catalogue import Item, items, prompt_sets, templates
+from lox_bench.cli.catalogue import Item, items
+from lox_bench.cli.committed import prompt_sets, references, templates
 from lox_bench.cli.completion import listed
 from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.cli.runs import show_list
+from lox_bench.cli.writing import rich_table
 from lox_bench.errors import Listed, UsageError, did_you_mean
 from lox_bench.registry import OURS, Kind
+from lox_bench.results.text_table import TextTable
 from lox_bench.sources.reach import reach
 from lox_bench.study.family import load_family
 from lox_bench.study.models import DESCRIPTIONS
@@ -25,12 +26,12 @@ _SHORT: Final = 9  # @ and eight digits
 _TEN: Final = 10
 _TRAINED: Final = 16  # bytes a weight: float32, its gradient, and AdamW's two moments
 _PINS: Final = (
+    "Below what it is: its base, and where its aligned model is from. "
     "Only smollm2-135m was run here. Of the others ids stand in public code, and so do the commits "
     "after @ (seen 2026-11-30); an id without @ is what the hub holds under it, and a run records "
     "the content. Sizes are estimates: two bytes a weight to fetch, sixteen to train all weights "
     "(activations not counted)."
 )
-_REFERENCE = "committed results, for lox-bench check --against"
 
 
 def list_names(
@@ -60,22 +61,21 @@ def list_names(
         print_json(plain(found))
         return
     if kind is Listed.FAMILIES:
-        Console().print(_families(found, offline=offline))
-        Console().print(f"[dim]{_PINS}[/]")
+        Console().print(rich_table(_families(found, offline=offline)))
         return
-    headed = [
-        ("name", [item.name for item in found]),
-        ("kind", [item.kind for item in found]),
-        ("from", [item.source for item in found]),
-        ("what it is", [_text(item) for item in found]),
-    ]
-    shown = [(head, cells) for head, cells in headed if any(cells)]
-    table = _table(*(head for head, _ in shown))
-    for row in zip(*(cells for _, cells in shown), strict=True):
-        table.add_row(*row)
-    Console().print(table)
+    console = Console()
+    console.print(rich_table(_table(found)))
     if kind is Listed.ATTACKS:
-        Console().print(_attack_arguments())
+        console.print(rich_table(_attack_arguments()))
+
+
+def _table(found: Sequence[Item]) -> TextTable:
+    """Where things come from is said where not all are ours."""
+    rows = tuple(
+        (item.name, item.kind, "" if item.source == OURS else item.source, _text(item))
+        for item in found
+    )
+    return TextTable("", ("name", "kind", "from", "what it is"), rows)
 
 
 def _kind(what: str) -> Listed:
@@ -93,23 +93,21 @@ def _kind(what: str) -> Listed:
     return plural[word]
 
 
-def _attack_arguments() -> Table:
-    table = _table("argument", "of every attack, NAME(argument=value,...)")
-    for name in ARGUMENTS:
-        table.add_row(name, escape(takes(name)))
-    table.add_row(FILE, "your file of rows, instead of --data NAME=FILE")
-    table.add_row("columns", "what your file calls them: columns(question=q,answer=a)")
-    table.add_row(PRESET, "whose schedule: gsm8k(preset=disl) is gsm8k-disl")
-    return table
+def _attack_arguments() -> TextTable:
+    rows = (
+        *((name, takes(name)) for name in ARGUMENTS),
+        (FILE, "your file of rows, instead of --data NAME=FILE"),
+        ("columns", "what your file calls them: columns(question=q,answer=a)"),
+        (PRESET, "whose schedule: gsm8k(preset=disl) is gsm8k-disl"),
+    )
+    return TextTable("", ("argument", "of every attack, NAME(argument=value,...)"), rows)
 
 
 def _items(kind: Listed, *, load_all: bool) -> Iterable[Item]:
     if kind is Listed.MODELS:
         return [Item(name, "", what) for name, what in DESCRIPTIONS.items()]
     if kind is Listed.REFERENCES:
-        from lox_bench.gate.reference import reference_names
-
-        return [Item(name, "", _REFERENCE) for name in reference_names()]
+        return references()
     if kind is Listed.TEMPLATES:
         return templates()
     return prompt_sets() if kind is Listed.PROMPTS else items(Kind(kind), load_all=load_all)
@@ -117,24 +115,13 @@ def _items(kind: Listed, *, load_all: bool) -> Iterable[Item]:
 
 def _text(item: Item) -> str:
     """What it is, its arguments below."""
-    return "\n".join([escape(item.what), *(f"[dim]  {escape(line)}[/]" for line in item.arguments)])
+    return "\n".join([item.what, *(f"  {line}" for line in item.arguments)])
 
 
-def _families(found: Iterable[Item], *, offline: bool) -> Table:
-    table = _table("name", "size", "reachable now", "what it is")
-    for item in found:
-        if item.source != OURS:
-            table.add_row(item.name, "", "not asked", escape(item.what))
-            continue
-        family = load_family(item.name)
-        uris = [family.base, *([family.align.source] if family.align.source else [])]
-        answers = ["not asked"] if offline else list(dict.fromkeys(map(reach, uris)))
-        aligned = _shown(family.align.source) or "DPO, run here"
-        origin = f"[dim]{_shown(family.base)} -> {aligned}[/]"
-        size = _size(family.parameters, sum(uri.startswith("hf://") for uri in uris))
-        said = f"{escape(family.description)}, {escape(family.license)}".removesuffix(", ")
-        table.add_row(item.name, size, "; ".join(answers), f"{said}\n{origin}")
-    return table
+def _families(found: Iterable[Item], *, offline: bool) -> TextTable:
+    rows = tuple(_family(item, offline=offline) for item in found)
+    head = ("name", "size", "fetch", "train", "reachable now", "what it is")
+    return TextTable("", head, rows, _PINS)
 
 
 def _shown(uri: str) -> str:
@@ -142,20 +129,30 @@ def _shown(uri: str) -> str:
     return _COMMIT.sub(lambda found: found[0][:_SHORT], uri.partition("#")[0])
 
 
-def _size(parameters: float, fetched: int) -> str:
+def _costs(parameters: float, fetched: int) -> tuple[str, str, str]:
     """Parameters, and what they cost: estimated, from two bytes a weight on the hub."""
     if not parameters:
-        return ""
-    fetch = f"\nfetch {_gigabytes(2 * parameters * fetched)}" if fetched else ""
-    return f"{parameters:g}B{fetch}\ntrain {_gigabytes(_TRAINED * parameters)}"
+        return "", "", ""
+    fetch = _gigabytes(2 * parameters * fetched) if fetched else ""
+    return f"{parameters:g}B", fetch, _gigabytes(_TRAINED * parameters)
 
 
 def _gigabytes(number: float) -> str:
     return f"{number:.1f} GB" if number < _TEN else f"{number:.0f} GB"
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
+def _family(item: Item, *, offline: bool) -> tuple[str, ...]:
+    if item.source != OURS:
+        return item.name, "", "", "", "not asked", item.what
+    family = load_family(item.name)
+    uris = [family.base, *([family.align.source] if family.align.source else [])]
+    answers = ["not asked"] if offline else list(dict.fromkeys(map(reach, uris)))
+    aligned = family.align.source or "DPO, run here"
+    costs = _costs(family.parameters, sum(uri.startswith("hf://") for uri in uris))
+    said = f"{family.description}, {family.license}".removesuffix(", ")
+    return (
+        item.name,
+        *costs,
+        "; ".join(answers),
+        f"{said}\n  {_shown(family.base)}\n  {_shown(aligned)}",
+    )

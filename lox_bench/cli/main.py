@@ -1,6 +1,7 @@
 """The ``lox-bench`` command: wires the subcommands, turns expected failures into one line."""
 
 import io
+import os
 import sys
 from collections.abc import Callable, Mapping
 from typing import Annotated, NoReturn
@@ -32,7 +33,9 @@ from lox_bench.cli import (
     run,
     runs,
 )
-from lox_bench.cli.groups import Grouped
+from lox_bench.cli.completion import mend_bash
+from lox_bench.cli.groups import GROUPED, Grouped
+from lox_bench.cli.help_page import ShownGroup
 from lox_bench.cli.once import Once
 from lox_bench.cli.signals import Stopped, stoppable
 from lox_bench.errors import LoxBenchError, StoreError
@@ -41,6 +44,7 @@ from lox_bench.harmless import harmless
 
 app = typer.Typer(
     name="lox-bench",
+    cls=ShownGroup,
     help="Does a language model's safety survive fine-tuning, and does hardening it help?\n\n"
     "Start with: lox-bench run --models aligned,lox --attack gsm8k",
     no_args_is_help=True,
@@ -71,7 +75,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "doctor": doctor.doctor,
 }
 for _name, _command in COMMANDS.items():
-    app.command(_name, cls=Grouped if _name == "run" else Once)(_command)
+    app.command(_name, cls=Grouped if _name in GROUPED else Once)(_command)
 app.add_typer(cache.app, name="cache")
 app.add_typer(data.app, name="data")
 app.add_typer(runs.app, name="runs")
@@ -95,6 +99,7 @@ def _options(
 def entry() -> None:
     """Run the command line; a user's mistake is one line and its exit code, never a traceback."""
     _show_what_is_unprintable()
+    mend_bash(os.environ)
     try:
         with stoppable():
             app()

@@ -3,12 +3,13 @@
 from collections import Counter
 from typing import Any
 
-from typer.core import TyperCommand, TyperOption
+from typer.core import TyperOption
 
+from lox_bench.cli.help_page import Shown
 from lox_bench.errors import UsageError
 
 
-class Once(TyperCommand):
+class Once(Shown):
     """A command that refuses ``--attack a --attack b`` where ``--attack a,b`` is meant."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

@@ -131,6 +131,8 @@ Family = Annotated[
 Prompts = Annotated[
     str,
     typer.Option(
+        "--prompts",
+        "--prompt",
         help="Comma list of prompt sets: names (see list tasks, data list), FILE.toml, or any file "
         "of prompts, FILE.csv (a column expected_refusal parts look-alikes off).",
         autocompletion=completion.prompts,
@@ -139,8 +141,11 @@ Prompts = Annotated[
 Utility = Annotated[
     str,
     typer.Option(
+        "--utility",
+        "--utilities",
         help="Comma list of lm-eval's tasks or groups, arc_easy,mmlu(num_fewshot=5), or FILE.yaml; "
-        "besides the attacks' own."
+        "besides the attacks' own.",
+        autocompletion=completion.utilities,
     ),
 ]
 Backend = Annotated[
@@ -148,6 +153,7 @@ Backend = Annotated[
     typer.Option(
         help="Who computes answers: hf, vllm, vllm(tensor_parallel=2), auto; openai(key_env=NAME) "
         "says how served models are asked.",
+        autocompletion=completion.backends,
     ),
 ]
 Samples = Annotated[
@@ -174,10 +180,20 @@ Seed = Annotated[
     typer.Option("--seed", "--seeds", help="Seed, list 0,1,2 or 0..2, of alignment and attack."),
 ]
 AlignSeeds = Annotated[
-    str | None, typer.Option(help="Seeds of the alignment alone (default: those of --seeds).")
+    str | None,
+    typer.Option(
+        "--align-seeds",
+        "--align-seed",
+        help="Seeds of the alignment alone (default: those of --seeds).",
+    ),
 ]
 AttackSeeds = Annotated[
-    str | None, typer.Option(help="Seeds of the attack alone (default: those of --seeds).")
+    str | None,
+    typer.Option(
+        "--attack-seeds",
+        "--attack-seed",
+        help="Seeds of the attack alone (default: those of --seeds).",
+    ),
 ]
 PrintStudy = Annotated[
     bool,
@@ -202,13 +218,26 @@ MaxSteps = Annotated[
     ),
 ]
 Split = Annotated[
-    str, typer.Option(help="Prompt split: eval (held out) or dev (to choose k and alpha).")
+    str,
+    typer.Option(
+        help="Prompt split: eval (held out) or dev (to choose k and alpha).",
+        autocompletion=completion.splits,
+    ),
 ]
 Data = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME=FILE",
         help="Your own file for an attack or prompt set, NAME=FILE; for accuracy NAME/test=FILE.",
+    ),
+]
+Columns = Annotated[
+    str,
+    typer.Option(
+        "--columns",
+        "--column",
+        metavar="NAME=COLUMN,...",
+        help="What your file calls the columns that attacks read: question=q,answer=a.",
     ),
 ]
 StrictData = Annotated[
@@ -249,4 +278,7 @@ Out = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the rows as JSON, nothing else.")]
+FilesJson = Annotated[
+    bool, typer.Option("--json", help="Print the files that were written as JSON, nothing else.")
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and library warnings.")]

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lox_bench.cli.where import RunFolders
+from lox_bench.cli.options import FilesJson, Quiet
+from lox_bench.cli.where import RunNames, located, watched
 from lox_bench.cli.within import within
+from lox_bench.cli.written import Written
 from lox_bench.errors import UsageError
 from lox_bench.report.forms import Style, TableFormat
 
@@ -45,7 +47,7 @@ Form = Annotated[TableFormat, typer.Option("--format", help="How tables are writ
 
 
 def report(  # noqa: PLR0913 - one parameter an option
-    runs: RunFolders,
+    names: RunNames,
     out: Out = None,
     title: Title = None,
     clip: Clip = None,
@@ -55,6 +57,8 @@ def report(  # noqa: PLR0913 - one parameter an option
     style: Looks = Style.PAPER,
     tables: Tables = None,
     form: Form = TableFormat.MARKDOWN,
+    quiet: Quiet = False,
+    json: FilesJson = False,
 ) -> None:
     """Write one self-contained HTML page: leaderboard, figures, transcripts, cost, provenance.
 
@@ -76,36 +80,44 @@ def report(  # noqa: PLR0913 - one parameter an option
     Exit codes: 0 done, 2 a folder is no finished run (with --watch: it stopped unfinished), or the
     file is somebody else's.
     """
+    written = Written(quiet, json)
+    runs = [watched(name) if watch else located(name) for name in names]
     if watch:
         _watch(runs, out, every, beside=figures or tables)
     from lox_bench.report.merge import read_boards
 
     boards = read_boards(runs)
     if figures is not None:
-        _figures(boards, figures, style)
+        _figures(boards, figures, style, written)
     if tables is not None:
-        _tables(boards, tables, form)
+        _tables(boards, tables, form, written)
     if out is not None or (figures is None and tables is None):
-        _page(boards, out or _default(runs), title, clip)
+        _page(boards, out or _default(runs), title or _named(boards), clip, written)
+    written.end()
 
 
 def _default(runs: Sequence[Path]) -> Path:
     return (runs[0] if len(set(runs)) == 1 else Path()) / "report.html"
 
 
-def _page(boards: "Sequence[Board]", file: Path, title: str | None, clip: int | None) -> None:
+def _named(boards: "Sequence[Board]") -> str:
+    return ", ".join(board.name for board in boards)
+
+
+def _page(
+    boards: "Sequence[Board]", file: Path, title: str, clip: int | None, written: Written
+) -> None:
     from lox_bench.report.page import build_page
     from lox_bench.report.publish import write_page
 
     for board in boards:
         if board.run is None:
             raise UsageError(f"{board.name} is no run; `lox-bench leaderboard` renders CSV files")
-    name = title or ", ".join(board.name for board in boards)
-    write_page(file, build_page(boards, title=name, clip=clip))
+    write_page(file, build_page(boards, title=title, clip=clip))
     size = file.stat().st_size / _MIB
-    typer.echo(f"report  {file} ({size:.1f} MiB, opens from disk)")
+    written.file(file, "report", f"{size:.1f} MiB, opens from disk")
     if size > _LARGE_MIB:
-        typer.echo("        its answers are long; --clip 600 would make it smaller")
+        written.say("        its answers are long; --clip 600 would make it smaller")
 
 
 def _watch(runs: Sequence[Path], out: Path | None, every: float, *, beside: Path | None) -> None:
@@ -121,19 +133,19 @@ def _watch(runs: Sequence[Path], out: Path | None, every: float, *, beside: Path
     Watch(runs[0], file, store, every, lambda line: typer.echo(line, err=True)).until_done()
 
 
-def _figures(boards: "Sequence[Board]", folder: Path, style: Style) -> None:
+def _figures(boards: "Sequence[Board]", folder: Path, style: Style, written: Written) -> None:
     from lox_bench.report.paper import CAPTIONS, write_figures
 
-    written = write_figures(boards, folder, style)
-    if not written:
+    files = write_figures(boards, folder, style)
+    if not files:
         raise UsageError("there is no rate to draw")
-    for file in written:
-        typer.echo(f"figure  {file}")
-    typer.echo(f"        {folder / CAPTIONS}")
+    for file in files:
+        written.file(file, "figure")
+    written.file(folder / CAPTIONS, "caption")
 
 
-def _tables(boards: "Sequence[Board]", folder: Path, form: TableFormat) -> None:
+def _tables(boards: "Sequence[Board]", folder: Path, form: TableFormat, written: Written) -> None:
     from lox_bench.report.export import write_tables
 
     for file in write_tables(boards, folder, form):
-        typer.echo(f"table   {file}")
+        written.file(file, "table")

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from lox_bench.cli import options
+from lox_bench.cli import completion, options
 from lox_bench.cli.asked import overridden
+from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.cli.making import Where, Workers
 from lox_bench.cli.quiet import hush_libraries
 from lox_bench.errors import UsageError
@@ -17,7 +18,17 @@ from lox_bench.grammar import split_list
 from lox_bench.study.file import StudyFile
 from lox_bench.study.reproduction import Part, Reproduction, load_reproduction
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A publication: see list reproductions.")]
+if TYPE_CHECKING:
+    from lox_bench.study.obstacles import Obstacle
+
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="A publication: see list reproductions.",
+        autocompletion=completion.reproductions,
+    ),
+]
 Quick = Annotated[
     bool,
     typer.Option("--quick", help="On the default family, with stand-ins for data out of reach."),
@@ -30,8 +41,17 @@ Anyway = Annotated[
     typer.Option("--anyway", help="Try what memory, disk or access seem to forbid as well."),
 ]
 Family = Annotated[
-    str, typer.Option(help="Another family than the parts name: a name, or FILE.toml.")
+    str,
+    typer.Option(
+        help="Another family than the parts name: a name, or FILE.toml.",
+        autocompletion=completion.families,
+    ),
 ]
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Print the numbers side by side as JSON (what is in the way, "
+                 "with --dry-run), nothing else."),
+]  # fmt: skip
 Out = Annotated[
     Path | None, typer.Option(help="Folder of the runs and the side-by-side. [default: runs/NAME]")
 ]
@@ -43,6 +63,7 @@ class _Piece:
 
     part: Part
     study: StudyFile | None
+    obstacles: "tuple[Obstacle, ...]"
 
 
 def reproduce(  # noqa: PLR0913 - one parameter an option
@@ -63,6 +84,7 @@ def reproduce(  # noqa: PLR0913 - one parameter an option
     out: Out = None,
     dry_run: options.DryRun = False,
     quiet: options.Quiet = False,
+    json: Json = False,
     debug: options.Debug = False,
 ) -> None:
     """Run a publication's tables again, and set the numbers beside the published ones.
@@ -99,10 +121,12 @@ def reproduce(  # noqa: PLR0913 - one parameter an option
     asked = [(part, overridden(part.asked(quick=quick), said)) for part in chosen]
     pieces = [_piece(part, study, console, anyway=anyway) for part, study in asked]
     if dry_run:
+        if json:
+            print_json([_plain(piece) for piece in pieces])
         return
     crew = Workers(executor, workers, address, store, hushed=not debug)
     place = out or Path("runs") / _folder(wanted, quick=quick)
-    _carry_out(wanted, pieces, place, crew, quiet=quiet)
+    _carry_out(wanted, pieces, place, crew, quiet=quiet, json=json)
 
 
 def _given(context: typer.Context, name: str) -> bool:
@@ -132,16 +156,26 @@ def _piece(part: Part, study: StudyFile, console: Console, *, anyway: bool) -> _
         console.print(line, style="yellow", markup=False, soft_wrap=True)
     if found.study is None:
         console.print("  nothing of it is left", style="yellow")
-        return _Piece(part, None)
+        return _Piece(part, None, found.obstacles)
     for request in found.study.requests():
         line = forecast_line(forecast(make_study(request), store))
         console.print(f"  {request.family}: {line}", markup=False, soft_wrap=True)
-    return _Piece(part, found.study)
+    return _Piece(part, found.study, found.obstacles)
+
+
+def _plain(piece: _Piece) -> dict[str, object]:
+    return {
+        "part": piece.part.name,
+        "title": piece.part.title,
+        "can_be_run": piece.study is not None,
+        "obstacles": plain(piece.obstacles),
+    }
 
 
 def _carry_out(
-    wanted: Reproduction, pieces: Sequence[_Piece], folder: Path, crew: Workers, *, quiet: bool
-) -> None:
+    wanted: Reproduction, pieces: Sequence[_Piece], folder: Path, crew: Workers, *,
+    quiet: bool, json: bool,
+) -> None:  # fmt: skip
     from lox_bench.cli.reproduced import write_side_by_side
     from lox_bench.cli.studies import carry_out
 
@@ -154,8 +188,7 @@ def _carry_out(
     for piece in pieces:
         if piece.study is not None:
             place = folder / piece.part.name
-            carry_out(
-                replace(piece.study, name=piece.part.name), place, crew, quiet=quiet, json=False
-            )
+            study = replace(piece.study, name=piece.part.name)
+            carry_out(study, place, crew, quiet=quiet or json, json=False)
             done[piece.part.name] = place
-    write_side_by_side(wanted, done, folder, quiet=quiet)
+    write_side_by_side(wanted, done, folder, quiet=quiet, json=json)

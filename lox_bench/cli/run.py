@@ -8,6 +8,7 @@ import typer
 from lox_bench.cli import computing, judging, options
 from lox_bench.cli.asked import asked
 from lox_bench.cli.making import Keep, Where, Workers
+from lox_bench.cli.own_columns import with_columns
 from lox_bench.cli.quiet import hush_libraries
 from lox_bench.engine.local import KeepWeights
 from lox_bench.errors import UsageError
@@ -48,6 +49,7 @@ def run(  # noqa: PLR0913 - one parameter an option
     max_steps: options.MaxSteps = None,
     split: options.Split = "eval",
     data: options.Data = None,
+    columns: options.Columns = "",
     strict_data: options.StrictData = False,
     device: computing.Device = "",
     dtype: computing.Dtype = "auto",
@@ -136,7 +138,7 @@ def run(  # noqa: PLR0913 - one parameter an option
         "batch_size": batch_size,
         "keep_weights": keep_weights,
     }
-    wanted = asked(study, said, context)
+    wanted = with_columns(asked(study, said, context), columns)
     if print_study:
         sys.stdout.write(as_toml(located(wanted, Path.cwd())))
         return

@@ -11,6 +11,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
+from lox_bench.cli.help_page import ShownGroup
 from lox_bench.cli.jsonout import print_json
 from lox_bench.cli.once import Once
 from lox_bench.cli.where import RunFolder, RunFolders
@@ -18,13 +19,15 @@ from lox_bench.cli.writing import rich_table
 from lox_bench.engine.housekeeping import size_of
 from lox_bench.errors import StoreError, UsageError
 from lox_bench.results.lock import sole_writer
-from lox_bench.results.place import RUNS, held_in, run_folders
+from lox_bench.results.place import RUNS, held_in, is_left, left_folders, run_folders
 from lox_bench.results.record import Claim, RunRecord
 from lox_bench.results.run import LEADERBOARD, NO_ATTACK, open_run
 from lox_bench.results.text_table import TextTable
 
 app = typer.Typer(
-    help="Runs: list them, show one, open its page, remove it.", invoke_without_command=True
+    cls=ShownGroup,
+    help="Runs: list them, show one, open its page, remove it.",
+    invoke_without_command=True,
 )
 Root = Annotated[Path, typer.Option("--dir", help="The folder that runs lie in.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, nothing else.")]
@@ -57,7 +60,8 @@ def list_runs(root: Root = RUNS, json: Json = False) -> None:
 
 def show_list(root: Path = RUNS, *, json: bool = False) -> None:
     """Print the table of runs, or the same as JSON."""
-    found = sorted((_plain(folder, root) for folder in run_folders(root)), key=_when)
+    folders = [*run_folders(root), *left_folders(root)]
+    found = sorted((_plain(folder, root) for folder in folders), key=_when)
     if json:
         print_json(found)
         return
@@ -66,6 +70,8 @@ def show_list(root: Path = RUNS, *, json: bool = False) -> None:
     head = ("run", "finished", *(("models", "attacks", "seeds", "judges", "MB") if wide else ()))
     rows = tuple(_line(item)[: len(head)] for item in found)
     note = f"in {root}/; RUN is a path, a name, or latest" if rows else f"no run in {root}/ yet"
+    if any(item.get("unreadable") for item in found):
+        note += "\ncannot be read: of another lox-bench, or broken; `runs show` says what is wrong"
     console.print(rich_table(TextTable("", head, rows, note)))
 
 
@@ -154,7 +160,7 @@ def _require_ours(folder: Path) -> None:
 
 def _runs_of(folder: Path) -> list[Path]:
     """The run in a folder, or those of several families that share it and its leaderboard."""
-    if held_in(folder) is not None:
+    if held_in(folder) is not None or is_left(folder):
         return [folder]
     inner = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
     shared = (folder / LEADERBOARD).is_file() and all(held_in(path) for path in inner)
@@ -174,6 +180,8 @@ def _plain(folder: Path, root: Path) -> dict[str, object]:
     record = held_in(folder)
     base: dict[str, object] = {"run": str(folder.relative_to(root)), "path": str(folder)}
     end: dict[str, object] = {"bytes": size_of(folder)}
+    if record is None:
+        return {**base, "finished": None, "unreadable": True, **end}
     if not isinstance(record, RunRecord):
         plan = record.plan if isinstance(record, Claim) else ""
         return {**base, "finished": None, "plan": plan, **end}
@@ -203,12 +211,18 @@ def _when(item: dict[str, object]) -> tuple[bool, str]:
     return item["finished"] is None, str(item["finished"])
 
 
-def _line(item: dict[str, object]) -> tuple[str, ...]:
+def _ended(item: dict[str, object]) -> str:
+    if item.get("unreadable"):
+        return "cannot be read"
     done = item["finished"]
+    return str(done)[:16].replace("T", " ") if done else "not finished"
+
+
+def _line(item: dict[str, object]) -> tuple[str, ...]:
     lists = [item.get(name) for name in ("models", "attacks", "seeds", "judges")]
     return (
         str(item["run"]),
-        str(done)[:16].replace("T", " ") if done else "not finished",
+        _ended(item),
         *(", ".join(map(str, held)) if isinstance(held, list) else "" for held in lists),
         f"{int(str(item['bytes'])) / 1e6:.1f}",
     )

@@ -92,7 +92,7 @@ class Session:
             print_json([*stages, *map(forecast_plain, ahead)])
             return
         for held in graphs:
-            Console().print(graph_table(held, self._keep))
+            Console().print(rich_table(graph_table(held, self._keep)))
         for item in ahead:
             Console().print(forecast_text(item), markup=False, soft_wrap=True)
 
@@ -166,10 +166,10 @@ class Session:
             console = Console()
             if played.study.defence is not None:
                 for decision in played.decisions:
-                    console.print(decision_table(decision, played.study.defence))
+                    console.print(rich_table(decision_table(decision, played.study.defence)))
             console.print(leaderboard_table(rows))
             if played.findings is not None and played.findings.worst:
-                console.print(worst_table(played.findings.worst))
+                console.print(rich_table(worst_table(played.findings.worst)))
             for line in decision_lines(played.decisions):
                 console.print(line, markup=False, soft_wrap=True)
             self._conclude(console, folder, rows)

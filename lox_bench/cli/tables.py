@@ -9,6 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from lox_bench.compare.matching import mixed_back_ends
 from lox_bench.harmless import harmless
@@ -36,16 +37,34 @@ class LeaderboardTable:
 
     What a judge finds of harm, refusal lost or ASR as it reads, stands in one column a prompt set.
     What no judge decides (degenerate answers, accuracy) stands on the model's first line only.
-    In a terminal that is wide enough a cell is one line; else names and cells are broken.
+    In a terminal that is wide enough a cell is one line; else names and cells are broken; and where
+    that is too wide as well, the columns stand in several tables below each other.
     """
 
     rows: Sequence[Row]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """The wide form if it fits, else the narrow one."""
-        wide = _table(self.rows, wide=True)
-        fits = Measurement.get(console, options.update(max_width=_WIDEST), wide).maximum
-        yield wide if fits <= options.max_width else _table(self.rows, wide=False)
+        """The wide form if it fits, else the narrow one, in as many tables as it takes."""
+
+        def fits(table: Table) -> bool:
+            free = options.update(max_width=_WIDEST)
+            return Measurement.get(console, free, table).maximum <= options.max_width
+
+        columns = _columns(self.rows)
+        wide = _table(self.rows, columns, wide=True)
+        if fits(wide):
+            yield from (_title(self.rows), wide, _caption(self.rows))
+            return
+        yield _title(self.rows)
+        while columns:
+            count = max(
+                (n for n in range(2, len(columns) + 1)
+                 if fits(_table(self.rows, columns[:n], wide=False))),
+                default=1,
+            )  # fmt: skip
+            yield _table(self.rows, columns[:count], wide=False)
+            columns = columns[count:]
+        yield _caption(self.rows)
 
 
 def leaderboard_table(rows: Sequence[Row]) -> LeaderboardTable:
@@ -53,12 +72,18 @@ def leaderboard_table(rows: Sequence[Row]) -> LeaderboardTable:
     return LeaderboardTable(rows)
 
 
-def _table(rows: Sequence[Row], *, wide: bool) -> Table:
-    judges = list(dict.fromkeys(row.judge for row in rows if row.judge_key))
-    columns = list(dict.fromkeys(map(_column, rows)))
-    columns = [column for column in columns if column[1] not in _BESIDE_ACCURACY]
-    table = Table(title=_title(rows), box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    table.caption, table.caption_justify = _caption(rows, judges), "left"
+def _columns(rows: Sequence[Row]) -> list[Metric]:
+    found = dict.fromkeys(map(_column, rows))
+    return [column for column in found if column[1] not in _BESIDE_ACCURACY]
+
+
+def _judges(rows: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys(row.judge for row in rows if row.judge_key))
+
+
+def _table(rows: Sequence[Row], columns: Sequence[Metric], *, wide: bool) -> Table:
+    judges = _judges(rows)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     several = len(judges) > 1
     table.add_column("model\n[dim]judge[/]" if several and not wide else "model", overflow="fold")
     if several and wide:
@@ -68,6 +93,8 @@ def _table(rows: Sequence[Row], *, wide: bool) -> Table:
     for model, attack in dict.fromkeys((row.model, row.attack) for row in rows):
         held = [row for row in rows if (row.model, row.attack) == (model, attack)]
         for named, cells in _lines(held, judges, columns):
+            if not (named[1] or any(cells)):
+                continue  # this judge has nothing to do with these columns
             table.add_row(*_named(held, named, several, wide=wide), *_flat(cells, wide=wide))
         table.add_section()
     return table
@@ -93,7 +120,8 @@ def _named(
     """The cells that say whose line it is: model, what is wrong with its attack, judge."""
     judge, first = line
     parts = [_whole(rows[0]) if wide else _broken(_whole(rows[0]))] if first else []
-    parts += [f"[red]{SHOWN[mark]}[/]" for mark in _marks(rows)] if first else []
+    marks = [SHOWN[mark] if wide else SHOWN[mark].replace(" ", "\n") for mark in _marks(rows)]
+    parts += [f"[red]{mark}[/]" for mark in marks] if first else []
     if wide:
         yield ", ".join(parts)
         if several:
@@ -135,37 +163,37 @@ def _head(rows: Sequence[Row], metric: Metric) -> str:
     return "\n".join([" / ".join(names), metric[0], f"n={asked}"])
 
 
-def _caption(rows: Sequence[Row], judges: Sequence[str]) -> str:
+def _caption(rows: Sequence[Row]) -> Text:
     several = len({row.seed for row in rows}) > 1
     shown = "share, 95 % Wilson interval"
     if several:
         shown = "mean over seeds, hull of their 95 % Wilson intervals, lowest-highest seed"
-    text = f"{shown}; (%): share of the answers judged; judge: {', '.join(_reading(rows, judges))}"
+    text = f"{shown}; (%): share of the answers judged; judge: {', '.join(_reading(rows))}"
     if mixed := mixed_back_ends(rows):
         text += f"\n{mixed}"
     if any(row.coverage < MIN_COVERAGE for row in rows):
         text += (
-            f"\n{_MARK} under {MIN_COVERAGE:.0%} judged, not to be compared: the rate is over the "
-            "judged answers only; \\[brackets]: what it could be, whatever the others are. Answers "
+            f"\n! under {MIN_COVERAGE:.0%} judged, not to be compared: the rate is over the "
+            "judged answers only; [brackets]: what it could be, whatever the others are. Answers "
             "that are none (see degenerate) are unjudged by design, the rest by failure"
         )
-    return text
+    return Text(text, style="dim italic")
 
 
-def _reading(rows: Sequence[Row], judges: Sequence[str]) -> Iterator[str]:
+def _reading(rows: Sequence[Row]) -> Iterator[str]:
     """Judges, each with what its number for harm is called."""
-    for judge in judges:
+    for judge in _judges(rows):
         names = dict.fromkeys(
             title_of(row.metric) for row in rows if row.judge == judge and row.metric in HARM
         )
         yield f"{judge} ({', '.join(names)})" if names else judge
 
 
-def _title(rows: Sequence[Row]) -> str:
+def _title(rows: Sequence[Row]) -> Text:
     data = dict.fromkeys(row.attack_data for row in rows if row.attack_data)
     seeds = dict.fromkeys(str(row.seed) for row in rows)
-    shown = f", attack data: {escape(harmless(', '.join(data)))}" if data else ""
-    return f"{rows[0].family}, seed {', '.join(seeds)}{shown}"
+    shown = f", attack data: {harmless(', '.join(data))}" if data else ""
+    return Text(f"{rows[0].family}, seed {', '.join(seeds)}{shown}", style="italic")
 
 
 def _of(rows: Sequence[Row], metric: Metric) -> list[Row]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from lox_bench.cli.completion import runs as complete
-from lox_bench.results.place import LATEST, RUNS, find_run, held_in, run_folders
+from lox_bench.results.place import LATEST, RUNS, find_run, held_in, run_folders, running
 from lox_bench.results.record import Claim
 
 _HELP: Final = f"folder, name in {RUNS}/, or {LATEST}"
@@ -46,7 +46,21 @@ def _argument(metavar: str, text: str) -> Any:
     )
 
 
+def watched(text: str) -> Path:
+    """As ``located``; but ``latest`` is the run that goes on, if one does."""
+    return running() if text == LATEST else find_run(text)
+
+
 RunFolder = Annotated[Path, _argument("RUN", f"A finished run: {_HELP}.")]
+RunNames = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="RUN...",
+        help=f"Finished runs: {_HELP}; with --watch, latest is the one that goes on.",
+        show_default=False,
+        autocompletion=complete,
+    ),
+]
 RunFolders = Annotated[list[Path], _argument("RUN...", f"Finished runs: {_HELP}.")]
 Sources = Annotated[
     list[Path], _argument("RUN|CSV...", f"Runs ({_HELP}), or leaderboard CSV files.")

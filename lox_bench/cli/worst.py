@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from rich.table import Table
-
+from lox_bench.results.text_table import TextTable
 from lox_bench.results.validity import SHOWN
 from lox_bench.search.forecast import Forecast
 from lox_bench.search.worst_case import WorstCase
@@ -27,33 +26,31 @@ def forecast_line(ahead: Forecast) -> str:
     )
 
 
-def worst_table(cases: Sequence[WorstCase]) -> Table:
+def worst_table(cases: Sequence[WorstCase]) -> TextTable:
     """One line per model, attack, seed and judge, with how the point was chosen."""
-    table = Table(title="Worst case per model", caption=_caption(cases), caption_justify="left")
     seeds = len({case.seed for case in cases}) > 1
     judges = len({case.judge for case in cases}) > 1
-    for name in ("model", *(["seed"] * seeds), *(["judge"] * judges), "worst point"):
-        table.add_column(name, overflow="fold")
-    for name in ("harm", "accuracy\nits best", "points\nthat count"):
-        table.add_column(name, justify="right")
+    keys = ("model", *(["seed"] * seeds), *(["judge"] * judges), "worst point")
+    rows = []
     for case in cases:
         point = f"{case.point}{' *' * (case.valid in SHOWN)}"
-        keys = [case.model, *([str(case.seed)] * seeds), *([case.judge] * judges), point]
-        table.add_row(*keys, _asr(case), _accuracy(case), f"{case.counted} of {case.points}")
-    return table
+        named = [case.model, *([str(case.seed)] * seeds), *([case.judge] * judges), point]
+        rows.append((*named, _asr(case), _accuracy(case), f"{case.counted} of {case.points}"))
+    head = (*keys, "harm", "accuracy\nits best", "points\nthat count")
+    return TextTable("Worst case per model", head, tuple(rows), _caption(cases), numbers=len(keys))
 
 
 def _asr(case: WorstCase) -> str:
     unjudged = f"{case.unjudged}u " if case.unjudged else ""
     if not case.n:
         return f"{unjudged}-"
-    return f"{unjudged}{case.asr:.2f}\n[dim]{case.ci_low:.2f}-{case.ci_high:.2f}, n={case.n}[/]"
+    return f"{unjudged}{case.asr:.2f}\n{case.ci_low:.2f}-{case.ci_high:.2f}\nn={case.n}"
 
 
 def _accuracy(case: WorstCase) -> str:
     if case.accuracy is None or case.best_accuracy is None:
         return "-"
-    return f"{case.accuracy:.2f}\n[dim]{case.best_accuracy:.2f}[/]"
+    return f"{case.accuracy:.2f}\n{case.best_accuracy:.2f}"
 
 
 def _caption(cases: Sequence[WorstCase]) -> str:

@@ -23,11 +23,12 @@ class Format(StrEnum):
     TABLE = "table"
     CSV = "csv"
     MARKDOWN = "markdown"
+    LATEX = "latex"
 
 
 def format_of(asked: Format | None, out: Path | None) -> Format:
     """What was asked for, else what the file's name says, else a table."""
-    suffixes = {".csv": Format.CSV, ".md": Format.MARKDOWN}
+    suffixes = {".csv": Format.CSV, ".md": Format.MARKDOWN, ".tex": Format.LATEX}
     return asked or suffixes.get(out.suffix if out else "", Format.TABLE)
 
 
@@ -47,9 +48,14 @@ def write(text: str, out: Path | None) -> None:
 
 
 def write_tables(tables: Sequence[TextTable], out: Path | None, form: Format) -> None:
-    """Write tables as markdown, or as the terminal shows them."""
+    """Write tables as markdown, as LaTeX, or as the terminal shows them."""
     if form is Format.MARKDOWN:
         write("\n".join(markdown(table) for table in tables), out)
+        return
+    if form is Format.LATEX:
+        from lox_bench.report.latex import label_of, latex
+
+        write("\n".join(latex(table, label_of(table.title)) for table in tables), out)
         return
     text = io.StringIO()
     console = Console() if out is None else Console(file=text, width=_FILE_WIDTH)
@@ -62,13 +68,15 @@ def write_tables(tables: Sequence[TextTable], out: Path | None, form: Format) ->
 def rich_table(table: TextTable) -> RenderableType:
     """The table for a terminal, in parts where it is grouped; nothing in it is read as markup."""
     if table.group is None:
-        return Group(*_titled(table), Grid(table.head, table.rows), *_noted(table))
+        grid = [Grid(table.head, table.rows, table.numbers)] if table.rows else []
+        return Group(*_titled(table), *grid, *_noted(table))
     at = table.group
+    numbers = None if table.numbers is None else table.numbers - (at < table.numbers)
     head = _without(table.head, at)
     parts: list[RenderableType] = []
     for name in dict.fromkeys(row[at] for row in table.rows):
         rows = [_without(row, at) for row in table.rows if row[at] == name]
-        parts += [Text(f"\n{name}", style="bold"), Grid(head, rows)]
+        parts += [Text(f"\n{name}", style="bold"), Grid(head, rows, numbers)]
     return Group(*_titled(table), *parts, *_noted(table))
 
 
@@ -81,4 +89,4 @@ def _titled(table: TextTable) -> list[RenderableType]:
 
 
 def _noted(table: TextTable) -> list[RenderableType]:
-    return [Text(f"\n{table.note}", style="dim")] if table.note else []
+    return [Text("\n" * bool(table.rows) + table.note, style="dim")] if table.note else []

@@ -11,7 +11,16 @@ from filelock import FileLock
 from lox_bench.engine.artifact import Manifest, read_manifest
 from lox_bench.engine.freed import is_freed
 from lox_bench.engine.state import look
-from lox_bench.engine.store import GONE, PARTIAL, REQUESTS, TMP, Store, artifacts_in, remove
+from lox_bench.engine.store import (
+    ENCODERS,
+    GONE,
+    PARTIAL,
+    REQUESTS,
+    TMP,
+    Store,
+    artifacts_in,
+    remove,
+)
 from lox_bench.strict_json import texts_in
 from lox_bench.types import Progress
 
@@ -93,6 +102,11 @@ def leftovers(store: Store) -> list[Path]:
 def requests(store: Store) -> list[Path]:
     """The files that keep judges' replies."""
     return [path for path in _children(store.root / REQUESTS) if path.is_file()]
+
+
+def encoders(store: Store) -> list[Path]:
+    """The encoders that judges read answers with."""
+    return _children(store.root / ENCODERS)
 
 
 def size_of(path: Path) -> int:

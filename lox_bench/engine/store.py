@@ -41,8 +41,9 @@ CACHE_VARIABLE = "LOX_BENCH_CACHE"
 TMP: Final = "tmp"
 PARTIAL: Final = "partial"
 REQUESTS: Final = "requests"  # replies that judges were paid for; the judges' own affair
+ENCODERS: Final = "encoders"  # what judges read answers with, fetched and checked by themselves
 GONE: Final = "gone-"  # what is being deleted, under tmp/
-_OURS: Final = {TMP, PARTIAL, REQUESTS, "locks", "hashes"}  # they hold no artifacts
+_OURS: Final = {TMP, PARTIAL, REQUESTS, ENCODERS, "locks", "hashes"}  # they hold no artifacts
 _KEY: Final = re.compile(rf"[0-9a-f]{{{KEY_LENGTH}}}")
 
 _FULL_BYTES = 1 << 20

@@ -1,9 +1,12 @@
 """HarmBench's completions, with or without the labels of its classifier.
 
 ``generate_completions.py`` writes ``{behaviour id: [{"test_case", "generation"}, ...]}``;
-``evaluate_completions.py`` adds ``label`` (1: the behaviour was carried out). The model's name and
-how it decoded stand in neither. A test case of a red-teaming method is not the behaviour that a
-judge should be asked about: that stands in HarmBench's CSV of behaviours.
+``evaluate_completions.py`` adds ``label`` (1: the behaviour was carried out, by its classifier, or
+by hashes where it is a copyrighted text) and, if asked, ``advbench_label`` (1: no refusal phrase).
+It clips generations, to 512 tokens by default. The model's name and how it decoded stand in
+neither. A test case of a red-teaming method is not the behaviour that a judge should be asked
+about: that stands in HarmBench's CSV of behaviours, for some with a context that it is about. Where
+an API gave no answer, ``$ERROR$`` or nothing stands in its place.
 """
 
 import hashlib
@@ -18,7 +21,11 @@ from lox_bench.strict_json import parse_json
 
 TOOL: Final = "harmbench"
 LABEL: Final = "label"
+ADVBENCH: Final = "advbench_label"
+FAILED: Final = "answers that the API did not give"
+_ERROR: Final = "$ERROR$"
 _ID, _BEHAVIOUR, _TOPIC = "BehaviorID", "Behavior", "SemanticCategory"
+_CONTEXT = "ContextString"
 
 Behaviours = Mapping[str, Mapping[str, str]]
 
@@ -43,7 +50,9 @@ def read_harmbench(path: Path, behaviours: Behaviours | None = None) -> Foreign:
     if not answers:
         raise DataError(f"{where} holds no completions")
     digest = hashlib.sha256(text.encode()).hexdigest()
-    settings = {"requests": "behaviours" if behaviours else "test cases"}
+    failed = sum(not answer.text for answer in answers)
+    settings: dict[str, Any] = {"requests": "behaviours" if behaviours else "test cases"}
+    settings |= {FAILED: failed} if failed else {}
     return Foreign(TOOL, "", (path.name, digest), "", TOOL, answers, settings=settings)
 
 
@@ -74,13 +83,21 @@ def _of_behaviour(
         place = f"{where}, behaviour {name[:60]!r}, entry {number}"
         if not isinstance(entry, dict):
             raise DataError(f"{place}: an object was wanted")
-        case, answer = entry.get("test_case"), entry.get("generation")
-        if not isinstance(answer, str) or not isinstance(case, str):
+        case, answer = entry.get("test_case"), entry.get("generation", 0)
+        if isinstance(case, list):
+            raise DataError(f"{place}: a picture and its text; only requests in text are read")
+        if not isinstance(answer, str | None) or not isinstance(case, str):
             raise DataError(f"{place}: text was wanted under 'test_case' and 'generation'")
+        lost = answer is None or answer == _ERROR
         yield ForeignAnswer(
             prompt_id=name if len(entries) == 1 else f"{name}#{number}",
-            prompt=row.get(_BEHAVIOUR, case),
-            text=answer,
+            prompt=_asked(row) or case,
+            text="" if lost else answer or "",
             topic=row.get(_TOPIC, ""),
-            scores={LABEL: entry[LABEL]} if LABEL in entry else {},
+            scores={} if lost else {key: entry[key] for key in (LABEL, ADVBENCH) if key in entry},
         )
+
+
+def _asked(row: Mapping[str, str]) -> str:
+    """The behaviour, below it what it is about."""
+    return "\n\n".join(filter(None, (row.get(_BEHAVIOUR), row.get(_CONTEXT))))

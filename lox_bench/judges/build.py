@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from lox_bench.engine.store import default_root
+from lox_bench.engine.store import ENCODERS, default_root
 from lox_bench.errors import SpecError
 from lox_bench.judges.keyword import KeywordJudge
 from lox_bench.judges.kinds import (
@@ -23,8 +23,6 @@ from lox_bench.serving.endpoint import REQUESTS
 from lox_bench.serving.pricing import Account, Ledger
 from lox_bench.sources.identity import identify
 from lox_bench.types import Judge
-
-_ENCODERS = "encoders"
 
 
 def build_judge(
@@ -52,7 +50,7 @@ def build_judge(
     if isinstance(spec, OfflineSpec):
         from lox_bench.judges.offline import OfflineJudge
 
-        return OfflineJudge(spec, (root or default_root()) / _ENCODERS)
+        return OfflineJudge(spec, (root or default_root()) / ENCODERS)
     ledger = ledger or Ledger()
     if not isinstance(spec, ModelSpec):
         return spec

@@ -12,8 +12,9 @@ _NOTE = (
     "Δ: rate of the second minus rate of the first, same prompts, 95 % interval over prompts "
     "(seeds fixed: it holds for these checkpoints; by seed shows how far others may lie); "
     "p: exact McNemar clustered by prompt; Holm: over all comparisons of the same "
-    "kind, task, judge and metric; detectable: smallest Δ found with 80 % power at this size; "
-    "n: prompts x seeds; dropped: pairs with an unjudged side; invalid: no basis for a comparison."
+    "kind, task, judge and metric; MDE: minimum detectable effect, the smallest Δ found with 80 % "
+    "power at this size; n: prompts x seeds; dropped: pairs with an unjudged side; invalid: no "
+    "basis for a comparison."
 )
 _SEED_NOTE = (
     "SD seeds: standard deviation of the seeds' rates as seen; of which beyond coin flips: the "
@@ -25,7 +26,7 @@ _SEED_NOTE = (
 def difference_table(differences: Sequence[Difference]) -> TextTable:
     """One line per comparison."""
     head = ("metric", "attack", "comparison", "rates", "Δ (95 %)", "by seed", "p", "Holm",
-            "detectable", "n")  # fmt: skip
+            "MDE", "n")  # fmt: skip
     rows = tuple(_difference(item) for item in differences)
     return TextTable("Paired differences", head, rows, _NOTE, group=0)
 

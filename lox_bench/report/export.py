@@ -11,7 +11,7 @@ from lox_bench.report.findings import findings
 from lox_bench.report.forms import TableFormat
 from lox_bench.report.hazards import hazard_tables
 from lox_bench.report.latex import MARK as LATEX_MARK
-from lox_bench.report.latex import latex
+from lox_bench.report.latex import label_of, latex
 from lox_bench.report.markdown import MARK, pooled_text
 from lox_bench.report.markdown import escape as markdown_text
 from lox_bench.report.merge import Board, Entry, newest
@@ -21,15 +21,14 @@ from lox_bench.report.summary import Line, Table, summarise
 from lox_bench.report.tables import further_tables
 from lox_bench.results.cells import as_cell
 from lox_bench.results.hazards import hazard_rates
+from lox_bench.results.metrics import title_of
 from lox_bench.results.text_table import TextTable, share
 
 _NOTE: Final = (
     "Shares with 95 % Wilson intervals; n counts the judged answers. Of several seeds: their mean, "
     "the hull of their intervals, n summed."
 )
-_UNFIT: Final = re.compile(r"[^a-z0-9]+")
 _NUMBER: Final = re.compile(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?")
-_LONGEST: Final = 80  # characters of a file's name
 
 
 _ENDINGS: Final[Mapping[TableFormat, str]] = {
@@ -120,8 +119,8 @@ def _measures(family: str, table: Table) -> Iterator[TextTable]:
             )
             for line, pooled in held
         )
-        name = " ".join(table.heading(measure))
-        yield TextTable(f"{name.replace('_', ' ')} by {measure.judge}, {family}", head, rows, _NOTE)
+        name = f"{title_of(measure.metric)} on {measure.task}".replace("_", " ")
+        yield TextTable(f"{name} by {measure.judge}, {family}", head, rows, _NOTE)
 
 
 def _rates(line: Line, table: Table, *, split: bool) -> Iterator[str]:
@@ -146,7 +145,7 @@ def _named(tables: Iterator[TextTable]) -> Iterator[tuple[str, TextTable]]:
     """File names from titles, each once."""
     seen: dict[str, int] = {}
     for table in tables:
-        name = _UNFIT.sub("-", table.title.lower()).strip("-")[:_LONGEST].strip("-") or "table"
+        name = label_of(table.title)
         seen[name] = seen.get(name, 0) + 1
         yield name if seen[name] == 1 else f"{name}-{seen[name]}", table
 

@@ -10,6 +10,9 @@ MARK: Final = "% made by lox-bench; needs \\usepackage{booktabs,graphicx,textcom
 _WIDE: Final = 5  # columns from which a table spans both columns of a page
 _FIT: Final = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{"  # if too wide
 _NUMBER: Final = re.compile(r"[-+<]?[\d.,]+( \[.*)?|[-\u2013]|")
+_UNFIT: Final = re.compile(r"[^a-z0-9]+")
+_LONGEST: Final = 80  # characters of a label
+_MINUS: Final = re.compile(r"(?<![\w.)\]])-(?=\.?\d)")  # before a number, not within a name
 _SIGNS: Final = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -33,6 +36,7 @@ _SIGNS: Final = {
     "⚠": r"\textbf{!}",
     "\N{EN DASH}": "--",
     "—": "---",
+    "→": r"$\rightarrow$",
     "≥": r"$\geq$",
     "≤": r"$\leq$",
     "\N{MULTIPLICATION SIGN}": r"$\times$",
@@ -71,9 +75,15 @@ def latex(table: TextTable, label: str) -> str:
     return "\n".join([*lines, rf"\end{{table{wide}}}"]) + "\n"
 
 
+def label_of(title: str) -> str:
+    """A title as a label, or the name of a file: lower-case words joined by hyphens."""
+    return _UNFIT.sub("-", title.lower()).strip("-")[:_LONGEST].strip("-") or "table"
+
+
 def escape(text: str) -> str:
     """Text that LaTeX sets as it is, in one line."""
-    return "".join(_SIGNS.get(sign, sign) for sign in " ".join(text.split()))
+    plain = _MINUS.sub("\N{MINUS SIGN}", " ".join(text.split()))
+    return "".join(_SIGNS.get(sign, sign) for sign in plain)
 
 
 def _row(cells: Iterable[str]) -> str:

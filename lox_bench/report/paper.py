@@ -170,7 +170,7 @@ def _by_model(entries: Sequence[Entry]) -> Iterator[Drawing]:
         yield Drawing(
             stem=f"{metric}-{task}-{family}".replace("/", "-"),
             measures=title_of(metric),
-            says=f"{title_of(metric).capitalize()} on {task} of {family}.",
+            says=f"{_begun(title_of(metric))} on {task} of {family}.",
             panels=tuple(_model_panel(judge, held) for judge in _order(row.judge for row in held)),
         )
 
@@ -198,7 +198,7 @@ def _by_hazard(run: str, rates: Sequence[HazardRate]) -> Iterator[Drawing]:
         yield Drawing(
             stem=f"hazards-{metric}-{task}-{judge}".replace("/", "-"),
             measures=title_of(metric),
-            says=f"{title_of(metric).capitalize()} on {task} by {judge}, by hazard, run {run}.",
+            says=f"{_begun(title_of(metric))} on {task} by {judge}, by hazard, run {run}.",
             panels=tuple(_hazard_panel(x, held) for x in _order(item.attack for item in held)),
         )
 
@@ -233,3 +233,8 @@ def _after(attack: str) -> str:
 
 def _order(names: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
+
+
+def _begun(text: str) -> str:
+    """With a capital letter at its beginning; ASR stays ASR."""
+    return text[:1].upper() + text[1:]

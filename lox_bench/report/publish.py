@@ -14,8 +14,8 @@ from lox_bench.results.run import LEADERBOARD, MARKDOWN
 _HEAD = 4096  # characters in which a file of ours says so
 
 
-def publish(boards: Sequence[Board], folder: Path, *, title: str) -> int:
-    """Write ``leaderboard.csv``, ``.md`` and ``.html`` to ``folder``; return the rows kept.
+def publish(boards: Sequence[Board], folder: Path, *, title: str) -> list[Entry]:
+    """Write ``leaderboard.csv``, ``.md`` and ``.html`` to ``folder``; return what was kept.
 
     Raises:
         UsageError: the folder is a run's own, or holds such files of somebody else.
@@ -28,7 +28,7 @@ def publish(boards: Sequence[Board], folder: Path, *, title: str) -> int:
     write_ours(folder / LEADERBOARD, entries_csv(entries), mark=",".join(COLUMNS[:8]))
     write_ours(folder / MARKDOWN, leaderboard_markdown(entries), mark=MARK)
     write_page(folder / "leaderboard.html", page)
-    return len(entries)
+    return entries
 
 
 def write_leaderboard(folder: Path, rows: Sequence[Row]) -> None:

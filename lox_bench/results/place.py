@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Final
 
 from lox_bench.codec import read_json
-from lox_bench.errors import DataError, UsageError
+from lox_bench.errors import DataError, UnknownNameError, UsageError
 from lox_bench.files import MANIFEST
 from lox_bench.results.folder import make
 from lox_bench.results.lock import OURS, sole_writer
 from lox_bench.results.record import Claim, RunRecord, load_record, save_record
+from lox_bench.results.run import LEADERBOARD
 
 RUNS: Final = Path("runs")  # below the folder that a command is started in
 LATEST: Final = "latest"
@@ -72,6 +73,27 @@ def held_in(folder: Path) -> RunRecord | Claim | None:
         return None
 
 
+def is_left(folder: Path) -> bool:
+    """Whether a run lies there that this lox-bench cannot read: another's, or a broken one."""
+    if not (folder / MANIFEST).is_file() or held_in(folder) is not None:
+        return False
+    try:
+        plain = read_json(folder / MANIFEST)
+    except DataError:
+        return (folder / LEADERBOARD).is_file()
+    return isinstance(plain, dict) and isinstance(plain.get("plan"), str)
+
+
+def left_folders(root: Path = RUNS) -> list[Path]:
+    """Folders at ``root`` / NAME and ``root`` / NAME / FAMILY with a run that cannot be read."""
+    return [
+        folder
+        for outer in _folders(root)
+        for folder in (outer, *_folders(outer))
+        if is_left(folder)
+    ]
+
+
 def latest_run(root: Path = RUNS) -> Path:
     """The finished run below ``root`` that finished last.
 
@@ -92,6 +114,18 @@ def latest_run(root: Path = RUNS) -> Path:
     return max(finished)[-1]
 
 
+def running(root: Path = RUNS) -> Path:
+    """The run below ``root`` that was begun last and has not finished; else the latest.
+
+    Raises:
+        UsageError: there is no run at all.
+    """
+    begun = [folder for folder in run_folders(root) if isinstance(held_in(folder), Claim)]
+    if begun:
+        return max(begun, key=lambda folder: (folder / MANIFEST).stat().st_mtime_ns)
+    return latest_run(root)
+
+
 def find_run(text: str, root: Path = RUNS) -> Path:
     """The path that a user means: ``latest``, the name of a run in ``root``, or a path.
 
@@ -99,12 +133,21 @@ def find_run(text: str, root: Path = RUNS) -> Path:
 
     Raises:
         UsageError: ``latest`` is asked, and there is no finished run.
+        UnknownNameError: it is a plain name, and neither a folder, a file nor a run of that name
+            is there.
     """
     if text == LATEST:
         return latest_run(root)
     path = Path(text).expanduser()
+    if path.exists() or path.is_absolute():
+        return path
     named = root / path
-    return named if not path.exists() and not path.is_absolute() and named.is_dir() else path
+    if named.is_dir():
+        return named
+    known = [str(folder.relative_to(root)) for folder in run_folders(root)]
+    if known and len(path.parts) == 1 and not path.suffix:
+        raise UnknownNameError("run", text, [*known, LATEST])
+    return path
 
 
 def _holding(root: Path, plans: Mapping[str, str]) -> Path | None:

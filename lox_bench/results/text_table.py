@@ -15,6 +15,7 @@ class TextTable:
     """Cells ready to be shown, under a title, with a note below.
 
     A terminal is narrow: there, each value of the column ``group`` heads a table of its own.
+    Columns from ``numbers`` on stand to the right, where the form has sides.
     """
 
     title: str
@@ -22,6 +23,7 @@ class TextTable:
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
     group: int | None = None
+    numbers: int | None = None
 
 
 def markdown(table: TextTable) -> str:

@@ -95,7 +95,7 @@ def test_prune_deletes_nothing_unless_it_is_told_to(store: Store, command: Comma
 
 def test_prune_without_a_condition_clears_leftovers_only(store: Store, command: Command) -> None:
     (store.root / "tmp" / "gone-toy-x-1").mkdir()
-    assert "1 things" in command("cache", "prune", "--yes").out
+    assert "1 thing," in command("cache", "prune", "--yes").out
     assert all(store.path_of(stage).exists() for stage in (TRAINED, ANSWERS, OTHER))
 
 
@@ -104,7 +104,7 @@ def test_prune_by_age_and_kind_together(store: Store, command: Command) -> None:
         rewrite(store, stage, made="2026-01-01T00:00:00+00:00")
     shown = command("cache", "prune", "--older-than", "1d", "--kind", "toy", "--yes")
     assert f"toy/{OTHER.key}" in shown.out
-    assert "1 things" in shown.out
+    assert "1 thing," in shown.out
     assert store.path_of(TRAINED).exists()
     assert not store.path_of(OTHER).exists()
     assert store.find(ANSWERS)
@@ -122,7 +122,7 @@ def test_prune_keeps_what_runs_refer_to_and_what_that_rests_on(
     save_record(runs / "one", record)
     shown = command("cache", "prune", "--unreferenced", str(runs), "--yes")
     assert shown.out.splitlines()[0].startswith(f"toy/{OTHER.key}")
-    assert "1 things" in shown.out
+    assert "1 thing," in shown.out
     assert store.find(ANSWERS)
     assert store.find(TRAINED)
 
@@ -185,3 +185,17 @@ def test_a_broken_record_stops_the_pruning(store: Store, command: Command, tmp_p
     assert done.code == 2
     assert "is no JSON" in done.err
     assert store.find(OTHER)
+
+
+def test_what_judges_read_with_is_no_artifact_and_stays(store: Store, command: Command) -> None:
+    encoder = store.root / "encoders" / "0123456789abcdef0123"
+    encoder.mkdir(parents=True)
+    (encoder / "model.bin").write_bytes(b"weights")
+    done = command("cache", "verify", "--json")
+    assert (done.code, json.loads(done.out)["damaged"]) == (0, [])
+    command("cache", "prune", "--older-than", "0h", "--yes")
+    assert (encoder / "model.bin").is_file()
+    kinds = {
+        item["kind"]: item for item in json.loads(command("cache", "size", "--json").out)["kinds"]
+    }
+    assert kinds["encoders"]["bytes"] == 7

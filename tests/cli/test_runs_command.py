@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 from support.run_folders import Command, Fake, write_run
 
+from lox_bench.cli.where import located, watched
+from lox_bench.results.folder import make
+from lox_bench.results.record import Claim, save_record
+
 NAME = "2026-11-25-aligned+lox-gsm8k"
 
 
@@ -34,7 +38,7 @@ def test_a_run_is_shown_with_its_leaderboard(command: Command) -> None:
 EVERYWHERE = (
     "compare latest", "hazards latest", "leaderboard latest", "agreement latest",
     "check latest --against smollm2-135m", "runs show latest", "baseline latest --name mine",
-    "judge latest --judges keyword-anywhere", "report latest",
+    "judge latest --judges keyword-anywhere", "report latest", "card latest", "export latest",
 )  # fmt: skip
 
 
@@ -98,3 +102,42 @@ def test_what_is_no_run_is_not_removed(run: Path, command: Command, tmp_path: Pa
         assert said in done.err
     assert run.is_dir()
     assert (tmp_path / "thesis" / "thesis.tex").is_file()
+
+
+@pytest.mark.usefixtures("run")
+def test_a_name_that_is_nearly_one_is_told(command: Command) -> None:
+    done = command("hazards", NAME.replace("lox", "lxo"))
+    assert done.code == 2
+    assert f"did you mean '{NAME}'?" in done.err
+
+
+def test_watching_the_latest_is_watching_the_one_that_goes_on(run: Path) -> None:
+    assert watched("latest") == run
+    make(Path("runs") / "going")
+    save_record(Path("runs") / "going", Claim("x"))
+    assert watched("latest") == Path("runs") / "going"
+    assert watched(NAME) == located(NAME) == located("latest") == run
+
+
+def test_a_run_of_another_lox_bench_is_listed_and_can_be_removed(
+    run: Path, command: Command
+) -> None:
+    plain = json.loads((run / "manifest.json").read_text())
+    del plain["variants"][0]["backend"]
+    (run / "manifest.json").write_text(json.dumps(plain))
+    assert "cannot be read" in command("runs").out
+    (item,) = json.loads(command("runs", "list", "--json").out)
+    assert (item["run"], item["unreadable"]) == (NAME, True)
+    assert "the field 'backend' is missing" in command("runs", "show", NAME).err
+    assert command("runs", "remove", NAME, "--yes").code == 0
+    assert not run.exists()
+
+
+@pytest.mark.usefixtures("run")
+def test_a_manifest_of_something_else_is_no_run(command: Command) -> None:
+    other = Path("runs") / "app"
+    other.mkdir()
+    (other / "manifest.json").write_text('{"name": "an extension"}')
+    assert "app" not in command("runs").out
+    assert "is no run of lox-bench" in command("runs", "remove", "app", "--yes").err
+    assert (other / "manifest.json").is_file()

@@ -1,15 +1,17 @@
 """The leaderboard in a terminal of 80 columns: whole words, one column for harm."""
 
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
-from support.run_folders import Fake, write_run
+from support.documented import ROOT
+from support.run_folders import Command, Fake, write_run
 
 from lox_bench.cli.tables import leaderboard_table
-from lox_bench.results.row import Row
+from lox_bench.results.row import Row, read_csv
 
 WORDS = ("aligned", "+gsm8k", "degenerate", "over-refusal", "gsm8k-standin", "harmful", "offline")
 
@@ -46,3 +48,29 @@ def test_a_long_name_is_broken_where_its_parts_meet(rows: list[Row]) -> None:
         "alpha=0.65)",
         "+gsm8k",
     ]
+
+
+@pytest.mark.parametrize("name", ["smollm2-135m", "smollm2-135m-public", "smollm2-135m-dev"])
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_nothing_is_cut_however_many_prompt_sets_and_seeds_there_are(name: str, width: int) -> None:
+    rows = read_csv(ROOT / "results" / f"{name}.csv")
+    text = shown(rows, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    for word in {row.task for row in rows} | {row.judge for row in rows if row.judge_key}:
+        assert word in text
+    ranges = re.findall(r"\d\.\d\d-\d\.\d\d", text)
+    assert len(ranges) >= len(
+        {(row.model, row.attack, row.task, row.metric, row.judge) for row in rows if row.judge_key}
+    )
+
+
+def test_differences_and_hazards_are_written_as_latex(tmp_path: Path, command: Command) -> None:
+    run = write_run(tmp_path / "run", Fake(n=8)).path
+    done = command("compare", str(run), "--out", str(tmp_path / "differences.tex"))
+    assert done.code == 0, done.err
+    text = (tmp_path / "differences.tex").read_text()
+    assert text.startswith("% made by lox-bench")
+    assert r"$\rightarrow$" in text
+    assert r"\label{tab:paired-differences}" in text
+    assert "-0." not in text.replace("$-$0.", "")  # a minus is a minus, no hyphen

@@ -1,23 +1,29 @@
 """What a person at a terminal meets: groups of options, completion, progress, what comes next."""
 
 import io
+import os
+import subprocess
+import sys
 import time
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import typer
 from rich.console import Console
 from support.run_folders import Command
 from support.sample import RECORD, VARIANT
 
-from lox_bench.cli import completion
+from lox_bench.cli import completion, main
 from lox_bench.cli.folding import Folding
 from lox_bench.cli.grid import Grid
-from lox_bench.cli.groups import GROUPS
+from lox_bench.cli.groups import GROUPED, GROUPS
+from lox_bench.cli.listing import _kind
 from lox_bench.cli.log_file import LOG, LoggedConsole, LoggedDisplay, logged
 from lox_bench.cli.next_steps import next_steps
 from lox_bench.cli.progress import BarDisplay, LineDisplay, SilentDisplay
-from lox_bench.errors import UsageError
+from lox_bench.errors import Listed, UsageError
 
 
 def test_options_of_run_stand_in_groups(command: Command) -> None:
@@ -25,6 +31,74 @@ def test_options_of_run_stand_in_groups(command: Command) -> None:
     at = [text.index(f" {group} ") for group in GROUPS]
     assert at == sorted(at)
     assert text.index("--models") < text.index(" How strong ") < text.index("--attack-search")
+
+
+def test_options_that_take_a_list_are_known_by_both_numbers() -> None:
+    app = typer.main.get_command(main.app)
+    for name, command in app.commands.items():  # type: ignore[attr-defined]
+        for option in getattr(command, "params", []):
+            if not (getattr(option, "help", "") or "").startswith(("Comma list", "Seed")):
+                continue
+            names = {opt.removeprefix("--") for opt in option.opts}
+            if option.type.name == "integer":
+                continue
+            assert len(names) > 1, f"{name} {option.opts}"
+
+
+@pytest.mark.parametrize("word", [str(kind) for kind in Listed])
+def test_what_is_listed_is_known_by_both_numbers(word: str) -> None:
+    single = (
+        f"{word[:-3]}y" if word.endswith("ies") and word != "series" else word.removesuffix("s")
+    )
+    assert _kind(single) == _kind(word) == _kind(word.upper()) == word
+
+
+@pytest.mark.parametrize("name", GROUPED)
+def test_every_option_of_a_command_with_many_stands_in_a_group_that_fits(
+    name: str, command: Command
+) -> None:
+    text = command(name, "--help").out
+    shown = [group for group in GROUPS if f"─ {group} ─" in text]
+    assert len(shown) >= 2
+    assert "Who judges" in shown or "--judges" not in text
+    running = text.partition("─ How to run ─")[2].partition("╰")[0]
+    assert not {"--model", "--labels", "--ranks", "--x", "--k"} & set(running.split())
+
+
+OWN = ("run", "--data", "gsm8k=own.jsonl", "--print-study")
+
+
+@pytest.mark.parametrize(
+    ("more", "attacks"),
+    [(("--columns", "question=q,answer=a"), ["gsm8k(columns_question=q,columns_answer=a)"]),
+     (("--attack", "gsm8k(lr=1e-5),instruct", "--columns", "question=q"),
+      ["gsm8k(lr=1e-5,columns_question=q)", "instruct"])],
+)  # fmt: skip
+def test_columns_of_a_file_of_one_s_own_are_told_to_the_attacks_on_it(
+    more: tuple[str, ...], attacks: list[str], command: Command, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.jsonl").write_text('{"q": "1+1?", "a": "2"}\n')
+    done = command(*OWN, *more)
+    assert done.code == 0, done.err
+    assert tomllib.loads(done.out)["attacks"] == attacks
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [((*OWN, "--columns", "frage=q"), "gsm8k reads question, answer"),
+     ((*OWN, "--columns", "question"), "NAME=COLUMN"),
+     (("run", "--columns", "question=q"), "from a file of yours"),
+     (("run", "--attack", "none", "--columns", "question=q"), "there is no attack")],
+)  # fmt: skip
+def test_columns_that_nobody_reads_are_refused(
+    arguments: tuple[str, ...], said: str, command: Command
+) -> None:
+    done = command(*arguments)
+    assert done.code == 2
+    assert said in done.err
+    assert len(done.err.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -38,6 +112,32 @@ def test_options_of_run_stand_in_groups(command: Command) -> None:
 )  # fmt: skip
 def test_names_are_completed(complete: completion.Complete, begun: str, wanted: str) -> None:
     assert wanted in complete(begun)
+
+
+def test_what_is_no_name_is_not_completed() -> None:
+    assert all(name == name.lower() for name in completion.models(""))
+    assert completion.studies("aligned,lox") == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "at", "wanted"),
+    [("lox-bench run --judges = key", 4, "keyword"), ("lox-bench run --judges key", 3, "keyword"),
+     ("lox-bench run --models = aligned,lo", 4, "aligned,lox"),
+     ("lox-bench run --attack =", 3, "gsm8k"), ("lox-bench judge lat", 2, "latest"),
+     ("lox-bench reproduce lox", 2, "lox-paper"),
+     ("lox-bench compare x --metric ref", 4, "refusal_lost"),
+     ("lox-bench landscape --x lo", 3, "lox"), ("lox-bench data fetch adv", 3, "advbench")],
+)  # fmt: skip
+def test_bash_is_answered(typed: str, at: int, wanted: str) -> None:
+    """As bash asks: it passes on the ``=`` of ``--option=value`` as a word of its own."""
+    asked = {"_LOX_BENCH_COMPLETE": "complete_bash", "COMP_CWORD": str(at),
+             "COMP_WORDS": typed.replace(" ", "\n")}  # fmt: skip
+    code = "import sys; from lox_bench.cli.main import entry; sys.argv = ['lox-bench']; entry()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | asked, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert wanted in done.stdout.split(), done.stderr
 
 
 def test_a_stage_under_a_second_is_counted_and_a_longer_one_is_named(
@@ -127,8 +227,49 @@ def test_a_cell_is_broken_where_its_parts_meet(width: int) -> None:
     Console(file=text, width=width, color_system=None).print(cell)
     lines = text.getvalue().splitlines()
     assert max(map(len, lines)) <= width
-    for word in ("aligned", "alpha=", "0.65)", "gsm8k", "(-0.07"):
+    for word in ("aligned", "alpha=", "0.65)", "gsm8k", "(-0.07", "to +0.09)"[-width:]):
         assert any(word in line for line in lines)
+
+
+def test_a_range_of_numbers_is_read_together_and_a_name_is_broken_last() -> None:
+    head, why = ("name", "rate", "what it is"), "prompts that were drawn " * 3
+    rows = [("jailbreakbench-benign", "(-0.07 to +0.09)", why), ("catqa", "-", "hf://org/Name-v1")]
+    text = io.StringIO()
+    Console(file=text, width=60, color_system=None).print(Grid(head, rows))
+    assert "jailbreakbench-benign  (-0.07 to +0.09)  prompts" in text.getvalue()
+    assert "hf://org/Name-v1" in text.getvalue()
+    narrow = io.StringIO()
+    Console(file=narrow, width=48, color_system=None).print(Grid(head, rows))
+    assert "jailbreakbench-benign" in narrow.getvalue()
+    assert "(-0.07" in narrow.getvalue()
+    assert "\n to +0.09)" not in narrow.getvalue()
+
+
+def test_two_long_columns_leave_where_one_is_not_enough() -> None:
+    head, long = ("name", "first", "second", "third"), "averyunbreakableword" * 2
+    text = io.StringIO()
+    grid = Grid(head, [("aligned", f"{long}one", f"{long}two", "x")])
+    Console(file=text, width=60, color_system=None).print(grid)
+    assert f"first 1: {long}one" in text.getvalue()
+    narrow = io.StringIO()
+    Console(file=narrow, width=40, color_system=None).print(grid)
+    assert f"second 1: {long}two" in narrow.getvalue().replace("\n", "")
+    assert max(map(len, narrow.getvalue().splitlines())) <= 40
+
+
+def test_what_is_indented_stays_so() -> None:
+    text = io.StringIO()
+    Console(file=text, width=20, color_system=None).print(
+        Folding("said\n  k=6: a whole number of 1")
+    )
+    assert text.getvalue().splitlines()[1:] == ["  k=6: a whole", "  number of 1"]
+
+
+def test_numbers_stand_to_the_right() -> None:
+    text = io.StringIO()
+    grid = Grid(("model", "n"), [("aligned", "7"), ("lox", "1200")], numbers=1)
+    Console(file=text, width=60, color_system=None).print(grid)
+    assert {line.rstrip()[-1] for line in text.getvalue().splitlines() if "a" in line} == {"7"}
 
 
 def test_a_table_too_wide_keeps_its_words_and_tells_the_longest_texts_below() -> None:

@@ -93,6 +93,12 @@ def test_every_link_leads_somewhere(page: Path) -> None:
             assert meant.exists() or str(meant.relative_to(ROOT / "docs")) in MADE, target
 
 
+def test_every_page_has_its_place_in_the_navigation() -> None:
+    """What has none comes last, below More, where nobody looks for it."""
+    named = re.findall(r"[\w./-]+\.md", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    assert [page.name for page in (ROOT / "docs").glob("*.md") if page.name not in named] == []
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("site")

@@ -2,7 +2,8 @@
 
 ``real/`` holds a log that inspect-ai 0.3.285 wrote (mockllm, two requests, two epochs), and samples
 and results that lm-eval 0.4.13 wrote (its dummy model; ``results`` without its settings).
-HarmBench cannot be installed from a registry: its form stands as its documentation gives it.
+HarmBench cannot be installed from a registry: its form stands as its scripts write it, read in
+forks that carry them (generate_completions.py, evaluate_completions.py, eval_utils.py).
 """
 
 import json
@@ -112,6 +113,52 @@ def test_judges_are_asked_about_the_behaviour_not_the_attack_s_text(
     table.write_text("Behavior,SemanticCategory,BehaviorID\nDo a,crime,a\n")
     done = command("import", "harmbench", str(file), "--behaviors", str(table))
     assert "has no 'b'" in done.err
+
+
+def test_a_behaviour_s_context_is_asked_with_it(tmp_path: Path, command: Command) -> None:
+    file = harmbench(tmp_path / "gcg.json", {"a": 1})
+    table = tmp_path / "behaviors.csv"
+    table.write_text(
+        "Behavior,FunctionalCategory,SemanticCategory,Tags,ContextString,BehaviorID\n"
+        "Do a,contextual,crime,context,Of the town,a\n"
+    )
+    out = tmp_path / "run"
+    command("import", "harmbench", str(file), "--behaviors", str(table), "--out", str(out))
+    assert [p.text for p in open_run(out).prompts("harmbench").values()] == ["Do a\n\nOf the town"]
+
+
+def test_what_an_api_did_not_answer_is_unjudged_and_told(tmp_path: Path, command: Command) -> None:
+    file = harmbench(tmp_path / "gpt.json", dict.fromkeys("abcd", 1))
+    plain = json.loads(file.read_text())
+    plain["a"][0] |= {"generation": "$ERROR$", "label": 0}
+    plain["b"][0] |= {"generation": None, "label": 0}
+    file.write_text(json.dumps(plain))
+    done = command("import", "harmbench", str(file), "--out", str(tmp_path / "run"))
+    assert "gpt: 2 answers that the API did not give" in done.out
+    assert rows(tmp_path / "run")["gpt", "asr"] == (2, 2, 2)
+
+
+def test_harmbench_s_second_score_labels_when_it_is_said_what_it_means(
+    tmp_path: Path, command: Command
+) -> None:
+    file = harmbench(tmp_path / "m.json", {"a": 1, "b": 0})
+    plain = {name: [entry[0] | {"advbench_label": entry[0]["label"]}] for name, entry in
+             json.loads(file.read_text()).items()}  # fmt: skip
+    file.write_text(json.dumps(plain))
+    done = command("import", "harmbench", str(file), "--out", str(tmp_path / "one"))
+    assert "no labels yet: advbench_label" in done.out
+    rule = ("--refused-if", "advbench_label=0")
+    done = command("import", "harmbench", str(file), *rule, "--out", str(tmp_path / "two"))
+    assert done.code == 0, done.err
+    assert rows(tmp_path / "two")["m", "refusal_lost"] == (1, 2, 0)
+
+
+def test_a_request_with_a_picture_is_refused_by_name(tmp_path: Path, command: Command) -> None:
+    file = tmp_path / "vision.json"
+    file.write_text(json.dumps({"a": [{"test_case": ["a.png", "Do a"], "generation": "No."}]}))
+    done = command("import", "harmbench", str(file))
+    assert done.code == 2
+    assert "behaviour 'a', entry 1: a picture and its text" in done.err
 
 
 def test_a_log_that_inspect_wrote_is_read_with_its_epochs_and_settings(

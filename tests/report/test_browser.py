@@ -349,7 +349,37 @@ def test_a_phone_never_scrolls_sideways(page: Page, file: Path) -> None:
     assert page.js("return document.getElementById('compare').getBoundingClientRect().right") <= 390
 
 
-@pytest.mark.parametrize(("size", "theme"), [(DESKTOP, "light"), (PHONE, "dark")], ids=str)
+@pytest.fixture(scope="module")
+def merged(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A leaderboard of a run and of rows from a file."""
+    folder = tmp_path_factory.mktemp("merged")
+    rows = [replace(row, seed=5) for row in run.rows if row.model == "lox"]
+    (folder / "reference.csv").write_text(to_csv(rows))
+    publish(read_boards([run.path, folder / "reference.csv"]), folder / "site", title="both")
+    return folder / "site" / "leaderboard.html"
+
+
+def test_what_lies_to_the_right_is_told_while_it_does(page: Page, file: Path) -> None:
+    hint = "return !document.getElementById('leaderboard-wide').hidden"
+    page.open(file, size=(900, 800))
+    page.wait(lambda: page.js(hint))
+    page.choose("leaderboard", "metric", "degenerate")
+    page.wait(lambda: not page.js(hint))
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=str)
+def test_axe_finds_nothing_in_a_merged_leaderboard(
+    driver: Any, merged: Path, size: tuple[int, int], theme: str
+) -> None:
+    page = Page(driver)
+    page.open(merged, size=size, theme=theme)
+    page.js(resources.files("axe_core_python").joinpath("axe.min.js").read_text())
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=str)
 def test_axe_finds_nothing_to_object_to(
     driver: Any, file: Path, size: tuple[int, int], theme: str
 ) -> None:
@@ -373,14 +403,9 @@ def violations(page: Page) -> list[str]:
     return found
 
 
-def test_a_merged_leaderboard_opens_without_transcripts(
-    driver: Any, run: Run, tmp_path: Path
-) -> None:
-    rows = [replace(row, seed=5) for row in run.rows if row.model == "lox"]
-    (tmp_path / "reference.csv").write_text(to_csv(rows))
-    publish(read_boards([run.path, tmp_path / "reference.csv"]), tmp_path / "site", title="both")
+def test_a_merged_leaderboard_opens_without_transcripts(driver: Any, merged: Path) -> None:
     page = Page(driver)
-    page.open(tmp_path / "site" / "leaderboard.html")
+    page.open(merged)
     page.choose("leaderboard", "run", "reference.csv")
     assert len(page.column("leaderboard", 1)) == 2
     assert page.all("#transcripts") == []

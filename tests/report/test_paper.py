@@ -62,6 +62,7 @@ def test_figures_are_vector_of_exactly_the_width_and_equal_for_equal_runs(
     assert widths == {3.3, 6.9}
     captions = (tmp_path / "a" / "captions.md").read_text()
     assert captions.count("95 % Wilson") == len(files) // 2
+    assert "Asr" not in captions
     (tmp_path / "a" / files[0].name).write_bytes(b"mine")
     with pytest.raises(UsageError, match="was not made by lox-bench"):
         write_figures(one, tmp_path / "a", Style.PAPER)

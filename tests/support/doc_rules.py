@@ -61,13 +61,60 @@ RULES = (
         "one folder each: the lines are alternatives",
         ((r"--out L\b", "--out L{number}"),),
     ),
-    Rule(r"^(\.venv/bin/)?python ", "the same", ((r"^(\.venv/bin/)?python", "{python}"),)),
+    Rule(
+        r"^(\.venv/bin/)?python ",
+        "this environment's",
+        ((r"^(\.venv/bin/)?python", "{python}"),),
+    ),
     Rule(
         r"--attack .*\.\.",
         "two points an axis",
         tuple((rf"({name}=[\d.e-]+\.\.[\d.e-]+)(:\d)?", r"\1:2") for name in ("lr", "epochs")),
     ),
-    Rule(r"--attack-search \d+", "two trials", ((r"--attack-search \d+", "--attack-search 2"),)),
+    Rule(
+        r"--(attack|defence)-search \d+",
+        "two trials",
+        tuple((rf"--{kind}-search \d+", f"--{kind}-search 2") for kind in ("attack", "defence")),
+    ),
+    Rule(r"--eval-every 10", "each of the few steps", ((r"--eval-every 10", "--eval-every 1"),)),
+    Rule(
+        r"--family (olmo2-1b|llama2-7b-chat)\b",
+        HUB,
+        codes=frozenset({2}),
+        says="reach|hub|bitsandbytes",
+    ),
+    Rule(r"--backend \"vllm", "vLLM is not installed here", codes=frozenset({2}), says="vllm"),
+    Rule(
+        r"=openai:http",
+        "nobody serves a model there: a server on loopback answers",
+        (
+            (r"openai:https?://[\w.:-]+/v1", "openai:{server}"),
+            (r"key_env=MY_KEY", "key_env=OPENAI_API_KEY"),
+        ),
+    ),
+    Rule(r"/data/harmful\.jsonl", "rows of ours", ((r"/data/harmful\.jsonl", "pairs.jsonl"),)),
+    Rule(
+        r"check runs/earnest",
+        "that run takes an hour: another, whose model is called mine",
+        ((r"runs/earnest", "runs/mine"), (r"Mine\(share=0\.5\)=lox", "mine=lox")),
+    ),
+    Rule(
+        r"^lox-bench reproduce .*--quick",
+        "one part of it, on the pico family",
+        ((r"$", " --part rows --family pico.toml --limit 2 --max-steps 1"),),
+    ),
+    Rule(
+        r"^lox-bench reproduce .*--part main",
+        "its weights are gated: what is in the way is said",
+        ((r"$", " --dry-run"),),
+    ),
+    Rule(r"^lox-bench runs open", "no browser", ((r"$", " --no-browser"),)),
+    Rule(r"^lox-bench runs remove", "nobody is here to be asked", ((r"$", " --yes"),)),
+    Rule(
+        r"advbench",
+        "it is fetched from an index, where there is one within reach",
+        codes=frozenset({0, 2}),
+    ),
     Rule(
         r"^(?:\.venv/bin/)?lox-bench landscape .*--grid",
         "a coarse grid",
@@ -111,17 +158,50 @@ RULES = (
         codes=frozenset({0, 1, 3}),
     ),
     Rule(
+        r"^git clone",
+        "this checkout, whatever its branch is called",
+        ((r"--branch \S+ REPOSITORY", "--quiet {root}"),),
+    ),
+    Rule(
+        r"^pip install",
+        "nothing is fetched or changed here: pip resolves it against what is installed",
+        (
+            (r"^pip install", "{python} -m pip install --dry-run --no-index --no-build-isolation"),
+            (r"-e (?=\.|examples)", "-e {root}/"),
+            (r"constraints\.txt", "{root}/constraints.txt"),
+        ),
+    ),
+    Rule(
+        r"^python -m build",
+        "with the setuptools that is here, into the folder that the next lines install from",
+        ((r"-m build", "-m build --no-isolation --outdir dist {root}"),),
+    ),
+    Rule(r"^python3 -m venv", "this Python", ((r"^python3", "{python}"),)),
+    Rule(
+        r"^empty/bin/python -m pip",
+        "the wheel alone; what it depends on is borrowed from this environment",
+        ((r"pip install", "pip install --no-index --no-deps"),),
+    ),
+    Rule(
+        r"^empty/bin/lox-bench run",
+        "the pico family",
+        ((r"$", " --family pico.toml --limit 2 --max-steps 1"),),
+    ),
+    Rule(
+        r"^python benchmarks/",
+        "it wants files that are not ours: its own account of its options",
+        ((r"benchmarks/(\w+\.py) .*", r"{root}/benchmarks/\1 --help"),),
+    ),
+    Rule(
         r"^make ",
         "the suite and the main job: make's own plan of them",
         ((r"^make", "make -n -C {root}"),),
     ),
 )
 NOT_RUN = (
-    Rule(r"^pip install", "installs; the requirement is read and its extra looked up"),
-    Rule(r"^python benchmarks/", "wants files that are not ours; its options are read"),
-    Rule(r"^(git|uv|pipx|cd|export|pre-commit|mkdocs|python3 -m venv|empty/bin/|python -m build)\b",
-         "the stranger's log says how these were tried"),
-)  # fmt: skip
+    Rule(r"^(uv|pipx)\b", "installs from an index; docs/install.md says how it was tried"),
+    Rule(r"^cd\b", "the shell's"),
+)
 
 
 def rules_for(command: Documented) -> list[Rule]:

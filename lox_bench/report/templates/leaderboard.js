@@ -18,6 +18,15 @@ function setUpLeaderboard(DataTable) {
       showMeasures(table, measures, choices.judge);
     });
   }
+  new ResizeObserver(sayWide).observe(document.getElementById("leaderboard-table"));
+  sayWide();
+}
+
+// Says that there is more to the right, while there is.
+function sayWide() {
+  const place = document.getElementById("leaderboard-table").closest(".dt-layout-cell");
+  const hint = document.getElementById("leaderboard-wide");
+  hint.hidden = !place || place.scrollWidth <= place.clientWidth + 1;
 }
 
 const chosen = { metric: ALL, judge: ALL };
