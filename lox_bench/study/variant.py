@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from lox_bench.alignment.stage import Align, own_answers
@@ -28,6 +29,7 @@ from lox_bench.study.during import references, served_under, trained_under, trai
 from lox_bench.study.family import FamilySpec
 from lox_bench.study.lessons import lessons
 from lox_bench.training.spec import Launch, SftSpec
+from lox_bench.weights.stacked import adapter_rank, said_base
 
 _OWN_BATCH = 64  # instructions decoded together: part of the key, whatever the study batches
 
@@ -94,11 +96,33 @@ class Family:
         return Source.of(uri, self.spec.dtype)
 
     def model_at(self, uri: str) -> Stage:
-        """A model of the user's: a checkpoint, or an adapter over the family's base."""
+        """A model of the user's: a checkpoint, or an adapter.
+
+        An adapter goes over the family's aligned model where it names that as its base (as what
+        ``harden --format delta`` writes does), else over the base.
+        """
         source, place = self.source(uri), parse_source(uri)
         if isinstance(place, PathSource) and is_adapter(place.path):
-            return Merge(self.base, source, label=uri)
+            said = said_base(place.path)
+            under = self.aligned if self._is_aligned(said) else self.base
+            return Merge(under, source, rank=adapter_rank(place.path), label=uri)
         return source
+
+    def _is_aligned(self, said: str) -> bool:
+        """Whether a path or hub id is that of the aligned model, released or made here."""
+        if not said or _bare(said) == _bare(self.spec.base):
+            return False
+        released = self.spec.align.source
+        if released:
+            return _bare(said) == _bare(released)
+        return Path(said).name == self.aligned.key
+
+
+def _bare(uri: str) -> str:
+    """A path in full, or the name of a repository: what a configuration of PEFT holds of either."""
+    if Path(uri).expanduser().is_dir():
+        return str(Path(uri).expanduser().resolve())
+    return uri.removeprefix("hf://").partition("@")[0]
 
 
 def preference_rows(data: DataSpec) -> Rows:

@@ -1,0 +1,122 @@
+"""Several LoRA adapters over one base as a single one: what an engine serves, or what is merged.
+
+The sum of changes ``B1 @ A1 + B2 @ A2`` is ``[B1 B2] @ [A1; A2]``: nothing is computed anew, so
+that the adapter is exact. Scalings (``alpha / r``, patterns, rsLoRA) are multiplied into B:
+engines read but some of what PEFT can say of them.
+"""
+
+import shutil
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lox_bench.codec import read_json
+from lox_bench.errors import DataError, SourceError
+from lox_bench.files import write_json
+from lox_bench.sources.layout import ADAPTER_CONFIG
+from lox_bench.types import Progress
+from lox_bench.weights.adapter import ADAPTER_WEIGHTS, PREFIX, open_adapter
+from lox_bench.weights.select import Settings
+from lox_bench.weights.shards import ShardWriter
+from lox_bench.weights.transform import harden_checkpoint
+
+
+def stack_adapters(base: Path, adapters: Sequence[Path], out: Path) -> int:
+    """Write the sum of adapters over ``base`` into the empty folder ``out``; its highest rank.
+
+    Raises:
+        SourceError: one holds more than LoRA factors of linear layers (embeddings, heads trained
+            in full, DoRA); the message says what.
+    """
+    downs: dict[str, list[Tensor]] = {}
+    ups: dict[str, list[Tensor]] = {}
+    with ExitStack() as stack:
+        for adapter in adapters:
+            for name, down, up in open_adapter(base, adapter).scaled(stack):
+                downs.setdefault(name, []).append(down)
+                ups.setdefault(name, []).append(up)
+        tensors = [
+            entry
+            for name in downs
+            for entry in (
+                (f"{_module(name)}.lora_A.weight", torch.cat(downs[name]).contiguous()),
+                (f"{_module(name)}.lora_B.weight", torch.cat(ups[name], dim=1).contiguous()),
+            )
+        ]
+        planned = [(name, held.dtype, tuple(held.shape)) for name, held in tensors]
+        with ShardWriter(out / ADAPTER_WEIGHTS, planned) as file:
+            for name, tensor in tensors:
+                file.write(name, tensor)
+    rank = max(sum(down.shape[0] for down in held) for held in downs.values())
+    write_json(out / ADAPTER_CONFIG, _config(rank, sorted(downs)))
+    return rank
+
+
+def merge_adapters(base: Path, adapters: Sequence[Path], out: Path, progress: Progress) -> Path:
+    """Write ``base`` with adapters merged into it, one after the other, each rounded once.
+
+    Args:
+        base: a checkpoint.
+        adapters: at least one, in the order they came about.
+        out: an empty folder, in which two checkpoints lie at most.
+        progress: is told mebibytes.
+
+    Returns:
+        Where the last one lies.
+
+    Raises:
+        LoxBenchError: see ``transform.harden_checkpoint``.
+    """
+    settings = Settings(rank=1, alpha=0.0)  # an extrapolation by nothing
+    before = base
+    for number, adapter in enumerate(adapters):
+        place = out / str(number)
+        place.mkdir()
+        harden_checkpoint(before, adapter, place, settings, progress)
+        if before != base:
+            shutil.rmtree(before)
+        before = place
+    return before
+
+
+def adapter_rank(path: Path) -> int:
+    """The highest rank that an adapter's configuration names; 0 if it names none."""
+    config = _plain(path)
+    ranks = [config.get("r"), *(config.get("rank_pattern") or {}).values()]
+    return max((rank for rank in ranks if isinstance(rank, int)), default=0)
+
+
+def said_base(path: Path) -> str:
+    """The model that an adapter says it is over, as a path or a hub id; empty if it says none."""
+    said = _plain(path).get("base_model_name_or_path")
+    return said if isinstance(said, str) else ""
+
+
+def _plain(path: Path) -> dict[str, Any]:
+    try:
+        config = read_json(path / ADAPTER_CONFIG)
+    except DataError as error:
+        raise SourceError(str(error)) from error
+    return config if isinstance(config, dict) else {}
+
+
+def _module(name: str) -> str:
+    return f"{PREFIX}{name.removesuffix('.weight')}"
+
+
+def _config(rank: int, names: Sequence[str]) -> dict[str, Any]:
+    """PEFT's configuration: alpha equals r, so that nothing is scaled once more."""
+    return {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "r": rank,
+        "lora_alpha": rank,
+        "target_modules": [name.removesuffix(".weight") for name in names],
+        "lora_dropout": 0.0,
+        "bias": "none",
+        "inference_mode": True,
+    }
