@@ -22,6 +22,7 @@ from lox_bench.errors import UsageError
 from lox_bench.methods.method import Models, Place
 from lox_bench.methods.stage import Merge, hardened, repaired
 from lox_bench.results.run import NO_ATTACK, VariantName
+from lox_bench.sources.adapter_config import adapter_rank, said_base
 from lox_bench.sources.layout import is_adapter
 from lox_bench.sources.stage import Source
 from lox_bench.sources.uri import PathSource, parse_source
@@ -29,7 +30,6 @@ from lox_bench.study.during import references, served_under, trained_under, trai
 from lox_bench.study.family import FamilySpec
 from lox_bench.study.lessons import lessons
 from lox_bench.training.spec import Launch, SftSpec
-from lox_bench.weights.stacked import adapter_rank, said_base
 
 _OWN_BATCH = 64  # instructions decoded together: part of the key, whatever the study batches
 

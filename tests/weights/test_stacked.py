@@ -10,7 +10,8 @@ from safetensors.torch import load_file
 from support.adapters import lora, peft_merged
 
 from lox_bench.errors import SourceError
-from lox_bench.weights.stacked import adapter_rank, merge_adapters, said_base, stack_adapters
+from lox_bench.sources.adapter_config import adapter_rank, said_base
+from lox_bench.weights.stacked import merge_adapters, stack_adapters
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # PEFT's advice
 LINEAR = ["q_proj", "v_proj", "down_proj"]
