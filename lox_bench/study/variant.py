@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from lox_bench.alignment.stage import Align, own_answers
@@ -22,7 +21,7 @@ from lox_bench.errors import UsageError
 from lox_bench.methods.method import Models, Place
 from lox_bench.methods.stage import Merge, hardened, repaired
 from lox_bench.results.run import NO_ATTACK, VariantName
-from lox_bench.sources.adapter_config import adapter_rank, said_base
+from lox_bench.sources.adapter_config import adapter_rank, is_over_aligned
 from lox_bench.sources.layout import is_adapter
 from lox_bench.sources.stage import Source
 from lox_bench.sources.uri import PathSource, parse_source
@@ -98,31 +97,16 @@ class Family:
     def model_at(self, uri: str) -> Stage:
         """A model of the user's: a checkpoint, or an adapter.
 
-        An adapter goes over the family's aligned model where it names that as its base (as what
-        ``harden --format delta`` writes does), else over the base.
+        An adapter goes over the family's aligned model where it says so, else over the base; see
+        ``is_over_aligned``.
         """
         source, place = self.source(uri), parse_source(uri)
         if isinstance(place, PathSource) and is_adapter(place.path):
-            said = said_base(place.path)
-            under = self.aligned if self._is_aligned(said) else self.base
+            align, base = self.spec.align.source, self.spec.base
+            aligned = is_over_aligned(place.path, base, align or self.aligned.key)
+            under = self.aligned if aligned else self.base
             return Merge(under, source, rank=adapter_rank(place.path), label=uri)
         return source
-
-    def _is_aligned(self, said: str) -> bool:
-        """Whether a path or hub id is that of the aligned model, released or made here."""
-        if not said or _bare(said) == _bare(self.spec.base):
-            return False
-        released = self.spec.align.source
-        if released:
-            return _bare(said) == _bare(released)
-        return Path(said).name == self.aligned.key
-
-
-def _bare(uri: str) -> str:
-    """A path in full, or the name of a repository: what a configuration of PEFT holds of either."""
-    if Path(uri).expanduser().is_dir():
-        return str(Path(uri).expanduser().resolve())
-    return uri.removeprefix("hf://").partition("@")[0]
 
 
 def preference_rows(data: DataSpec) -> Rows:

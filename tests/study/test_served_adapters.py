@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -171,16 +172,28 @@ def test_an_adapter_that_was_merged_is_said(
     assert "up_proj" in said[0]
 
 
-def test_an_adapter_over_the_aligned_model_goes_over_that(
+def test_an_adapter_goes_over_the_model_it_was_made_over(
     pico: Path, pico_aligned: Path, tmp_path: Path, plan: Any
 ) -> None:
+    from support.adapters import lora
+
     import lox_bench
 
-    lox_bench.harden(pico, pico_aligned, out=tmp_path / "delta", k=2, format="delta")
-    family = FAMILY.format(base=pico)
-    head = family[: family.index("[align.dpo]")]
+    head = FAMILY.format(base=pico).split("[align.dpo]")[0]
     (tmp_path / "pico.toml").write_text(f'{head}\n[align]\nsource = "{pico_aligned}"\n')
-    study = plan(models=f"mine={tmp_path / 'delta'}", attack="none", backend="vllm")
-    (variant,) = study.variants
-    assert study.load_of(variant).model == variant.family.aligned
-    assert study.rooms == {variant.family.aligned.key: 2}
+    lox_bench.harden(pico, pico_aligned, out=tmp_path / "delta", k=2, format="delta")
+    fetched = shutil.copytree(pico_aligned, tmp_path / "fetched")  # as harden does with a hub's
+    lox_bench.harden(pico, fetched, out=tmp_path / "of-hub", k=2, format="delta")
+    shutil.rmtree(fetched)
+    tuned = lora(pico, tmp_path / "tuned", r=3)
+    lox_bench.harden(pico, tuned, out=tmp_path / "of-adapter", k=2, format="delta")
+    mine = lora(pico_aligned, tmp_path / "mine", r=4)
+    names = {"delta": True, "of-hub": True, "tuned": False, "of-adapter": False, "mine": True}
+    assert mine.name in names
+    models = ",".join(f"m-{name}={tmp_path / name}" for name in names)
+    study = plan(models=models, attack="none", backend="vllm")
+    family = study.variants[0].family
+    assert [study.load_of(variant).model for variant in study.variants] == [
+        family.aligned if aligned else family.base for aligned in names.values()
+    ]
+    assert study.rooms == {family.aligned.key: 4, family.base.key: 3}
