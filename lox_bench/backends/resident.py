@@ -10,8 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 from lox_bench.backends.loads import MERGED, SERVED
 from lox_bench.backends.vllm_model import MOST_RANK, PLAIN, AdapterRefusedError, VllmModel
+from lox_bench.engine.store import TMP
 from lox_bench.errors import LoxBenchError
 from lox_bench.types import Progress
 from lox_bench.weights.stacked import merge_adapters, stack_adapters
@@ -31,17 +34,20 @@ class Found:
 class Resident:
     """A base and what goes over it."""
 
-    def __init__(self, base: Path, start: Start, scratch: Path) -> None:
+    def __init__(self, base: Path, start: Start, root: Path) -> None:
         """Nothing is started yet.
 
         Args:
             base: a checkpoint.
             start: starts an engine.
-            scratch: an existing folder with room for adapters and, where one has to be merged, for
-                a checkpoint.
+            root: of a store; adapters as the engine takes them, and a checkpoint where some have to
+                be merged, lie under its ``tmp`` until ``close``. Where nobody comes to that,
+                ``lox-bench cache prune`` removes them.
         """
         self._base, self._start = base, start
-        self._place = Path(tempfile.mkdtemp(prefix="vllm-", dir=scratch))
+        self._place = Path(tempfile.mkdtemp(prefix="vllm-", dir=root / TMP))
+        self._lock = FileLock(root / "locks" / self._place.name)
+        self._lock.acquire()  # while it is held, no other process takes this for left behind
         self._room = 0
         self._running: tuple[str, VllmModel] | None = None
         self._stacked: dict[str, tuple[int, int]] = {}  # by key: number, rank
@@ -69,6 +75,8 @@ class Resident:
         """End the engine, and remove what was written for it."""
         self._end()
         shutil.rmtree(self._place, ignore_errors=True)
+        self._lock.release()
+        Path(self._lock.lock_file).unlink(missing_ok=True)
 
     def _served(self, key: str, adapters: Sequence[Path], room: int) -> Found:
         number, rank = self._stack(key, adapters)

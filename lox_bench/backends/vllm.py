@@ -11,7 +11,6 @@ from lox_bench.backends.resident import Resident
 from lox_bench.backends.template import Renderer, Template
 from lox_bench.backends.vllm_model import PLAIN, VllmModel, VllmOptions
 from lox_bench.engine.context import Context, Inputs
-from lox_bench.engine.store import TMP
 from lox_bench.types import Generated, Progress
 
 
@@ -159,7 +158,7 @@ class VllmGenerator(Answerer):
             return VllmModel(path, batch_size=size, dtype=dtype, options=given, room=room)
 
         def resident() -> Resident:
-            return Resident(base, start, context.root / TMP)
+            return Resident(base, start, context.root)
 
         held = context.loaded.get(opened.name, resident)
         if not opened.adapters:

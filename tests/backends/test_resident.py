@@ -21,6 +21,7 @@ from lox_bench.backends.resident import Resident
 from lox_bench.backends.vllm_model import VllmModel, VllmOptions
 from lox_bench.data.stage import Prompts
 from lox_bench.engine.graph import Graph
+from lox_bench.engine.housekeeping import leftovers
 from lox_bench.engine.local import LocalExecutor
 from lox_bench.engine.stage import Stage, Text
 from lox_bench.engine.store import Store
@@ -59,11 +60,14 @@ def notes(fake: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def resident(pico: Path, tmp_path: Path) -> Any:
-    (tmp_path / "scratch").mkdir()
-    made = Resident(pico, start, tmp_path / "scratch")
+    store = Store(tmp_path / "store")
+    made = Resident(pico, start, store.root)
+    assert len([*(store.root / "tmp").iterdir()]) == 1
+    assert not leftovers(store)  # it is in use
     yield made
     made.close()
-    assert not [*(tmp_path / "scratch").iterdir()]
+    assert not [*(store.root / "tmp").iterdir()]
+    assert not [*(store.root / "locks").iterdir()]
 
 
 @pytest.fixture

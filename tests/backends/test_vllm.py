@@ -23,6 +23,7 @@ from lox_bench.backends.resident import Resident
 from lox_bench.backends.template import load_template
 from lox_bench.backends.vllm import Answerer, VllmGenerator
 from lox_bench.backends.vllm_model import VllmModel, VllmOptions
+from lox_bench.engine.store import Store
 from lox_bench.results.run import Run, VariantName, open_run
 from lox_bench.utility.benchmark import read_benchmarks
 from lox_bench.utility.library import documents, evaluate_benchmark
@@ -78,7 +79,7 @@ def resident(pico: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
     def start(path: Path, room: int) -> VllmModel:
         return VllmModel(path, batch_size=8, dtype="float32", options=SMALL, room=room)
 
-    made = Resident(pico, start, tmp_path_factory.mktemp("scratch"))
+    made = Resident(pico, start, Store(tmp_path_factory.mktemp("store")).root)
     yield made
     made.close()
 
