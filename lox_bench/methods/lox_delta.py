@@ -20,8 +20,8 @@ class LoxDelta:
     """LoX's step as a LoRA adapter over the aligned model (arXiv 2506.15606).
 
     ``alpha * Proj_k(aligned - base)`` of every linear layer and untied embedding, in float32: a
-    back end that serves adapters adds it unrounded to an aligned model that is loaded once; for
-    others it is merged. What an adapter cannot hold (tied embeddings, stacks of experts) stays
+    back end that serves adapters puts it over an aligned model that is loaded once; for others it
+    is merged. What an adapter cannot hold (tied embeddings, stacks of experts) stays
     aligned, so that this is not quite ``lox``; what is left out stands in the facts.
     """
 
