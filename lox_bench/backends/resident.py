@@ -6,6 +6,7 @@ engine's place for as long as it is asked.
 
 import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,8 +47,9 @@ class Resident:
         """
         self._base, self._start = base, start
         self._place = Path(tempfile.mkdtemp(prefix="vllm-", dir=root / TMP))
-        self._lock = FileLock(root / "locks" / self._place.name)
-        self._lock.acquire()  # while it is held, no other process takes this for left behind
+        lock = FileLock(root / "locks" / self._place.name)
+        lock.acquire()  # while it is held, no other process takes this for left behind
+        self._gone = weakref.finalize(self, _removed, self._place, lock)
         self._room = 0
         self._running: tuple[str, VllmModel] | None = None
         self._stacked: dict[str, tuple[int, int]] = {}  # by key: number, rank
@@ -74,9 +76,7 @@ class Resident:
     def close(self) -> None:
         """End the engine, and remove what was written for it."""
         self._end()
-        shutil.rmtree(self._place, ignore_errors=True)
-        self._lock.release()
-        Path(self._lock.lock_file).unlink(missing_ok=True)
+        self._gone()
 
     def _served(self, key: str, adapters: Sequence[Path], room: int) -> Found:
         number, rank = self._stack(key, adapters)
@@ -126,3 +126,10 @@ class Resident:
         running, self._running = self._running, None
         if running is not None:
             running[1].close()
+
+
+def _removed(place: Path, lock: FileLock) -> None:
+    """Remove what was written for an engine, also where this process ends before ``close``."""
+    shutil.rmtree(place, ignore_errors=True)
+    lock.release()
+    Path(lock.lock_file).unlink(missing_ok=True)

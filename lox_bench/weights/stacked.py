@@ -6,7 +6,7 @@ engines read but some of what PEFT can say of them.
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -49,9 +49,9 @@ def stack_adapters(base: Path, adapters: Sequence[Path], out: Path) -> int:
         with ShardWriter(out / ADAPTER_WEIGHTS, planned) as file:
             for name, tensor in tensors:
                 file.write(name, tensor)
-    rank = max(sum(down.shape[0] for down in held) for held in downs.values())
-    write_json(out / ADAPTER_CONFIG, _config(rank, sorted(downs)))
-    return rank
+    ranks = {name: sum(down.shape[0] for down in held) for name, held in downs.items()}
+    write_json(out / ADAPTER_CONFIG, _config(ranks))
+    return max(ranks.values())
 
 
 def merge_adapters(base: Path, adapters: Sequence[Path], out: Path, progress: Progress) -> Path:
@@ -85,14 +85,19 @@ def _module(name: str) -> str:
     return f"{PREFIX}{name.removesuffix('.weight')}"
 
 
-def _config(rank: int, names: Sequence[str]) -> dict[str, Any]:
-    """PEFT's configuration: alpha equals r, so that nothing is scaled once more."""
+def _config(ranks: Mapping[str, int]) -> dict[str, Any]:
+    """PEFT's configuration: alpha equals r everywhere, so that nothing is scaled once more."""
+    modules = {name.removesuffix(".weight"): rank for name, rank in ranks.items()}
+    most = max(modules.values())
+    own = {name: rank for name, rank in modules.items() if rank != most}
     return {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
-        "r": rank,
-        "lora_alpha": rank,
-        "target_modules": [name.removesuffix(".weight") for name in names],
+        "r": most,
+        "lora_alpha": most,
+        "rank_pattern": own,
+        "alpha_pattern": own,
+        "target_modules": sorted(modules),
         "lora_dropout": 0.0,
         "bias": "none",
         "inference_mode": True,

@@ -4,6 +4,7 @@ The engine is tests/support/fake_vllm, which notes what it is asked; tests/backe
 holds served adapters to merged ones with vLLM itself.
 """
 
+import gc
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -162,7 +163,8 @@ def test_stages_of_one_base_are_asked_of_one_engine_and_say_what_became_of_adapt
     assert len({stage.key for stage in stages}) == 5
     assert len({stage.affinity for stage in stages}) == 1
     store = Store(tmp_path / "store")
-    outcome = LocalExecutor(store, Display(silent)).run(Graph.of(stages))
+    executor = LocalExecutor(store, Display(silent))
+    outcome = executor.run(Graph.of(stages))
     said = [outcome.facts(stage).get("adapters") for stage in stages]
     assert said[:4] == [None, "served", "served", "served"]
     assert said[4].startswith("merged: ")
@@ -171,7 +173,10 @@ def test_stages_of_one_base_are_asked_of_one_engine_and_say_what_became_of_adapt
     assert lengths[4] == lengths[0]
     assert starts(notes) == [8, 0]  # the second is the merged one
     assert not (store.root / "merge").exists()
-    assert not [path for path in (store.root / "tmp").iterdir() if "vllm" in path.name]
+    assert [path.name.split("-")[0] for path in (store.root / "tmp").iterdir()] == ["vllm"]
+    del executor
+    gc.collect()
+    assert not [*(store.root / "tmp").iterdir()]
 
 
 def test_adapters_can_be_merged_instead(pico: Path, tmp_path: Path) -> None:

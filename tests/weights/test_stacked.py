@@ -31,8 +31,8 @@ def stacked(base: Path, adapters: list[Path], out: Path) -> dict[str, torch.Tens
     rank = stack_adapters(base, adapters, out)
     assert rank == adapter_rank(out)
     config = json.loads((out / "adapter_config.json").read_text())
-    assert config["lora_alpha"] == config["r"]  # of all that PEFT can say, engines read these two
-    assert "alpha_pattern" not in config
+    assert config["lora_alpha"] == config["r"]  # of all that PEFT can say, engines heed these two
+    assert config["alpha_pattern"] == config["rank_pattern"]
     return peft_merged(base, out)
 
 
