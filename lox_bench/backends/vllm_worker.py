@@ -79,9 +79,10 @@ def _take(engine: Any, adapter: Mapping[str, Any]) -> str:
     try:
         engine.llm_engine.add_lora(_request(adapter))
     except Exception as error:  # noqa: BLE001 - told: whoever asked has another way
-        while error.__cause__ is not None:
-            error = error.__cause__  # the outer ones name a folder and no reason
-        return " ".join(str(error).split()) or type(error).__name__
+        reason: BaseException = error
+        while reason.__cause__ is not None:
+            reason = reason.__cause__  # the outer ones name a folder, and no reason
+        return " ".join(str(reason).split()) or type(reason).__name__
     return ""
 
 
