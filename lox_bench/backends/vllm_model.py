@@ -13,6 +13,7 @@ from lox_bench.errors import DataError, LoxBenchError
 from lox_bench.ranges import Range
 from lox_bench.sources.layout import weight_files
 from lox_bench.sources.loading import (
+    empty_model,
     load_config,
     load_generation_config,
     load_tokenizer,
@@ -25,6 +26,7 @@ _LONGEST: Final = 8192  # tokens of prompt and answer that memory is kept for, u
 _RANKS: Final = (8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM's ``max_lora_rank`` can be
 MOST_RANK: Final = _RANKS[-1]
 _HELD: Final = 8  # adapters that stay in memory; others are read again when they are asked for
+_LINEAR: Final = ("Linear", "Conv1D")  # torch's, and that of GPT-2
 _SCORED: Final = 2048  # rows scored at a time: vLLM holds several objects a token
 PLAIN: Final = 0  # the number of no adapter
 
@@ -201,8 +203,9 @@ class VllmModel:
             if on_gpu
             else {"kv_cache_memory_bytes": int(options.kv_gib * _GIB)}
         )
-        adapters = {
+        adapters: dict[str, Any] = {
             "enable_lora": True,
+            "lora_target_modules": _linear(path) if self.room else None,
             "max_loras": 1,  # one variant is asked at a time
             "max_cpu_loras": _HELD,
             "max_lora_rank": self.room,
@@ -222,6 +225,22 @@ class VllmModel:
             **memory,
             **(adapters if self.room else {}),
         }
+
+
+def _linear(path: Path) -> list[str] | None:
+    """The linear modules below the head, by the last part of their names; all where experts are.
+
+    With adapters for the head, vLLM cannot tell log-probabilities of prompts.
+    """
+    model = empty_model(path)
+    head = model.get_output_embeddings()
+    names = {
+        name.rpartition(".")[2]
+        for name, module in model.named_modules()
+        if type(module).__name__ in _LINEAR and module is not head
+    }
+    stacks = any("expert" in name for name, _ in model.named_modules())
+    return None if stacks else sorted(names)
 
 
 def _positions(config: Any) -> int | None:

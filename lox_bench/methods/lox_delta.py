@@ -19,10 +19,10 @@ from lox_bench.ranges import Range
 class LoxDelta:
     """LoX's step as a LoRA adapter over the aligned model (arXiv 2506.15606).
 
-    ``alpha * Proj_k(aligned - base)`` of every linear layer and untied embedding, in float32: a
-    back end that serves adapters puts it over an aligned model that is loaded once; for others it
-    is merged. What an adapter cannot hold (tied embeddings, stacks of experts) stays
-    aligned, so that this is not quite ``lox``; what is left out stands in the facts.
+    ``alpha * Proj_k(aligned - base)`` of every linear layer below the head, in float32: a back end
+    that serves adapters puts it over an aligned model that is loaded once; for others it is merged.
+    Embeddings and head, which no engine takes, and what an adapter cannot hold (stacks of experts)
+    stay aligned, so that this is not quite ``lox``; what is left out stands in the facts.
     """
 
     place: ClassVar[Place] = Place.BEFORE
@@ -71,13 +71,17 @@ class Delta(Stage):
 
     def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
         """Write the adapter, streaming; facts as of ``lox``, and what it cannot hold."""
+        from lox_bench.weights.checkpoint import open_checkpoint
         from lox_bench.weights.delta import write_adapter
+        from lox_bench.weights.pairs import EMBEDDINGS, HEADS
         from lox_bench.weights.report import facts
         from lox_bench.weights.select import Settings
 
         context.loaded.clear()
-        settings = Settings(rank=self.k, alpha=self.alpha)
-        made = write_adapter(
-            inputs[self.base], inputs[self.aligned], out, settings, context.progress
+        base, aligned = inputs[self.base], inputs[self.aligned]
+        ends = sorted(
+            n for n in open_checkpoint(aligned).names if n.endswith((*EMBEDDINGS, *HEADS))
         )
-        return {**facts(made.hardened), "left_out": sorted(made.left_out)}
+        settings = Settings(rank=self.k, alpha=self.alpha, exclude=tuple(ends))
+        made = write_adapter(base, aligned, out, settings, context.progress)
+        return {**facts(made.hardened), "left_out": [*ends, *sorted(made.left_out)]}

@@ -14,10 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lox_bench.errors import SourceError
 from lox_bench.files import write_json
 from lox_bench.sources.layout import ADAPTER_CONFIG
 from lox_bench.types import Progress
 from lox_bench.weights.adapter import ADAPTER_WEIGHTS, PREFIX, open_adapter
+from lox_bench.weights.pairs import HEADS
 from lox_bench.weights.select import Settings
 from lox_bench.weights.shards import ShardWriter
 from lox_bench.weights.transform import harden_checkpoint
@@ -27,14 +29,16 @@ def stack_adapters(base: Path, adapters: Sequence[Path], out: Path) -> int:
     """Write the sum of adapters over ``base`` into the empty folder ``out``; its highest rank.
 
     Raises:
-        SourceError: one holds more than LoRA factors of linear layers (embeddings, heads trained
-            in full, DoRA); the message says what.
+        SourceError: one holds more than LoRA factors of linear layers below the head (embeddings,
+            modules trained in full, DoRA); the message says what.
     """
     downs: dict[str, list[Tensor]] = {}
     ups: dict[str, list[Tensor]] = {}
     with ExitStack() as stack:
         for adapter in adapters:
             for name, down, up in open_adapter(base, adapter).scaled(stack):
+                if name.endswith(HEADS):
+                    raise SourceError(f"it changes the head, {name!r}")
                 downs.setdefault(name, []).append(down)
                 ups.setdefault(name, []).append(up)
         tensors = [

@@ -99,10 +99,9 @@ def test_served_adapters_say_what_merged_ones_say_to_hf(
     two = lora(pico, tmp_path / "two", size=0.3, r=12, use_rslora=True, targets=ALL)
     said = []
     for key, adapters in {"one": [one], "both": [one, two], "again": [one]}.items():
-        (tmp_path / key).mkdir()
-        merged = HFGenerator(
-            merge_adapters(pico, adapters, tmp_path / key, silent), CHATML, dtype="float32"
-        )
+        place = tmp_path / f"merged-{key}"
+        place.mkdir()
+        merged = HFGenerator(merge_adapters(pico, adapters, place, silent), CHATML, dtype="float32")
         found = resident.adapted("+".join(map(str, adapters)), adapters, 16, silent)
         assert found.note == "served"
         served = Answerer(found.model, CHATML, found.number)

@@ -89,3 +89,6 @@ def test_a_head_of_its_own_is_refused(tmp_path: Path, untied: Path) -> None:
     factors = lora(untied, tmp_path / "two", targets=["embed_tokens"])
     with pytest.raises(SourceError, match=r"embedding_A.*embed_tokens"):
         stack_adapters(untied, [factors], tmp_path)
+    head = lora(untied, tmp_path / "three", targets=["q_proj", "lm_head"])
+    with pytest.raises(SourceError, match=r"the head, 'lm_head.weight'"):
+        stack_adapters(untied, [head], tmp_path)
