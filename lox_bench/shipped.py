@@ -9,6 +9,7 @@ _BACKENDS: Final = "backends"
 CODE: Final[Mapping[str, Mapping[str, str]]] = {
     _METHODS: {
         "lox": "lox_bench.methods.lox:Lox",
+        "lox-delta": "lox_bench.methods.lox_delta:LoxDelta",
         "expo": "lox_bench.methods.expo:Expo",
         "random-k": "lox_bench.methods.random_k:RandomK",
         "bottom-k": "lox_bench.methods.bottom_k:BottomK",

@@ -32,11 +32,15 @@ _SHOWN: Final = 300  # characters of what a failed process said last
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a process is handed: the stage, the folders of its inputs by key, and where to."""
+    """What a process is handed: the stage, the folders of its inputs by key, and where to.
+
+    LoRA adapters as they are go to ``adapter``, if that is given.
+    """
 
     stage: "Attack"
     places: Mapping[str, Path]
     out: Path
+    adapter: Path | None
 
     def __getitem__(self, stage: Any) -> Path:
         """The folder of an input, as ``Inputs`` has it."""
@@ -44,9 +48,11 @@ class Work:
 
 
 def in_processes(
-    stage: "Attack", inputs: "Inputs", out: Path, progress: Progress
+    stage: "Attack", inputs: "Inputs", into: tuple[Path, Path | None], progress: Progress
 ) -> Mapping[str, Any]:
-    """Train ``stage`` into ``out`` under its accelerate configuration; returns the facts.
+    """Train ``stage`` under its accelerate configuration; returns the facts.
+
+    ``into``: the folder of the model, and perhaps one for LoRA adapters as they are.
 
     Raises:
         UsageError: the processes found fault with the request.
@@ -55,7 +61,7 @@ def in_processes(
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         places = {item.key: inputs[item] for item in stage.inputs}
-        (place / _JOB).write_bytes(pickle.dumps(Work(stage, places, out)))
+        (place / _JOB).write_bytes(pickle.dumps(Work(stage, places, *into)))
         (place / _CONFIG).write_text(stage.launch.config.text if stage.launch.config else "")
         with (place / _SAID).open("w") as said:
             process = subprocess.Popen(_command(place), stdout=said, stderr=subprocess.STDOUT)
@@ -126,7 +132,7 @@ def work(job: Path) -> None:
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     training = Training(
         held.out, stage.seed, stage.limit, stage.dtype, _Written(job.with_name(_STEPS)),
-        stage.launch,
+        stage.launch, held.adapter,
     )  # fmt: skip
     try:
         if processes != stage.launch.processes:

@@ -5,19 +5,24 @@ What is measured is the merged model, as whoever ships such a model would serve 
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import PreTrainedModel, set_seed
 
 from lox_bench.attacks.job import SftJob
+from lox_bench.codec import read_json
 from lox_bench.devices import compute_dtype, pick_device
 from lox_bench.errors import UsageError
+from lox_bench.files import write_json
+from lox_bench.sources.layout import ADAPTER_CONFIG
 from lox_bench.sources.loading import load_model, load_quantised
 from lox_bench.training.spec import NO_QUANT, SftSpec
 
 _PREFIX = "base_model.model."
 _JOINED, _ALL = "+", "all-linear"
+_CARD = "README.md"  # that PEFT writes beside adapters
 
 
 def adapted(
@@ -77,6 +82,19 @@ def quantised(job: SftJob) -> PreTrainedModel:
     model = load_quantised(job.source, job.train.lora_quant, compute_dtype(device), device)
     prepared: Any = prepare_model_for_kbit_training
     return prepared(model, use_gradient_checkpointing=False)
+
+
+def save_adapters(model: Any, out: Path) -> None:
+    """Write the adapters as a PEFT folder: float32, and the same bytes wherever it is done."""
+    model.save_pretrained(out, save_embedding_layers=False)
+    (out / _CARD).unlink(missing_ok=True)
+    config = read_json(out / ADAPTER_CONFIG)
+    targets = config["target_modules"]
+    config |= {
+        "base_model_name_or_path": None,  # a place in somebody's cache
+        "target_modules": targets if isinstance(targets, str) else sorted(targets),
+    }
+    write_json(out / ADAPTER_CONFIG, config)
 
 
 def merged(model: Any, job: SftJob) -> PreTrainedModel:

@@ -9,7 +9,7 @@ from transformers import DataCollatorForSeq2Seq, PrinterCallback, TrainingArgume
 from lox_bench.attacks.coursing import Coursing
 from lox_bench.attacks.encoding import Encoded, encoded, examples, held_out, tokenise
 from lox_bench.attacks.job import SftJob
-from lox_bench.attacks.lora import adapted, merged, quantised
+from lox_bench.attacks.lora import adapted, merged, quantised, save_adapters
 from lox_bench.attacks.packing import PackedCollator, packed, require_apart
 from lox_bench.attacks.probing import Before, Watch, Watching, loss_of, probe
 from lox_bench.attacks.terms import Example, Start, begun
@@ -124,6 +124,8 @@ def _saved(trainer: CompletionTrainer, job: SftJob, training: Training) -> list[
         if trainer.is_world_process_zero():
             save_state(trainer.model, state, tokenizer, training)
     elif trainer.is_world_process_zero():
+        if training.adapter is not None:
+            save_adapters(trainer.model, training.adapter)
         save_model(merged(trainer.model, job), tokenizer, training)
     trainer.accelerator.wait_for_everyone()
     if not trainer.is_world_process_zero():

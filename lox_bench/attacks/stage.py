@@ -1,15 +1,19 @@
 """Attacks as stages: a fine-tuned model, and its weights in the midst of it."""
 
 import math
+import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
+from lox_bench.attacks.adapter_stage import LoraAdapter
 from lox_bench.attacks.job import SftJob
 from lox_bench.attacks.own_rows import OwnRows
 from lox_bench.attacks.shelf import Shelf
 from lox_bench.attacks.taught import read_taught
+from lox_bench.backends.loads import Over
 from lox_bench.backends.template import Template
 from lox_bench.data.rows import choose_rows, held_out_rows
 from lox_bench.data.stage import Row, Rows, lineage, read_rows
@@ -87,24 +91,47 @@ class Attack(Stage):
         """A fine-tuning."""
         return training(size)
 
+    @property
+    def over(self) -> Over | None:
+        """The model that was attacked, and LoRA adapters over it, where only those are trained."""
+        rank = self.train.lora_r
+        return Over(self.model, LoraAdapter(self), rank) if rank else None
+
     def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
-        """Train and save; snapshots that somebody waits for are taken on the way."""
+        """Train and save; snapshots and adapters are taken on the way."""
+        if not self.train.lora_r:
+            return self.trained(inputs, out, context)
+        with TemporaryDirectory(prefix="lox-bench-") as scratch:
+            kept = Path(scratch)
+            facts = self.trained(inputs, out, context, adapter=kept)
+
+            def copied(place: Path) -> Facts:
+                shutil.copytree(kept, place, dirs_exist_ok=True)
+                return facts
+
+            context.deliver(LoraAdapter(self), copied)
+        return facts
+
+    def trained(
+        self, inputs: Inputs, out: Path, context: Context, *, adapter: Path | None = None
+    ) -> Facts:
+        """Train into ``out``; LoRA adapters as they are go into the folder ``adapter`` besides."""
         from lox_bench.attacks.sft import attack
 
         context.loaded.clear()
         if self.launch.config is not None:
-            return self._launched(inputs, out, context)
+            return self._launched(inputs, out, context, adapter)
         shelf = Shelf(_by_step(context), context)
         shelf.check_room(inputs[self.model])
         job = self.job(inputs)
-        facts = attack(job, self.training(out, context), shelf)
+        facts = attack(job, replace(self.training(out, context), adapter=adapter), shelf)
         return {**facts, "rows": len(job.rows)}
 
-    def _launched(self, inputs: Inputs, out: Path, context: Context) -> Facts:
+    def _launched(self, inputs: Inputs, out: Path, context: Context, adapter: Path | None) -> Facts:
         """The same in several processes, each of which makes the job by itself."""
         from lox_bench.attacks.launched import in_processes
 
-        return in_processes(self, inputs, out, context.progress)
+        return in_processes(self, inputs, (out, adapter), context.progress)
 
     def job(self, inputs: Inputs) -> SftJob:
         """The fine-tuning, as the methods want it."""

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
-from lox_bench.backends.backend import SERVED, Backend, Decoding, Opened, affinity
+from lox_bench.backends.backend import SERVED, Backend, Decoding, Opened
 from lox_bench.backends.template import Template
 from lox_bench.codec import read_records, write_records
 from lox_bench.data.stage import Prompts, lineage, read_prompts
 from lox_bench.engine.context import Context, Inputs
 from lox_bench.engine.resources import Resources, answering
-from lox_bench.engine.stage import Effort, Facts, Stage
+from lox_bench.engine.stage import LATER, Effort, Facts, Stage
 from lox_bench.types import Finish
 
 ANSWERS = "answers.jsonl"
@@ -32,7 +32,10 @@ class Answer:
 
 @dataclass(frozen=True, eq=False)
 class Answers(Stage):
-    """A model's answers to (some of) a prompt set, by one back end under one decoding."""
+    """A model's answers to (some of) a prompt set, by one back end under one decoding.
+
+    ``adapters`` and ``room``: see ``Opened``.
+    """
 
     kind: ClassVar[str] = "answers"
     version: ClassVar[int] = 2  # 1 followed the generation config saved with the model
@@ -43,7 +46,14 @@ class Answers(Stage):
     template: Template
     decoding: Decoding
     backend: Backend
+    adapters: tuple[Stage, ...] = field(default=(), metadata=LATER)
+    room: int = field(default=0, compare=False)
     label: str = field(default="", compare=False)  # as displays call it
+
+    @property
+    def opened(self) -> Opened:
+        """Who answers."""
+        return Opened(self.model, self.template, self.backend, self.adapters, self.room)
 
     @property
     def title(self) -> str:
@@ -53,7 +63,7 @@ class Answers(Stage):
     @property
     def affinity(self) -> str:
         """One loaded model serves all its prompt sets."""
-        return affinity(self.model, self.template, self.backend)
+        return self.opened.name
 
     @property
     def effort(self) -> Effort:
@@ -70,7 +80,7 @@ class Answers(Stage):
     def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
         """Answer every prompt; one JSON line each, in prompt order."""
         prompts = spread(read_prompts(inputs[self.prompts]), self.limit)
-        generator = Opened(self.model, self.template, self.backend).generator(inputs, context)
+        generator = self.opened.generator(inputs, context)
         messages = [prompt.text for prompt in prompts]
         texts = self.decoding.asked(generator, messages, context.progress)
         answers = [

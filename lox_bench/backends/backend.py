@@ -116,6 +116,53 @@ class BuildConfigured(Protocol):
         """Load the model in ``folder``; ``context`` is that of the stage which asks first."""
 
 
+class Host(BuildConfigured, Protocol):
+    """One whose loaded model answers under any template, with any adapter over it.
+
+    Its options say so: ``hosts`` is true. Whether adapters are left to it (or are merged first)
+    say their ``adapters``.
+    """
+
+    def hosted(self, opened: "Opened", inputs: Inputs, context: Context) -> Any:
+        """The generator (and ``Scorer``) that is asked for, over what is loaded already if it is.
+
+        ``context.loaded`` holds the loaded model under the name ``opened.name``.
+        """
+
+
+class Scorer(Protocol):
+    """A loaded model that takes and gives token ids, for harnesses that render by themselves."""
+
+    @property
+    def longest(self) -> int:
+        """Tokens that a row may have, those to come included."""
+
+    def log_probabilities(
+        self, rows: Sequence[tuple[Sequence[int], int]], progress: Progress
+    ) -> list[tuple[float, bool]]:
+        """The end of each row, given what is before it.
+
+        Args:
+            rows: token ids, and how many of them, the last ones, are scored: at least one, and
+                fewer than there are.
+            progress: is told rows.
+
+        Returns:
+            The sum of the natural logarithms of their probabilities, and whether none of them has
+            a likelier alternative (greedy decoding would have taken it, or something as likely).
+        """
+
+    def continuations(
+        self, rows: Sequence[Sequence[int]], *, max_new_tokens: int, progress: Progress
+    ) -> list[list[int]]:
+        """The ids of greedy continuations, the one that ends each included."""
+
+
+def hosts(backend: Backend) -> bool:
+    """Whether what a back end loads serves all templates, and is a ``Scorer``; see ``Host``."""
+    return bool(getattr(getattr(backend, "options", None), "hosts", False))
+
+
 def resolved(backend: Backend) -> Backend:
     """The back end with ``auto`` replaced by what this machine computes in (loads torch)."""
     if backend.dtype != "auto":
@@ -127,22 +174,43 @@ def resolved(backend: Backend) -> Backend:
 
 
 def affinity(model: Stage, template: Template, backend: Backend) -> str:
-    """A name for one loaded model."""
-    return f"{model.key} {template} {backend}"
+    """A name for one loaded model; where a back end hosts, adapters over it are of no matter."""
+    return f"{model.key} {backend}" if hosts(backend) else f"{model.key} {template} {backend}"
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """How to open a model with a back end; equal ones are loaded once in a row."""
+    """How to open a model with a back end; equal ones are loaded once in a row.
+
+    ``adapters`` are over the model, each over what the ones before it make; ``room`` is the
+    highest rank that the study will ask of this loaded model (0: none is known). Both are for back
+    ends that host.
+    """
 
     model: Stage
     template: Template
     backend: Backend
+    adapters: tuple[Stage, ...] = ()
+    room: int = 0
+
+    @property
+    def name(self) -> str:
+        """Of what is loaded."""
+        return affinity(self.model, self.template, self.backend)
 
     def generator(self, inputs: Inputs, context: Context) -> Generator:
         """The generator, loaded now or still loaded."""
-        name = affinity(self.model, self.template, self.backend)
-        return context.loaded.get(name, lambda: self._open(inputs[self.model], context))
+        if hosts(self.backend):
+            host: Host = load_code(Kind.BACKENDS, self.backend.name)
+            hosted: Generator = host.hosted(self, inputs, context)
+            return hosted
+        return context.loaded.get(self.name, lambda: self._open(inputs[self.model], context))
+
+    def scorer(self, inputs: Inputs, context: Context) -> Scorer:
+        """The same, where the back end hosts."""
+        scorer: Any = self.generator(inputs, context)
+        held: Scorer = scorer
+        return held
 
     def _open(self, folder: Path, context: Context) -> Generator:
         build: Any = load_code(Kind.BACKENDS, self.backend.name)

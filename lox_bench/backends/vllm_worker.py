@@ -1,4 +1,4 @@
-"""The process that holds a vLLM engine: token ids in, token ids out, one JSON object a line.
+"""The process that holds a vLLM engine: token ids in, ids or scores out, one JSON object a line.
 
 It lives as long as whoever started it: at the end of its input, or when its parent is gone, it
 kills its own process group, engine and workers included. So no end of the parent, however sudden,
@@ -6,13 +6,14 @@ leaves an engine behind. Run by ``lox_bench.backends.vllm`` alone.
 """
 
 import json
+import math
 import os
 import queue
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any, Final
 
 _LOOK_S: Final = 1.0  # between two looks at the parent
@@ -67,7 +68,34 @@ def _start(settings: Mapping[str, Any]) -> Any:
     return LLM(**settings)
 
 
-def _work(engine: Any, job: Mapping[str, Any], tell: Tell) -> list[list[int]]:
+def _work(engine: Any, job: Mapping[str, Any], tell: Tell) -> Any:
+    if "take" in job:
+        return _take(engine, job["take"])
+    return _scores(engine, job, tell) if "scored" in job else _answers(engine, job, tell)
+
+
+def _take(engine: Any, adapter: Mapping[str, Any]) -> str:
+    """Load an adapter; why it cannot be, or nothing."""
+    try:
+        engine.llm_engine.add_lora(_request(adapter))
+    except Exception as error:  # noqa: BLE001 - told: whoever asked has another way
+        reason: BaseException = error
+        while reason.__cause__ is not None:
+            reason = reason.__cause__  # the outer ones name a folder, and no reason
+        return " ".join(str(reason).split()) or type(reason).__name__
+    return ""
+
+
+def _request(adapter: Mapping[str, Any] | None) -> Any:
+    from vllm.lora.request import LoRARequest
+
+    if adapter is None:
+        return None
+    number = adapter["number"]
+    return LoRARequest(str(number), number, adapter["folder"])
+
+
+def _answers(engine: Any, job: Mapping[str, Any], tell: Tell) -> list[list[int]]:
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
@@ -82,9 +110,41 @@ def _work(engine: Any, job: Mapping[str, Any], tell: Tell) -> list[list[int]]:
         )
         for seed in job["seeds"]
     ]
-    prompts = [{"prompt_token_ids": ids} for ids in job["prompts"]]
-    outputs = engine.generate(prompts, params, use_tqdm=_bar(tell))
+    outputs = _generated(engine, job, params, tell)
     return [list(output.outputs[0].token_ids) for output in outputs]
+
+
+def _scores(engine: Any, job: Mapping[str, Any], tell: Tell) -> list[tuple[float, bool]]:
+    """Of the last ``scored`` ids of each row the log-probability, and whether each is likeliest.
+
+    Natural logarithms of the softmax of the logits as they come, before any temperature.
+    """
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    one = SamplingParams(
+        temperature=0.0,
+        max_tokens=1,  # it always wants one
+        prompt_logprobs=1,  # of the likeliest besides the row's own
+        detokenize=False,
+        output_kind=RequestOutputKind.FINAL_ONLY,
+    )
+    outputs = _generated(engine, job, [one] * len(job["prompts"]), tell)
+    rows = zip(outputs, job["prompts"], job["scored"], strict=True)
+    return [_scored(output.prompt_logprobs, ids, count) for output, ids, count in rows]
+
+
+def _scored(told: Sequence[Any], ids: Sequence[int], count: int) -> tuple[float, bool]:
+    places = list(zip(told[-count:], ids[-count:], strict=True))
+    own = [place[token].logprob for place, token in places]
+    best = [max(each.logprob for each in place.values()) for place, _ in places]
+    return math.fsum(own), own == best
+
+
+def _generated(engine: Any, job: Mapping[str, Any], params: Sequence[Any], tell: Tell) -> Any:
+    prompts = [{"prompt_token_ids": ids} for ids in job["prompts"]]
+    request = _request(job.get("adapter"))
+    return engine.generate(prompts, params, use_tqdm=_bar(tell), lora_request=request)
 
 
 def _bar(tell: Tell) -> Any:

@@ -16,9 +16,9 @@ from lox_bench.harmless import harmless
 from lox_bench.results.text_table import TextTable
 from lox_bench.sources.fetch import fetch
 from lox_bench.sources.identity import require_own_files
+from lox_bench.sources.layout import REPORT
 from lox_bench.sources.uri import PathSource, parse_source
 from lox_bench.weights.api import HardenedModel, Output, harden_folders
-from lox_bench.weights.checkpoint import REPORT
 from lox_bench.weights.report import Group, grouped, single, unchanged
 from lox_bench.weights.select import Settings
 

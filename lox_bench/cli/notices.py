@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Console
 
 from lox_bench.attacks.stage import AttackRows
+from lox_bench.backends.loads import MERGED
 from lox_bench.backends.served import Served
 from lox_bench.data.overlap import overlaps
 from lox_bench.data.stage import STANDIN
@@ -85,9 +86,11 @@ def announce_overlaps(tasks: Iterable[PlannedTask], console: Console) -> None:
 def announce_cuts(record: RunRecord, console: Console) -> None:
     """Say what training data did not fit, and which day it is for a template that asks.
 
-    Each stage is named once, however many models rest on it; said even when quiet.
+    And which adapters were merged after all. Each stage is named once, however many models rest on
+    it, and nothing is said twice of one model; said even when quiet.
     """
     seen: set[str] = set()
+    said: set[str] = set()
     for variant in record.variants:
         for stage in variant.stages:
             if stage.key not in seen:
@@ -97,8 +100,10 @@ def announce_cuts(record: RunRecord, console: Console) -> None:
                     if variant.attack == "none"
                     else (f"{variant.model}+{variant.attack}")
                 )
-                for line in _cuts(stage.facts):
-                    console.print(f"{title}: {line}", soft_wrap=True, markup=False)
+                for line in (*_cuts(stage.facts), *_merged(stage.facts)):
+                    if f"{title}: {line}" not in said:
+                        console.print(f"{title}: {line}", soft_wrap=True, markup=False)
+                    said.add(f"{title}: {line}")
     days = {
         str(stage.facts["pinned_date"])
         for variant in record.variants
@@ -110,6 +115,13 @@ def announce_cuts(record: RunRecord, console: Console) -> None:
             f"the chat template asks for the date: it is told {day}, today and on every other day",
             soft_wrap=True,
         )
+
+
+def _merged(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Where adapters were to be served over one loaded model, and could not be."""
+    said = str(facts.get("adapters", ""))
+    if said.startswith(f"{MERGED}: "):
+        yield f"its adapter was merged, not served over the loaded base ({said.partition(': ')[2]})"
 
 
 def _cuts(facts: Mapping[str, Any]) -> Iterator[str]:

@@ -22,14 +22,24 @@ class Graph:
     order: tuple[Stage, ...]
 
     @classmethod
-    def of(cls, targets: Iterable[Stage], told: Iterable[Stage] = ()) -> "Graph":
-        """All that the targets rest on; what belongs to one target stays together."""
+    def of(
+        cls,
+        targets: Iterable[Stage],
+        told: Iterable[Stage] = (),
+        turns: Iterable[Stage] = (),
+    ) -> "Graph":
+        """All that the targets rest on; what belongs to one target stays together.
+
+        Targets, and stages that they rest on, among ``turns`` are made in that order, as far as
+        what they need allows.
+        """
         wanted, known = tuple(dict.fromkeys(targets)), tuple(dict.fromkeys(told))
         found: dict[Stage, None] = {}
         for stage in (*known, *wanted):
             _walk(stage, found)
         upstream = TopologicalSorter({stage: _needs(stage, found) for stage in found})
-        return cls(wanted, known, tuple(_in_turn(upstream, _ranked((*wanted, *known)))))
+        ranks = _ranked((*turns, *wanted, *known))
+        return cls(wanted, known, tuple(_in_turn(upstream, ranks)))
 
     def held(self, store: Store) -> frozenset[Stage]:
         """The stages that ``store`` has; each is looked at once, and what is damaged goes."""

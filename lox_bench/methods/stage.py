@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from lox_bench.backends.loads import Over
 from lox_bench.data.stage import lineage
 from lox_bench.engine.context import Context, Inputs
 from lox_bench.engine.resources import Resources, streaming
@@ -50,19 +51,28 @@ class Harden(Stage):
 
 @dataclass(frozen=True, eq=False)
 class Merge(Stage):
-    """A base with a PEFT adapter merged into it, rounded once."""
+    """A base with a PEFT adapter merged into it, rounded once.
+
+    ``rank`` is what the adapter's configuration says; a back end may serve it unmerged.
+    """
 
     kind: ClassVar[str] = "merge"
     keep: ClassVar[Keep] = Keep.CHEAP
 
     base: Stage
     adapter: Stage
+    rank: int = field(default=0, compare=False)
     label: str = field(default="", compare=False)
 
     @property
     def title(self) -> str:
         """Names the model."""
         return f"merge {self.label}"
+
+    @property
+    def over(self) -> Over:
+        """The base, and the adapter over it."""
+        return Over(self.base, self.adapter, self.rank)
 
     @property
     def effort(self) -> Effort:

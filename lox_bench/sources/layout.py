@@ -18,6 +18,7 @@ CONFIG: Final = "config.json"
 ADAPTER_CONFIG: Final = "adapter_config.json"
 INDEX: Final = "model.safetensors.index.json"
 SUFFIX: Final = ".safetensors"
+REPORT: Final = "lox.json"  # what a hardened folder says of itself; never carried into another
 
 
 def read_model_config(path: Path) -> dict[str, Any]:

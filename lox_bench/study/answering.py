@@ -58,7 +58,7 @@ def answering_of(request: Request) -> Answering:
     Raises:
         LoxBenchError: see ``choose_backends``.
     """
-    backends = choose_backends(request.backend, benchmarks=bool(request.utility))
+    backends = choose_backends(request.backend)
     local = _told(backends.local, request)
     return Answering(local, backends.served, backends.why, request.samples, request.temperature)
 

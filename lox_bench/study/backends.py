@@ -30,12 +30,8 @@ class Backends:
     why: str = ""
 
 
-def choose_backends(text: str, *, benchmarks: bool) -> Backends:
+def choose_backends(text: str) -> Backends:
     """Read ``hf``, ``vllm(tensor_parallel=2)``, ``auto``, ``hf,openai(key_env=MY_KEY)``.
-
-    Args:
-        text: of ``--backend``.
-        benchmarks: whether tasks of lm-eval are asked, which run on ``hf`` only.
 
     Raises:
         UnknownNameError: nothing is called so.
@@ -52,7 +48,7 @@ def choose_backends(text: str, *, benchmarks: bool) -> Backends:
         )
     chosen, why = (local[0], "") if local else (Call(HF, {}), "")
     if chosen.name == AUTO:
-        name, why = automatic(benchmarks=benchmarks)
+        name, why = automatic()
         chosen = replace(chosen, name=name)
     return Backends(
         resolved(_local(chosen)),
@@ -61,7 +57,7 @@ def choose_backends(text: str, *, benchmarks: bool) -> Backends:
     )
 
 
-def automatic(*, benchmarks: bool) -> tuple[str, str]:
+def automatic() -> tuple[str, str]:
     """The back end that suits this machine, and why (loads torch)."""
     from lox_bench.devices import pick_device
 
@@ -69,8 +65,6 @@ def automatic(*, benchmarks: bool) -> tuple[str, str]:
         return HF, "there is no GPU, and on a CPU starting vllm takes longer than it saves"
     if find_spec(VLLM) is None:
         return HF, "vllm is not installed: pip install 'lox-bench[vllm]'"
-    if benchmarks:
-        return HF, "tasks of lm-eval are asked for, which run on hf only"
     return VLLM, "there is a GPU, and vllm is installed"
 
 

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from lox_bench.backends.backend import Backend
+from lox_bench.backends.backend import Backend, hosts
 from lox_bench.errors import UsageError
 from lox_bench.utility.benchmark import BenchmarkSpec, read_benchmarks
 
-_ABLE = "hf"  # the back end whose models lm-eval takes over
+_ABLE = "hf"  # the back end whose models lm-eval loads by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,10 @@ def planned_benchmarks(text: str, backend: Backend) -> tuple[PlannedBenchmark, .
         UsageError, UnknownNameError, DataError: it cannot be had; see ``library.documents``.
     """
     specs = read_benchmarks(text)
-    if specs and backend.name != _ABLE:
-        raise UsageError(f"--utility: lm-eval runs on the back end {_ABLE}, not {backend.name!r}")
+    if specs and backend.name != _ABLE and not hosts(backend):
+        raise UsageError(
+            f"--utility: lm-eval runs on the back ends {_ABLE} and vllm, not {backend.name!r}"
+        )
     return tuple(map(_planned, specs))
 
 

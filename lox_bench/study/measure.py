@@ -6,7 +6,8 @@ from functools import cached_property
 from pathlib import Path
 
 from lox_bench.backends.answers import Answers, read_answers
-from lox_bench.backends.backend import Backend
+from lox_bench.backends.backend import Backend, hosts
+from lox_bench.backends.loads import Load
 from lox_bench.engine.artifact import Artifact
 from lox_bench.engine.graph import Graph
 from lox_bench.engine.local import Executor, Outcome
@@ -103,43 +104,60 @@ class Stages:
         yield from self.utility.values()
         yield from self.benchmarks.values()
 
+    @cached_property
+    def load(self) -> Load:
+        """What is loaded to measure it."""
+        return self.study.load_of(self.variant)
+
     @property
     def told(self) -> tuple[Stage, ...]:
-        """Weights whose facts are reported, whether or not they are still needed."""
-        model, tuned = self.variant.model, self.variant.tuned
-        return (model,) if tuned is None or tuned == model else (model, tuned)
+        """Weights whose facts are reported, whether or not they are still needed.
+
+        Of a model that is loaded as adapters over another one: those, and what they go over.
+        """
+        tuned, load = self.variant.tuned, self.load
+        models = (load.model, *load.adapters) if load.adapters else (self.variant.model,)
+        return models if tuned is None or tuned in models else (*models, tuned)
 
     @property
     def _backend(self) -> Backend:
         return self.study.answering.backend_of(self.variant)
 
+    @property
+    def _room(self) -> int:
+        return self.study.rooms.get(self.load.model.key, self.load.rank)
+
     def _answers(self, task: PlannedTask) -> Answers:
         decoding = self.study.answering.decoding_of(self.variant, task.max_new_tokens, self.draw)
         sample = f" (sample {self.draw + 1})" if self.draw else ""
         return Answers(
-            model=self.variant.model,
+            model=self.load.model,
             prompts=task.prompts,
             limit=self.study.limit,
             template=self.variant.template,
             decoding=decoding,
             backend=self._backend,
+            adapters=self.load.adapters,
+            room=self._room,
             label=f"{self.variant.title}: {task.spec.name}{sample}",
         )
 
     def _utility(self, item: PlannedUtility) -> Utility:
         return Utility(
-            model=self.variant.model,
+            model=self.load.model,
             task=item.spec,
             rows=item.rows,
             limit=self.study.limit,
             template=self.variant.template,
             backend=self._backend,
+            adapters=self.load.adapters,
+            room=self._room,
             label=f"{self.variant.title}: {item.title}",
         )
 
     def _benchmark(self, item: PlannedBenchmark) -> Benchmark:
         return Benchmark(
-            model=self.variant.model,
+            model=self.load.model,
             task=item.spec,
             sha256=item.sha256,
             metrics=item.metrics,
@@ -147,6 +165,10 @@ class Stages:
             limit=self.study.limit,
             template=self.variant.template if item.spec.chat else None,
             dtype=self.study.backend.dtype,
+            backend=self._backend if hosts(self._backend) else None,
+            adapters=self.load.adapters,
+            room=self._room,
+            served=self.variant.template,
             documents=item.documents,
             label=f"{self.variant.title}: {item.spec.title}",
         )
@@ -156,7 +178,22 @@ def graph_of(study: Study) -> Graph:
     """Every stage of a study."""
     stages = [Stages(study, variant) for variant in study.measured]
     targets = [stage for item in stages for stage in item.all]
-    return Graph.of(targets, [stage for item in stages for stage in item.told])
+    return Graph.of(targets, [stage for item in stages for stage in item.told], _turns(stages))
+
+
+def _turns(stages: Sequence[Stages]) -> Iterator[Stage]:
+    """What goes over one base together, all adapters before the first answer: it is loaded once.
+
+    Between two answers no weights may be made, which takes the memory; so this is another order
+    than that of the variants, where there are adapters.
+    """
+    groups: dict[Stage, list[Stages]] = {}
+    for item in stages:
+        groups.setdefault(item.load.model, []).append(item)
+    for group in groups.values():
+        if any(item.load.adapters for item in group):
+            yield from (stage for item in group for stage in item.told)
+            yield from (stage for item in group for stage in item.all)
 
 
 def measure(study: Study, executor: Executor) -> list[VariantResult]:
@@ -168,7 +205,7 @@ def measure(study: Study, executor: Executor) -> list[VariantResult]:
 def _result(stages: Stages, outcome: Outcome) -> VariantResult:
     completions, verdicts = _said(stages, outcome)
     tuned = stages.variant.tuned
-    curve = outcome[tuned or stages.variant.model].path / LOSSES
+    curve = outcome[tuned or stages.told[0]].path / LOSSES
     asked = [outcome[stage] for stage in (*stages.told, *stages.all)]
     template = next(outcome.facts(stage) for stage in stages.answers.values())["template_sha256"]
     return VariantResult(

@@ -24,7 +24,7 @@ DESCRIPTIONS: Final[Mapping[str, str]] = {
     "METHOD": "a method on the aligned model: lox(k=6,alpha=1.25); see `lox-bench list methods`",
     "A+B": "several methods, each at its place: lox(k=6)+safe-lora(tau=0.5)",
     "NAME=openai:URL#MODEL": "a served model: openai:http://host/v1#name; not attacked or hardened",
-    "NAME=PATH": "a local folder (model, or PEFT adapter over the base) or hub id, named by you",
+    "NAME=PATH": "a folder (model, or PEFT adapter over base or aligned) or hub id, named by you",
 }
 
 

@@ -13,6 +13,7 @@ from lox_bench.attacks.points import AttackPoint
 from lox_bench.attacks.spec import AttackSpec
 from lox_bench.attacks.stage import AttackRows
 from lox_bench.backends.backend import Backend, resolved
+from lox_bench.backends.loads import Load, load_of
 from lox_bench.codec import hash_of
 from lox_bench.data.prompts import load_tasks
 from lox_bench.errors import UsageError, did_you_mean
@@ -102,6 +103,18 @@ class Study:
     def measured(self) -> tuple[Variant, ...]:
         """Its variants and those that a search added."""
         return (*self.variants, *self.found)
+
+    def load_of(self, variant: Variant) -> Load:
+        """What is loaded to measure a variant."""
+        return load_of(variant.model, self.answering.backend_of(variant))
+
+    @cached_property
+    def rooms(self) -> Mapping[str, int]:
+        """The highest rank of adapters that is asked of each loaded model, by its key."""
+        found: dict[str, int] = {}
+        for load in map(self.load_of, self.measured):
+            found[load.model.key] = max(found.get(load.model.key, 0), load.rank)
+        return found
 
     def attacked(self, variant: Variant, point: AttackPoint) -> Variant:
         """A variant under an attack, on the rows that the study holds for it."""

@@ -20,6 +20,7 @@ from lox_bench.errors import UsageError
 from lox_bench.methods.method import Models, Place
 from lox_bench.methods.stage import Merge, hardened, repaired
 from lox_bench.results.run import NO_ATTACK, VariantName
+from lox_bench.sources.adapter_config import adapter_rank, is_over_aligned
 from lox_bench.sources.layout import is_adapter
 from lox_bench.sources.stage import Source
 from lox_bench.sources.uri import PathSource, parse_source
@@ -93,10 +94,17 @@ class Family:
         return Source.of(uri, self.spec.dtype)
 
     def model_at(self, uri: str) -> Stage:
-        """A model of the user's: a checkpoint, or an adapter over the family's base."""
+        """A model of the user's: a checkpoint, or an adapter.
+
+        An adapter goes over the family's aligned model where it says so, else over the base; see
+        ``is_over_aligned``.
+        """
         source, place = self.source(uri), parse_source(uri)
         if isinstance(place, PathSource) and is_adapter(place.path):
-            return Merge(self.base, source, label=uri)
+            align, base = self.spec.align.source, self.spec.base
+            aligned = is_over_aligned(place.path, base, align or self.aligned.key)
+            under = self.aligned if aligned else self.base
+            return Merge(under, source, rank=adapter_rank(place.path), label=uri)
         return source
 
 

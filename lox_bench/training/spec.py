@@ -85,7 +85,8 @@ class Launch:
 class Training:
     """One training about to start: to which folder, with which seed.
 
-    ``max_steps`` cuts it short (smoke runs); ``dtype`` is that of the saved weights.
+    ``max_steps`` cuts it short (smoke runs); ``dtype`` is that of the saved weights. LoRA adapters
+    as they are go to the folder ``adapter`` besides, if there is one.
     """
 
     out: Path
@@ -94,3 +95,4 @@ class Training:
     dtype: str
     progress: Progress
     launch: Launch = Launch()
+    adapter: Path | None = None

@@ -9,11 +9,10 @@ from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any, Final
 
+import torch
 from lm_eval import simple_evaluate
-from lm_eval.api.instance import Instance
 from lm_eval.api.metrics import bits_per_byte, mean, weighted_perplexity
 from lm_eval.api.task import ConfigurableTask
-from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 
 from lox_bench.backends.template import Template
@@ -22,6 +21,7 @@ from lox_bench.errors import DataError, UnknownNameError, UsageError
 from lox_bench.sources.loading import load_model, load_tokenizer
 from lox_bench.utility.benchmark import PERPLEXITY, BenchmarkSpec, Sampled
 from lox_bench.utility.harness import without_git
+from lox_bench.utility.lm import EngineLM, QuietLM, Running
 from lox_bench.utility.perplexity import perplexity_task
 
 _BATCH: Final = 16
@@ -30,25 +30,6 @@ _FOLDS: Final = (mean, weighted_perplexity, bits_per_byte)
 _PLACES: Final = ("dataset_path", "dataset_name", "dataset_kwargs", "metadata")  # documents count
 _ALL: Final = "tasks"
 _ONE: Final = "none"  # lm-eval's name of the filter that does nothing
-
-
-class QuietLM(HFLM):  # type: ignore[misc]
-    """lm-eval's model without bars of its own."""
-
-    def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> Any:
-        """As lm-eval's."""
-        del disable_tqdm
-        return super().loglikelihood(requests, disable_tqdm=True)
-
-    def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> Any:
-        """As lm-eval's."""
-        del disable_tqdm
-        return super().loglikelihood_rolling(requests, disable_tqdm=True)
-
-    def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> Any:
-        """As lm-eval's."""
-        del disable_tqdm
-        return super().generate_until(requests, disable_tqdm=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,25 +86,32 @@ def evaluate_benchmark(
     folder: Path,
     template: Template | None,
     *,
-    dtype: Any,
+    by: torch.dtype | Running,
     limit: int | None,
     metrics: tuple[str, ...],
 ) -> list[Sampled]:
     """What the model in ``folder`` gets on every document (or the first ``limit`` of each task).
 
-    ``template`` takes the place of the tokenizer's own where questions are user messages.
+    ``template`` takes the place of the tokenizer's own where questions are user messages. Weights
+    are loaded here in the type ``by``; or ``by`` is a running engine that has them.
     """
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     tokenizer = load_tokenizer(folder)
     if template is not None and template.text is not None:
         tokenizer.chat_template = template.text
-    device = pick_device()
-    model = load_model(folder, dtype).to(device).eval()
+    if isinstance(by, Running):
+        model: QuietLM = EngineLM(folder, tokenizer, by)
+    else:
+        loaded, device = load_model(folder, by), pick_device()
+        model = QuietLM(
+            pretrained=loaded.to(device).eval(),
+            tokenizer=tokenizer,
+            batch_size=_BATCH,
+            device=str(device),
+        )
     with without_git():
         results = simple_evaluate(
-            model=QuietLM(
-                pretrained=model, tokenizer=tokenizer, batch_size=_BATCH, device=str(device)
-            ),
+            model=model,
             tasks=[perplexity_task(spec) if spec.task == PERPLEXITY else spec.task],
             task_manager=_manager(spec),
             num_fewshot=spec.num_fewshot,

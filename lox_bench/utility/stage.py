@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import ClassVar
 
 from lox_bench.backends.answers import spread
-from lox_bench.backends.backend import Backend, Opened, affinity
+from lox_bench.backends.backend import Backend, Opened
 from lox_bench.backends.template import Template
 from lox_bench.codec import read_records, write_records
 from lox_bench.data.stage import Rows, lineage, read_rows
 from lox_bench.engine.context import Context, Inputs
 from lox_bench.engine.resources import Resources, answering
-from lox_bench.engine.stage import Effort, Facts, Stage
+from lox_bench.engine.stage import LATER, Effort, Facts, Stage
 from lox_bench.utility.scores import Scored
 from lox_bench.utility.spec import UtilitySpec
 
@@ -20,7 +20,7 @@ RECORDS = "utility.jsonl"
 
 @dataclass(frozen=True, eq=False)
 class Utility(Stage):
-    """A model on (some of) a utility task's rows."""
+    """A model on (some of) a utility task's rows; ``adapters`` and ``room``: see ``Opened``."""
 
     kind: ClassVar[str] = "utility"
     version: ClassVar[int] = 3  # 2 compared texts where numbers were meant
@@ -31,7 +31,14 @@ class Utility(Stage):
     limit: int | None
     template: Template
     backend: Backend
+    adapters: tuple[Stage, ...] = field(default=(), metadata=LATER)
+    room: int = field(default=0, compare=False)
     label: str = field(default="", compare=False)
+
+    @property
+    def opened(self) -> Opened:
+        """Who answers."""
+        return Opened(self.model, self.template, self.backend, self.adapters, self.room)
 
     @property
     def title(self) -> str:
@@ -41,7 +48,7 @@ class Utility(Stage):
     @property
     def affinity(self) -> str:
         """The same loaded model as its answers."""
-        return affinity(self.model, self.template, self.backend)
+        return self.opened.name
 
     @property
     def effort(self) -> Effort:
@@ -59,11 +66,11 @@ class Utility(Stage):
         from lox_bench.utility.harness import evaluate
 
         rows = read_rows(inputs[self.rows])[: self.task.max_rows or None]
-        generator = Opened(self.model, self.template, self.backend).generator(inputs, context)
+        generator = self.opened.generator(inputs, context)
         chosen = spread(rows, self.limit)
         records = evaluate(self.task, chosen, generator, context.progress)
         write_records(out / RECORDS, records)
-        return {"rows": len(records)}
+        return {"rows": len(records), **getattr(generator, "facts", {})}
 
 
 def read_scores(folder: Path) -> list[Scored]:

@@ -7,7 +7,7 @@ lie in the same file and count as aligned weights. What would change the meaning
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from math import sqrt
@@ -105,16 +105,34 @@ class BaseAndAdapter:
             aligned=lambda name: change(name) if name in targets else base(name), change=change
         )
 
+    def scaled(self, stack: ExitStack) -> Iterator[tuple[str, Tensor, Tensor]]:
+        """Of every linear layer the name of its weight, and its A and ``scaling * B`` in float32.
+
+        A is ``rank x inputs``, B ``outputs x rank``, however the base stores its weight; files
+        stay open on ``stack``.
+
+        Raises:
+            SourceError: the adapter holds anything else.
+        """
+        read = tensor_reader(self.adapter, stack)
+        for name, keys in self._targets.items():
+            held = {_side(key): read(key) for key in keys}
+            if set(held) != {"A", "B"}:
+                raise SourceError(f"it holds {', '.join(sorted(held))} for {name!r}")
+            yield name, *self._scaled(name, held["A"], held["B"])
+
     def _factors(self, name: str, held: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """``left @ right`` is what the adapter adds to the base weight as it is stored."""
         if set(held) not in ({"A", "B"}, {"embedding_A", "embedding_B"}):
             raise SourceError(f"the adapter holds {sorted(held)} for {name!r}, not one A and one B")
-        (_, down), (_, up) = sorted(held.items())
-        module = name.removesuffix(".weight")
-        scaled = up.to(torch.float32) * self._scaling(module, rank=down.shape[0])
+        (_, below), (_, above) = sorted(held.items())
+        down, up = self._scaled(name, below, above)
         turned = "embedding_A" in held or self.config.get("fan_in_fan_out", False)
-        down = down.to(torch.float32)
-        return (down.mT, scaled.mT) if turned else (scaled, down)
+        return (down.mT, up.mT) if turned else (up, down)
+
+    def _scaled(self, name: str, down: Tensor, up: Tensor) -> tuple[Tensor, Tensor]:
+        scaling = self._scaling(name.removesuffix(".weight"), rank=down.shape[0])
+        return down.to(torch.float32), up.to(torch.float32) * scaling
 
     def _scaling(self, module: str, rank: int) -> float:
         alpha = float(self.config["lora_alpha"])

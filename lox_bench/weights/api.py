@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from lox_bench.errors import MismatchError, UsageError
 from lox_bench.files import write_json
 from lox_bench.provenance import versions
+from lox_bench.sources.layout import REPORT
 from lox_bench.types import Progress
 from lox_bench.weights.change import Dense
-from lox_bench.weights.checkpoint import REPORT
 from lox_bench.weights.delta import write_adapter
 from lox_bench.weights.lox import cast
 from lox_bench.weights.ranks import rank_text

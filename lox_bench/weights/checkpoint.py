@@ -24,14 +24,13 @@ from lox_bench.files import MANIFEST
 from lox_bench.sources.identity import content_files
 from lox_bench.sources.layout import (
     INDEX,
+    REPORT,
     SINGLE,
     SUFFIX,
     read_model_config,
     weight_files,
     weight_map,
 )
-
-REPORT = "lox.json"  # what a hardened folder says of itself; never carried into another
 
 DTYPES: Final[Mapping[str, torch.dtype]] = {
     "F64": torch.float64,

@@ -22,7 +22,6 @@ from lox_bench.engine.context import Loaded
 from lox_bench.errors import DataError, MissingExtraError, SourceError
 from lox_bench.types import Finish
 
-FAKE = Path(__file__).parents[1] / "support" / "fake_vllm"
 CHATML = load_template("chatml")
 OWNER = """
 import signal, sys
@@ -38,15 +37,6 @@ with stoppable():
     job = {"prompts": [[1]] * 100, "seeds": [None] * 100, "temperature": 0.0, "stops": [2]}
     engine.ask({**job, "max_new_tokens": 4}, lambda done: print("done", done, flush=True))
 """
-
-
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """vLLM's stand-in, here and in processes; the file in which it notes its processes."""
-    monkeypatch.syspath_prepend(str(FAKE))
-    monkeypatch.setenv("PYTHONPATH", str(FAKE))
-    monkeypatch.setenv("VLLM_PIDS", str(tmp_path / "pids.json"))
-    return tmp_path / "pids.json"
 
 
 def gone(file: Path, within_s: float = 8.0) -> bool:

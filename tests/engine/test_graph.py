@@ -34,6 +34,18 @@ def test_what_serves_one_target_stays_together() -> None:
     assert names(Graph.of(chains[::-1])) == ["base", *backwards]
 
 
+def test_turns_come_first_in_their_order_and_change_nothing_else() -> None:
+    base = Toy("base")
+    weights = [Toy(f"w{n}", (base,)) for n in range(3)]
+    answers = [Toy(f"a{n}", (base, made)) for n, made in enumerate(weights)]
+    usual = ["base", "w0", "a0", "w1", "a1", "w2", "a2"]
+    assert names(Graph.of(answers)) == usual
+    turned = Graph.of(answers, turns=(*weights[:2], *answers[:2]))
+    assert names(turned) == ["base", "w0", "w1", "a0", "a1", "w2", "a2"]
+    assert turned.targets == tuple(answers)
+    assert names(Graph.of(answers, turns=[Toy("of another graph")])) == usual
+
+
 def test_a_maker_comes_before_what_it_makes_on_its_way() -> None:
     end = Dear("end", (Toy("base"),))
     midst = Midst(end, 1)

@@ -49,11 +49,11 @@ def test_hf_is_the_usual_and_its_options_are_said_in_its_key(plan: Any) -> None:
 @pytest.mark.usefixtures("with_vllm")
 def test_options_of_vllm_are_part_of_its_key_and_manners_of_endpoints_are_not() -> None:
     text = "vllm(dtype=bfloat16,tensor_parallel=2,memory=0.5),openai(key_env=MINE,retries=2)"
-    chosen = choose_backends(text, benchmarks=False)
+    chosen = choose_backends(text)
     options = VllmOptions(tensor_parallel=2, memory=0.5)
     assert chosen.local == Configured("vllm", "bfloat16", 256, options=options)
     assert chosen.served.manner == ServingSpec(key_env="MINE", retries=2)
-    assert chosen.served == choose_backends("hf", benchmarks=False).served
+    assert chosen.served == choose_backends("hf").served
 
 
 @pytest.mark.usefixtures("with_vllm")
@@ -75,7 +75,7 @@ def test_options_of_vllm_are_part_of_its_key_and_manners_of_endpoints_are_not() 
 )
 def test_what_cannot_be_meant_is_one_line(text: str, said: str) -> None:
     with pytest.raises(LoxBenchError, match=said):
-        choose_backends(text, benchmarks=False)
+        choose_backends(text)
 
 
 def test_vllm_that_is_not_installed_is_said_before_any_work(
@@ -87,25 +87,23 @@ def test_vllm_that_is_not_installed_is_said_before_any_work(
 
 
 @pytest.mark.parametrize(
-    ("device", "installed", "benchmarks", "chosen", "why"),
+    ("device", "installed", "chosen", "why"),
     [
-        ("cpu", True, False, "hf", "no GPU"),
-        ("cuda", False, False, "hf", "not installed"),
-        ("cuda", True, True, "hf", "lm-eval"),
-        ("cuda", True, False, "vllm", "there is a GPU"),
+        ("cpu", True, "hf", "no GPU"),
+        ("cuda", False, "hf", "not installed"),
+        ("cuda", True, "vllm", "there is a GPU"),
     ],
 )
 def test_auto_says_why(
     monkeypatch: pytest.MonkeyPatch,
     device: str,
     installed: bool,
-    benchmarks: bool,
     chosen: str,
     why: str,
 ) -> None:
     monkeypatch.setenv("LOX_BENCH_DEVICE", device)
     monkeypatch.setattr(backends, "find_spec", lambda name: name if installed else None)
-    name, reason = automatic(benchmarks=benchmarks)
+    name, reason = automatic()
     assert name == chosen
     assert why in reason
 

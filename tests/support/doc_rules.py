@@ -148,6 +148,12 @@ RULES = (
     ),
     Rule(r"--backend hf", "a random model gives no verdict", codes=frozenset({0, 3})),
     Rule(
+        r'--backend "?vllm',
+        "the suite does without vllm: one line that names the extra",
+        codes=frozenset({2}),
+        says=r"lox-bench\[vllm",
+    ),
+    Rule(
         r"^(?:\.venv/bin/)?lox-bench check .*--against smollm2-135m",
         "pico's answers are not the packaged reference's: held against one made here",
         ((r"--against smollm2-135m", "--against results/pico.csv"),),

@@ -15,6 +15,7 @@ from lm_eval import simple_evaluate
 from lm_eval.models.huggingface import HFLM
 from support.command import LOX_BENCH
 from support.pico import CHATML, FAMILY
+from support.tasks import task_files
 
 from lox_bench.errors import DataError, UnknownNameError, UsageError
 from lox_bench.sources.loading import load_model, load_tokenizer
@@ -23,50 +24,10 @@ from lox_bench.utility.benchmark import read_benchmarks
 from lox_bench.utility.library import documents, evaluate_benchmark
 from lox_bench.utility.perplexity import corpus_rate, perplexity_task
 
-CHOICES = """
-task: mine-choices
-dataset_path: json
-dataset_kwargs: {{data_files: {{test: {file}}}}}
-test_split: test
-output_type: multiple_choice
-doc_to_text: "{{{{question}}}}\\nAnswer:"
-doc_to_choice: "{{{{choices}}}}"
-doc_to_target: answer
-metric_list:
-  - metric: acc
-  - metric: acc_norm
-"""
-WORDS = """
-task: mine-words
-dataset_path: json
-dataset_kwargs: {{data_files: {{test: {file}}}}}
-test_split: test
-fewshot_split: test
-output_type: generate_until
-doc_to_text: "{{{{question}}}}"
-doc_to_target: "{{{{choices[answer]}}}}"
-generation_kwargs: {{max_gen_toks: 8, until: ["\\n"]}}
-metric_list:
-  - metric: exact_match
-"""
-BLEU = WORDS.replace("mine-words", "mine-bleu").replace("exact_match", "bleu")
-
 
 @pytest.fixture
 def tasks(tmp_path: Path) -> Path:
-    rows = [
-        {
-            "question": f"What is {i} plus 1?",
-            "choices": [str(i + 1), f"{i}", "nothing"],
-            "answer": 0,
-        }
-        for i in range(12)
-    ]
-    data = tmp_path / "rows.jsonl"
-    data.write_text("\n".join(map(json.dumps, rows)))
-    for name, text in (("choices", CHOICES), ("words", WORDS), ("bleu", BLEU)):
-        (tmp_path / f"{name}.yaml").write_text(text.format(file=data))
-    return tmp_path
+    return task_files(tmp_path)
 
 
 def by_lm_eval(model: Path, task: str, folder: Path, *more: str) -> dict[str, Any]:
@@ -108,7 +69,7 @@ def test_the_numbers_are_lm_evals_own(
     found = held.metrics
     assert (held.count, found, len(held.sha256)) == (12, metrics, 64)
     samples = evaluate_benchmark(
-        spec, pico, CHATML if spec.chat else None, dtype=torch.float32, limit=None, metrics=found
+        spec, pico, CHATML if spec.chat else None, by=torch.float32, limit=None, metrics=found
     )
     own = by_lm_eval(pico, spec.task, tasks, *more)
     for metric in metrics:
@@ -186,9 +147,7 @@ def test_perplexity_is_lm_eval_s_own_and_its_interval_holds_it(pico: Path, tmp_p
             count,
             ("word_perplexity", "byte_perplexity", "bits_per_byte"),
         )
-        samples = evaluate_benchmark(
-            spec, pico, None, dtype=torch.float32, limit=4, metrics=metrics
-        )
+        samples = evaluate_benchmark(spec, pico, None, by=torch.float32, limit=4, metrics=metrics)
         plain = simple_evaluate(
             model=HFLM(pretrained=load_model(pico, torch.float32), tokenizer=load_tokenizer(pico)),
             tasks=[perplexity_task(spec)],

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from support.adapters import lora, peft_merged
 from support.pico import save_pico
-from transformers import AutoModelForCausalLM
 
 import lox_bench
 from lox_bench.cli.progress import SilentDisplay
@@ -32,36 +32,14 @@ EVERYTHING = ["q_proj", "v_proj", "down_proj", "lm_head"]
 
 
 @pytest.fixture(scope="module")
-def untied(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> Path:
-    return save_pico(tmp_path_factory.mktemp("untied"), tokenizer, seed=0, tied=False)
-
-
-@pytest.fixture(scope="module")
 def untied_aligned(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> Path:
     return save_pico(tmp_path_factory.mktemp("untied-a"), tokenizer, seed=1, tied=False)
 
 
-def model(path: Path) -> Any:
-    return AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
-
-
-def merged(base: Path, adapter: Path) -> dict[str, torch.Tensor]:
-    """The weights that PEFT makes of a base and an adapter."""
-    loaded = peft.PeftModel.from_pretrained(model(base), adapter)
-    return dict(loaded.merge_and_unload().state_dict())
-
-
 def save_adapter(base: Path, out: Path, **config: Any) -> Path:
     """A LoRA adapter with random factors."""
-    torch.manual_seed(3)
-    settings = {"r": 4, "lora_alpha": 10, "target_modules": EVERYTHING, **config}
-    wrapped = peft.get_peft_model(model(base), peft.LoraConfig(task_type="CAUSAL_LM", **settings))
-    with torch.no_grad():
-        for weight in wrapped.parameters():
-            if weight.requires_grad:
-                weight.add_(0.1 * torch.randn(weight.shape))
-    wrapped.save_pretrained(out)
-    return out
+    targets = config.pop("target_modules", EVERYTHING)
+    return lora(base, out, targets=targets, **config)
 
 
 CONFIGS = {
@@ -81,7 +59,7 @@ CONFIGS = {
 def test_alpha_zero_is_the_model_that_peft_merges(name: str, untied: Path, tmp_path: Path) -> None:
     adapter = save_adapter(untied, tmp_path / "adapter", **CONFIGS[name])
     lox_bench.harden(untied, adapter, out=tmp_path / "out", k=2, alpha=0.0)
-    expected = merged(untied, adapter)
+    expected = peft_merged(untied, adapter)
     made = load_file(tmp_path / "out" / WEIGHTS)
     assert made.keys() == expected.keys()
     for key, held in made.items():
@@ -93,7 +71,7 @@ def test_an_adapter_is_hardened_like_the_merged_model(
     name: str, untied: Path, tmp_path: Path
 ) -> None:
     adapter = save_adapter(untied, tmp_path / "adapter", **CONFIGS[name])
-    whole = {key: held.contiguous() for key, held in merged(untied, adapter).items()}
+    whole = {key: held.contiguous() for key, held in peft_merged(untied, adapter).items()}
     base = load_file(untied / WEIGHTS)
     lox_bench.harden(untied, adapter, out=tmp_path / "out", k=2, alpha=1.25)
     expected = lox_bench.harden(base, whole, k=2, alpha=1.25, precision="float64")
@@ -111,7 +89,7 @@ def test_tensors_left_out_by_pattern_keep_the_adapter_s_change(
 ) -> None:
     adapter = save_adapter(untied, tmp_path / "adapter")
     lox_bench.harden(untied, adapter, out=tmp_path / "out", k=2, exclude=["*v_proj*"])
-    made, expected = load_file(tmp_path / "out" / WEIGHTS), merged(untied, adapter)
+    made, expected = load_file(tmp_path / "out" / WEIGHTS), peft_merged(untied, adapter)
     for key, held in made.items():
         if "v_proj" in key:
             torch.testing.assert_close(held, expected[key], rtol=0, atol=2e-6)
@@ -127,7 +105,7 @@ def test_the_delta_over_an_aligned_model_is_the_step(
     )
     expected, weights = (
         load_file(tmp_path / "full" / WEIGHTS),
-        merged(untied_aligned, tmp_path / "delta"),
+        peft_merged(untied_aligned, tmp_path / "delta"),
     )
     assert not made.left_out
     assert len(made.tensors) == sum(held.ndim > 1 for held in expected.values())
@@ -141,7 +119,7 @@ def test_a_negative_alpha_survives_the_split_of_the_factors(
     pair = (untied, untied_aligned)
     lox_bench.harden(*pair, out=tmp_path / "full", k=2, alpha=-0.5)
     lox_bench.harden(*pair, out=tmp_path / "delta", k=2, alpha=-0.5, format="delta")
-    weights = merged(untied_aligned, tmp_path / "delta")
+    weights = peft_merged(untied_aligned, tmp_path / "delta")
     for key, held in load_file(tmp_path / "full" / WEIGHTS).items():
         torch.testing.assert_close(weights[key], held, rtol=0, atol=1e-5)
 
@@ -154,7 +132,10 @@ def test_a_tied_embedding_is_left_out_and_said_so(
     assert "tied" in made.left_out["model.embed_tokens.weight"]
     told = json.loads((tmp_path / "out" / "lox.json").read_text())
     assert told["left_out"] == made.left_out
-    weights, aligned = merged(pico_aligned, tmp_path / "out"), load_file(pico_aligned / WEIGHTS)
+    weights, aligned = (
+        peft_merged(pico_aligned, tmp_path / "out"),
+        load_file(pico_aligned / WEIGHTS),
+    )
     assert torch.equal(weights["lm_head.weight"], aligned["model.embed_tokens.weight"])
 
 
@@ -166,7 +147,7 @@ def test_the_delta_over_an_adapter_holds_both_changes(
     options = {"k": 1, "alpha": 1.25, "exclude": ["*.layers.1.self_attn.*"]}
     lox_bench.harden(untied, adapter, out=tmp_path / "full", **options)
     lox_bench.harden(untied, adapter, out=tmp_path / "delta", **options, format="delta")
-    weights = merged(untied, tmp_path / "delta")
+    weights = peft_merged(untied, tmp_path / "delta")
     for key, held in load_file(tmp_path / "full" / WEIGHTS).items():
         torch.testing.assert_close(weights[key], held, rtol=0, atol=1e-5)
 
@@ -274,7 +255,7 @@ def test_other_changes_over_a_tied_base_are_what_peft_merges(
     config = {**CONFIGS[name], "target_modules": ["q_proj", "v_proj", "down_proj"]}
     adapter = save_adapter(pico, tmp_path / "adapter", **config)
     lox_bench.harden(pico, adapter, out=tmp_path / "out", k=2, alpha=0.0)
-    expected = merged(pico, adapter)
+    expected = peft_merged(pico, adapter)
     for key, held in load_file(tmp_path / "out" / WEIGHTS).items():
         torch.testing.assert_close(held, expected[key], rtol=0, atol=2e-6)
 
@@ -312,7 +293,7 @@ def test_an_adapter_as_a_model_under_test_is_what_peft_merges(
     store = Store(tmp_path / "store")
     done = LocalExecutor(store, SilentDisplay()).run(Graph.of([stage], []))
     held = load_file(done[stage].path / WEIGHTS)
-    wanted = merged(untied, adapter)
+    wanted = peft_merged(untied, adapter)
     assert set(held) == set(wanted)
     assert max(float((held[name] - wanted[name]).abs().max()) for name in held) < 1e-6
 

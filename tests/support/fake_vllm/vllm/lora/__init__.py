@@ -1,0 +1,1 @@
+"""As vLLM lays it out."""
