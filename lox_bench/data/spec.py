@@ -1,8 +1,9 @@
 """Where rows come from, and which columns a format string wants."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from string import Formatter
 
+from lox_bench.engine.stage import LATER
 from lox_bench.ranges import Tokens
 
 
@@ -23,8 +24,8 @@ class DataSpec:
     standin: str = ""
     own_answers: str = ""
     answer_tokens: Tokens = 96
-    where: str = ""
-    among: tuple[str, ...] = ()
+    where: str = field(default="", metadata=LATER)
+    among: tuple[str, ...] = field(default=(), metadata=LATER)
 
 
 def columns_of(template: str) -> list[str]:
