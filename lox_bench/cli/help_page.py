@@ -19,7 +19,7 @@ class Shown(TyperCommand):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Show a copy of the command whose texts are laid out."""
-        super(Shown, laid_out(self)).format_help(ctx, formatter)
+        TyperCommand.format_help(laid_out(self), ctx, formatter)
 
 
 class ShownGroup(TyperGroup):
@@ -27,7 +27,7 @@ class ShownGroup(TyperGroup):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Show a copy of the group whose texts are laid out."""
-        super(ShownGroup, laid_out(self)).format_help(ctx, formatter)
+        TyperGroup.format_help(laid_out(self), ctx, formatter)
 
 
 def laid_out(command: Command) -> Command:
