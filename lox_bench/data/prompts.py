@@ -139,10 +139,10 @@ def _own_text(file: Path, refusal: str) -> str:
     rows = [{str(key).lower(): value for key, value in row.items()} for row in rows]
     column = next((name for name in _TEXTS if name in rows[0]), "")
     if not column:
-        held = ", ".join(name[:40] for name in rows[0])[:100]
+        columns = ", ".join(name[:40] for name in rows[0])[:100]
         raise DataError(
-            f"prompt set {file}: no column of requests (it holds {held}); {', '.join(_TEXTS)} are "
-            "known. A file without a header is read a request a line if it ends in .txt"
+            f"prompt set {file}: no column of requests (it holds {columns}); known are "
+            f"{', '.join(_TEXTS)}. A file without a header is read a request a line if it ends in .txt"
         )
     hazard = next((name for name in _HAZARDS if name in rows[0]), "")
     stem = file.name.split(".")[0]
