@@ -142,7 +142,7 @@ def _own_text(file: Path, refusal: str) -> str:
         columns = ", ".join(name[:40] for name in rows[0])[:100]
         raise DataError(
             f"prompt set {file}: no column of requests (it holds {columns}); known are "
-            f"{', '.join(_TEXTS)}. A file without a header is read a request a line if it ends in .txt"
+            f"{', '.join(_TEXTS)}. A file without a header is read a request a line if it is a .txt"
         )
     hazard = next((name for name in _HAZARDS if name in rows[0]), "")
     stem = file.name.split(".")[0]
