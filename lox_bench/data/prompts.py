@@ -141,8 +141,8 @@ def _own_text(file: Path, refusal: str) -> str:
     if not column:
         columns = ", ".join(name[:40] for name in rows[0])[:100]
         raise DataError(
-            f"prompt set {file}: no column of requests (it has {columns}); {', '.join(_TEXTS)} are "
-            "known. A file without a header is read a request a line if it ends in .txt"
+            f"prompt set {file}: no column of requests (it holds {columns}); known are "
+            f"{', '.join(_TEXTS)}. A file without a header is read a request a line if it is a .txt"
         )
     hazard = next((name for name in _HAZARDS if name in rows[0]), "")
     stem = file.name.split(".")[0]
