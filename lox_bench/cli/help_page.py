@@ -10,7 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 
 _WIDTH: Final = 76  # columns of an example: a terminal of 80 shows it whole
 _REMARK: Final = re.compile(r"^(?P<command>.*?\S)\s{2,}(?P<remark>\(.*\))$")
-Command = TypeVar("Command", TyperCommand, TyperGroup)
+Command = TypeVar("Command", bound="Shown | ShownGroup")
 _BEFORE_OPTION: Final = re.compile(r" (?=--?[a-z])| (?=[>|] )")
 
 
