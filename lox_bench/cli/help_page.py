@@ -51,14 +51,14 @@ def _flow(lines: list[str]) -> Iterator[str]:
             if prose:
                 yield " ".join(prose)
                 prose = []
-            yield from _example(line)
+            yield from folded(line)
         else:
             prose.append(line.strip())
     if prose:
         yield " ".join(prose)
 
 
-def _example(line: str) -> Iterator[str]:
+def folded(line: str) -> Iterator[str]:
     """A command that fits, its remark behind or below it."""
     if len(line) <= _WIDTH:
         yield line
