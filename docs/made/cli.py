@@ -6,6 +6,7 @@ from typing import Any
 
 import typer
 
+from lox_bench.cli.help_page import folded
 from lox_bench.cli.main import app
 from made.text import cell, table
 
@@ -54,7 +55,8 @@ def _examples(text: str) -> list[str]:
     _, _, below = text.partition(":")
     indented = [line for line in below.splitlines() if line.startswith("  ")]
     rest = "\n".join(line for line in below.splitlines() if not line.startswith("  ")).strip()
-    shown = [line.strip() for line in indented if line.strip()]
+    whole = [part for line in indented if line.strip() for part in folded(line)]
+    shown = [line.removeprefix("  ") for line in whole]
     return [*(["```text", *shown, "```", ""] if shown else []), rest.replace("``", "`"), ""]
 
 

@@ -10,7 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 
 _WIDTH: Final = 76  # columns of an example: a terminal of 80 shows it whole
 _REMARK: Final = re.compile(r"^(?P<command>.*?\S)\s{2,}(?P<remark>\(.*\))$")
-Command = TypeVar("Command", TyperCommand, TyperGroup)
+Command = TypeVar("Command", bound="Shown | ShownGroup")
 _BEFORE_OPTION: Final = re.compile(r" (?=--?[a-z])| (?=[>|] )")
 
 
@@ -51,14 +51,14 @@ def _flow(lines: list[str]) -> Iterator[str]:
             if prose:
                 yield " ".join(prose)
                 prose = []
-            yield from _example(line)
+            yield from folded(line)
         else:
             prose.append(line.strip())
     if prose:
         yield " ".join(prose)
 
 
-def _example(line: str) -> Iterator[str]:
+def folded(line: str) -> Iterator[str]:
     """A command that fits, its remark behind or below it."""
     if len(line) <= _WIDTH:
         yield line
