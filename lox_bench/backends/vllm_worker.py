@@ -153,7 +153,9 @@ def _bar(tell: Tell) -> Any:
 
     class Told(tqdm):  # type: ignore[misc]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **{**kwargs, "file": sys.stderr, "mininterval": 1e9})
+            # vLLM divides by its time, which a bar has that nobody disabled (TQDM_DISABLE)
+            ours = {"file": sys.stderr, "mininterval": 1e9, "disable": False}
+            super().__init__(*args, **{**kwargs, **ours})
             self.answers = kwargs.get("desc") == "Processed prompts"
 
         def update(self, n: float | None = 1) -> Any:

@@ -90,5 +90,5 @@ def test_a_head_of_its_own_is_refused(tmp_path: Path, untied: Path) -> None:
     with pytest.raises(SourceError, match=r"embedding_A.*embed_tokens"):
         stack_adapters(untied, [factors], tmp_path)
     head = lora(untied, tmp_path / "three", targets=["q_proj", "lm_head"])
-    with pytest.raises(SourceError, match=r"the head, 'lm_head.weight'"):
+    with pytest.raises(SourceError, match=r"lm_head\.weight"):
         stack_adapters(untied, [head], tmp_path)

@@ -68,6 +68,7 @@ class LLM:
                     prompt_logprobs=scores,
                 )
             )
+            assert len(ids) / bar.format_dict["elapsed"]  # as vLLM, for its display
             bar.update(1)
         bar.close()
         return outputs
