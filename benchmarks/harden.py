@@ -28,6 +28,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from itertools import pairwise
+from multiprocessing import Process
 from pathlib import Path
 
 import torch
@@ -37,7 +38,6 @@ from lox_bench.weights.checkpoint import open_checkpoint, tensor_reader
 from lox_bench.weights.lox import difference, move, project
 from lox_bench.weights.shards import write_shards
 
-GIB = 1 << 30
 K, ALPHA = 6, 1.25
 MERGE = """\
 merge_method: linear
@@ -77,9 +77,10 @@ def whole(model: dict[str, int], spectrum: str, options: argparse.Namespace) -> 
     """Write the pair, run the ways in turn, say what each took."""
     scratch = options.scratch / spectrum
     base, aligned, out = (scratch / name for name in ("base", "aligned", "out"))
-    if not aligned.is_dir():
-        nbytes = write_pair(base, aligned, model, spectrum, print)
-        print(f"{spectrum}: 2 x {nbytes / GIB:.1f} GiB")
+    if not aligned.is_dir():  # in a process of its own: a child's peak begins with its parent's
+        writing = Process(target=write_pair, args=(base, aligned, model, spectrum, print))
+        writing.start()
+        writing.join()
     ways = {
         "copy": [sys.executable, __file__, "copy", str(base), str(aligned), str(out)],
         "harden": [
