@@ -4,8 +4,7 @@ The default family's base model (from its wheel, or any folder), word problems o
 template, batch (TRL's own default), learning rate and number of steps. Trainings alternate, each in
 a process of its own; what counts is completion tokens a second of training time, without loading,
 probes and saving. The loss curves must agree within noise: the rows come in another order, ours
-being grouped by length. A third way is TRL's with the huge pages that lox-bench asks torch for,
-which shows what of the difference comes from them alone.
+being grouped by length.
 
     python benchmarks/sft.py --steps 8 --rounds 3
 """
@@ -44,8 +43,7 @@ from lox_bench.training.spec import SftSpec, Training
 
 BATCH, LR, WARMUP, LAST = 8, 1e-4, 2, 5
 PROMPT, COMPLETION = "{question}", "{answer}"
-PAGES = "THP_MEM_ALLOC_ENABLE"  # what lox-bench sets when it is imported (docs/decisions)
-WAYS = {"TRL": "0", "TRL, huge pages": "1", "ours": "1"}
+WAYS = ("TRL", "ours")
 
 
 class Clock(TrainerCallback):
@@ -92,30 +90,26 @@ def main() -> None:
     ends: dict[str, list[float]] = {name: [] for name in WAYS}
     print(f"{os.cpu_count()} cores, {options.steps} steps of {options.batch} rows")
     for number in range(options.rounds):
-        for name, pages in WAYS.items():
-            tokens, seconds, losses = child(name, pages, number)
+        for name in WAYS:
+            tokens, seconds, losses = child(name, number)
             speeds[name].append(tokens / seconds)
             ends[name].append(statistics.mean(losses[-LAST:]))
             print(
-                f"round {number}: {name:16} {seconds:7.1f} s, {tokens / seconds:6.1f} tokens/s, "
+                f"round {number}: {name:4} {seconds:7.1f} s, {tokens / seconds:6.1f} tokens/s, "
                 f"loss {losses[0]:.3f} at first, {ends[name][-1]:.3f} over the last {LAST} steps",
                 flush=True,
             )
-    ours_speed, ours_end = statistics.median(speeds["ours"]), statistics.mean(ends["ours"])
     for name, found in speeds.items():
-        speed, apart = statistics.median(found), ours_end - statistics.mean(ends[name])
-        print(
-            f"{name:16} {speed:6.1f} completion tokens/s (median); ours {ours_speed / speed:.2f} x "
-            f"as fast, its loss at the end {apart:+.3f} apart"
-        )
+        print(f"{name:4} {statistics.median(found):6.1f} completion tokens/s (median)")
+    ratio = statistics.median(speeds["ours"]) / statistics.median(speeds["TRL"])
+    apart = statistics.mean(ends["ours"]) - statistics.mean(ends["TRL"])
+    print(f"ratio {ratio:.2f} x; losses at the end {apart:+.3f} apart")
 
 
-def child(name: str, pages: str, seed: int) -> tuple[int, float, list[float]]:
+def child(name: str, seed: int) -> tuple[int, float, list[float]]:
     """One training in a process of its own: completion tokens, seconds, losses."""
     command = [sys.executable, *sys.argv, "--one", name, "--seed", str(seed)]
-    done = subprocess.run(
-        command, env={**os.environ, PAGES: pages}, stdout=subprocess.PIPE, text=True, check=True
-    )
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     tokens, seconds, losses = json.loads(done.stdout.splitlines()[-1])
     return tokens, seconds, losses
 

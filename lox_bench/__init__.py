@@ -5,15 +5,10 @@ The way through; what stands between brackets is stored, keyed by the hash of ev
     argv -> Study -> Variants -> Graph -> [weights -> answers -> verdicts] -> rates -> leaderboard
 """
 
-import os
 from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
-
-# Large tensors on huge pages, where the system gives them to those who ask. torch reads this at its
-# first allocation; no result depends on it (docs/decisions/0011-huge-pages.md).
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 _LAZY = {"harden": "lox_bench.weights.api"}  # loads torch, so only when it is asked for
 
