@@ -52,7 +52,7 @@ def documents(spec: BenchmarkSpec) -> tuple[int, str, tuple[str, ...]]:
 
     Raises:
         UnknownNameError: lm-eval knows no such task.
-        DataError: its data set is out of reach.
+        DataError: its data set is out of reach, or a library that it needs is not installed.
         UsageError: none of its metrics is a mean over documents.
     """
     count, digest, metrics = 0, hashlib.sha256(), dict[str, None]()
@@ -154,6 +154,12 @@ def _tasks(spec: BenchmarkSpec) -> Iterator[tuple[str, Any]]:
         )
     try:
         loaded = manager.load([spec.task])
+    except ImportError as error:
+        raise DataError(
+            f"--utility {spec.task}: lm-eval's task needs {error.name or error}, which is not "
+            f"installed: pip install {error.name or 'it'} (or 'lm-eval[{spec.task}]', where "
+            "lm-eval has that extra)"
+        ) from error
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().partition("\n")[0][:300]
         raise DataError(

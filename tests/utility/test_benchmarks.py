@@ -214,6 +214,17 @@ def test_a_task_that_is_none_and_one_without_a_mean_are_named(tasks: Path) -> No
         documents(spec)
 
 
+def test_a_library_that_a_task_needs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ifeval imports langdetect while it is loaded, which lm-eval does not install by itself."""
+
+    def load(*_: object) -> None:
+        raise ModuleNotFoundError("No module named 'langdetect'", name="langdetect")
+
+    monkeypatch.setattr("lm_eval.tasks.TaskManager.load", load)
+    with pytest.raises(DataError, match=r"ifeval: lm-eval's task needs langdetect, .* pip install"):
+        documents(read_benchmarks("ifeval")[0])
+
+
 def test_data_out_of_reach_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
