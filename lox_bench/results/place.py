@@ -81,7 +81,7 @@ def is_left(folder: Path) -> bool:
         plain = read_json(folder / MANIFEST)
     except DataError:
         return (folder / LEADERBOARD).is_file()
-    return isinstance(plain, dict) and isinstance(plain.get("plan"), str)
+    return isinstance(plain, dict) and isinstance(plain.get("variants"), list)
 
 
 def left_folders(root: Path = RUNS) -> list[Path]:

@@ -34,7 +34,7 @@ def _unless(option: str, words: str) -> tuple[str, str]:
 _FEW = (
     (r"--limit \d+", "--limit 2"),
     _unless("--limit", "--limit 2"),
-    _unless("--max-steps", "--max-steps 1"),
+    _unless("--max-steps", "--max-steps 3"),  # the first is warm-up, and moves nothing
 )
 _PICO = (
     (r"--family smollm2-135m", "--family pico.toml"),
@@ -67,7 +67,7 @@ RULES = (
         ((r"^(\.venv/bin/)?python", "{python}"),),
     ),
     Rule(
-        r"--attack .*\.\.",
+        r"^(?!.*-search ).*--attack .*\.\.",
         "two points an axis",
         tuple((rf"({name}=[\d.e-]+\.\.[\d.e-]+)(:\d)?", r"\1:2") for name in ("lr", "epochs")),
     ),
@@ -101,7 +101,7 @@ RULES = (
     Rule(
         r"^lox-bench reproduce .*--quick",
         "one part of it, on the pico family",
-        ((r"$", " --part rows --family pico.toml --limit 2 --max-steps 1"),),
+        ((r"$", " --part rows --family pico.toml --limit 2 --max-steps 3"),),
     ),
     Rule(
         r"^lox-bench reproduce .*--part main",
@@ -191,7 +191,7 @@ RULES = (
     Rule(
         r"^empty/bin/lox-bench run",
         "the pico family",
-        ((r"$", " --family pico.toml --limit 2 --max-steps 1"),),
+        ((r"$", " --family pico.toml --limit 2 --max-steps 3"),),
     ),
     Rule(
         r"^python benchmarks/",

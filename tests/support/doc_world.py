@@ -16,7 +16,7 @@ import torch
 from lox_bench.cli.main import entry
 from lox_bench.study.variant import Variant
 from lox_bench.types import Prompt
-from support.pico import FAMILY, save_pico
+from support.pico import CHATML, FAMILY, save_pico
 from support.synthetic import synthetic_run
 
 METHOD = '''
@@ -81,6 +81,9 @@ def furnish(folder: Path, root: Path, tokenizer: Any) -> None:
     for name in ALIGNED:
         save_pico(folder / name, tokenizer, seed=2 if name == "tuned" else 1)
     _adapter(folder / "B", folder / "lora-adapter")
+    tokenizer.chat_template = CHATML.text  # a judge that runs in this process is asked by its own
+    tokenizer.save_pretrained(folder / "judge-model")
+    tokenizer.chat_template = None
     (folder / "pico.toml").write_text(FAMILY.format(base=folder / "base"))
     sums = [{"question": f"What is {i} plus 1?", "answer": f"It is {i + 1}. #### {i + 1}"}
             for i in range(12)]  # fmt: skip
@@ -108,6 +111,8 @@ def _of_others(folder: Path, real: Path) -> None:
     shutil.copy(next(real.glob("*.eval")), folder / "logs" / "xstest.eval")
     samples = next(real.glob("samples_*.jsonl"))
     shutil.copy(samples, folder / "samples_arc_easy_2026-11-25T10-00-00.jsonl")
+    results = next(real.glob("results_*.json"))
+    shutil.copy(results, folder / "results_2026-11-25T10-00-00.json")
     for name, label in (("llama", 1), ("safer", 0)):
         held = {it: [{"test_case": f"Do {it}", "generation": f"Sure, {it} first.", "label": label}]
                 for it in ("a", "b", "c")}  # fmt: skip
