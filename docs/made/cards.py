@@ -75,7 +75,11 @@ def _summary(tasks: list[TaskSpec]) -> list[str]:
 def _published_card(task: TaskSpec, held: PublishedSet) -> list[str]:
     facts: list[tuple[str, object]] = [
         ("counts", f"`{task.counts}` ({task.metric})"),
-        ("rows", f"{held.rows or 'not known'}, another number is an error" + _first(held)),
+        (
+            "rows",
+            (f"{held.rows}, another number is an error" if held.rows else "not known")
+            + _first(held),
+        ),
         *([("not seen here", f"hash and number as stated by {held.stated}")] * bool(held.stated)),
         ("licence", held.licence),
         ("source", f"{held.citation}; <{held.page}>"),

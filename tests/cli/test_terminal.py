@@ -33,16 +33,17 @@ def test_options_of_run_stand_in_groups(command: Command) -> None:
     assert text.index("--models") < text.index(" How strong ") < text.index("--attack-search")
 
 
+ONE_NUMBER = {("landscape", "seed")}
+
+
 def test_options_that_take_a_list_are_known_by_both_numbers() -> None:
     app = typer.main.get_command(main.app)
     for name, command in app.commands.items():  # type: ignore[attr-defined]
         for option in getattr(command, "params", []):
             if not (getattr(option, "help", "") or "").startswith(("Comma list", "Seed")):
                 continue
-            names = {opt.removeprefix("--") for opt in option.opts}
-            if option.type.name == "integer":
-                continue
-            assert len(names) > 1, f"{name} {option.opts}"
+            if (name, option.name) not in ONE_NUMBER:
+                assert len(option.opts) > 1, f"{name} {option.opts}"
 
 
 @pytest.mark.parametrize("word", [str(kind) for kind in Listed])
@@ -227,7 +228,7 @@ def test_a_cell_is_broken_where_its_parts_meet(width: int) -> None:
     Console(file=text, width=width, color_system=None).print(cell)
     lines = text.getvalue().splitlines()
     assert max(map(len, lines)) <= width
-    for word in ("aligned", "alpha=", "0.65)", "gsm8k", "(-0.07", "to +0.09)"[-width:]):
+    for word in ("aligned", "alpha=", "0.65)", "gsm8k", "(-0.07", "+0.09)"):
         assert any(word in line for line in lines)
 
 

@@ -229,7 +229,11 @@ BROKEN: Mapping[str, tuple[str, Any, str]] = {
     "nothing": ("harmbench", {}, "an object was wanted"),
     "no list": ("harmbench", {"a": 3}, "a list of completions"),
     "no text": ("harmbench", {"a": [{"test_case": "x", "generation": 3}]}, "text was wanted"),
-    "an image": ("harmbench", {"a": [{"test_case": ["x"], "generation": "y"}]}, "text was wanted"),
+    "an image": (
+        "harmbench",
+        {"a": [{"test_case": ["x"], "generation": "y"}]},
+        "only requests in text",
+    ),
     "a lone surrogate": ("harmbench", '{"a": [{"test_case": "\\ud800"}]}', "half a character"),
     "samples without ids": ("lm-eval", {"doc": 1}, "'doc_id'"),
     "samples without a prompt": ("lm-eval", {"doc_id": 1, "metrics": []}, "no prompt"),

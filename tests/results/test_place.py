@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.sample import RECORD
 
-from lox_bench.errors import UsageError
+from lox_bench.errors import UnknownNameError, UsageError
 from lox_bench.results.place import find_run, fit, latest_run, place, run_folders
 from lox_bench.results.record import Claim, load_record, save_record
 
@@ -81,7 +81,9 @@ def test_a_run_is_found_by_its_name_and_a_path_stays_a_path(tmp_path: Path) -> N
     held = finished(tmp_path / "2026-11-30-aligned", "2026-11-30")
     assert find_run("2026-11-30-aligned", tmp_path) == held
     assert find_run(str(held), tmp_path) == held
-    assert find_run("nowhere", tmp_path) == Path("nowhere")
+    assert find_run("nowhere/here", tmp_path) == Path("nowhere/here")
+    with pytest.raises(UnknownNameError, match="no run is called 'nowhere'"):
+        find_run("nowhere", tmp_path)
 
 
 def test_without_a_finished_run_there_is_no_latest(tmp_path: Path) -> None:
