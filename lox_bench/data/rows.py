@@ -16,6 +16,7 @@ from lox_bench.data.stage import STANDIN, Row, Rows
 from lox_bench.data.user_file import read_user_file
 from lox_bench.errors import DataError
 from lox_bench.registry import data_file
+from lox_bench.sources.reach import hub_fault
 
 T = TypeVar("T")
 
@@ -172,6 +173,7 @@ def _from_hub(spec: DataSpec, columns: Sequence[str]) -> Rows | None:
                 revision=spec.revision,
                 allow_patterns=[spec.files],
                 etag_timeout=_HUB_TIMEOUT_S,
+                local_files_only=bool(hub_fault()),
             )
         )
     except (LocalEntryNotFoundError, HfHubHTTPError):

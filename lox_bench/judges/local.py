@@ -11,6 +11,7 @@ from lox_bench.judges.kinds import PromptedSpec
 from lox_bench.serving.endpoint import Chat
 from lox_bench.serving.pricing import Account
 from lox_bench.serving.replies import Deliver, Reply
+from lox_bench.sources.reach import hub_fault
 from lox_bench.sources.uri import HubSource, PathSource, parse_source
 from lox_bench.types import Finish, Progress
 
@@ -72,7 +73,10 @@ def model_folder(uri: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(source.repo, revision=source.revision))
+        offline = bool(hub_fault())
+        return Path(
+            snapshot_download(source.repo, revision=source.revision, local_files_only=offline)
+        )
     except (HfHubHTTPError, LocalEntryNotFoundError) as error:
         raise SourceError(
             f"the judge's model {uri} cannot be downloaded ({type(error).__name__}); check the "

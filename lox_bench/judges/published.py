@@ -21,6 +21,7 @@ from lox_bench.engine.stage import Facts, Stage
 from lox_bench.engine.store import Store, default_root
 from lox_bench.errors import DataError
 from lox_bench.judges.labelled import LabelledSet, labelled_set, parse_labels, read_labels
+from lox_bench.sources.reach import hub_fault
 
 BUILTIN: Final = "builtin"
 _TIMEOUT_S = 15.0
@@ -102,6 +103,7 @@ def load_jailbreakbench() -> LabelledSet:
             revision=revision,
             allow_patterns=[_JBB_FILE],
             etag_timeout=_TIMEOUT_S,
+            local_files_only=bool(hub_fault()),
         )
     except (HfHubHTTPError, LocalEntryNotFoundError) as error:
         raise _out_of_reach("jailbreakbench", f"{repo} ({_JBB_FILE}) on the hub", error) from error

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from lox_bench.errors import SourceError
 from lox_bench.sources.identity import content_files
+from lox_bench.sources.reach import hub_fault
 from lox_bench.sources.uri import HubSource, WheelSource
 
 # everything that a causal model of transformers may need, and no other format of its weights
@@ -32,7 +33,12 @@ def _fetch_hub(source: HubSource, out: Path) -> None:
     name = f"hf://{source.repo}@{source.revision}"
     try:
         cached = Path(
-            snapshot_download(source.repo, revision=source.revision, allow_patterns=_WANTED)
+            snapshot_download(
+                source.repo,
+                revision=source.revision,
+                allow_patterns=_WANTED,
+                local_files_only=bool(hub_fault()),
+            )
         )
     except (HfHubHTTPError, LocalEntryNotFoundError) as error:
         raise SourceError(

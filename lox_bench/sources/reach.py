@@ -36,7 +36,7 @@ def _on_hub(source: HubSource) -> str:
         pass
     else:
         return "yes, in the hub cache"
-    fault = _hub_fault()
+    fault = hub_fault()
     if fault:
         return f"no: hub out of reach ({fault})"
     try:
@@ -49,8 +49,11 @@ def _on_hub(source: HubSource) -> str:
 
 
 @cache
-def _hub_fault() -> str:
-    """Why the hub cannot be reached, found out once and quickly; empty if it can."""
+def hub_fault() -> str:
+    """Why the hub cannot be reached, found out once and quickly; empty if it can.
+
+    Whoever asks the hub for files asks here first: its client tries again and again for minutes.
+    """
     from huggingface_hub import constants, get_session
 
     try:
