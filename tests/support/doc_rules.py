@@ -76,6 +76,11 @@ RULES = (
         "two trials",
         tuple((rf"--{kind}-search \d+", f"--{kind}-search 2") for kind in ("attack", "defence")),
     ),
+    Rule(
+        r"poison\(ratio=0\.02\.\.0\.2",
+        "a fiftieth of twelve rows is none",
+        ((r"0\.02\.\.0\.2", "0.2..0.5"),),
+    ),
     Rule(r"--eval-every 10", "each of the few steps", ((r"--eval-every 10", "--eval-every 1"),)),
     Rule(
         r"--family (olmo2-1b|llama2-7b-chat)\b",
