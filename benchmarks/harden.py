@@ -34,6 +34,7 @@ from pathlib import Path
 import torch
 from lox_inputs import LLAMA2_7B, difference_of, llama_shapes, write_pair
 
+from lox_bench.cli.progress import SilentDisplay
 from lox_bench.weights.checkpoint import open_checkpoint, tensor_reader
 from lox_bench.weights.lox import difference, move, project
 from lox_bench.weights.shards import write_shards
@@ -124,18 +125,11 @@ def copy(base: Path, aligned: Path, out: Path) -> None:
     """Read both checkpoints and write the second one, with the threads of the transform."""
     out.mkdir()
     source, target = open_checkpoint(base), open_checkpoint(aligned)
-    with ExitStack() as stack:
+    with ExitStack() as stack, SilentDisplay().stage("copy") as progress:
         before, after = tensor_reader(source, stack), tensor_reader(target, stack)
         planned = {name: (name, held.dtype, held.shape) for name, held in target.tensors.items()}
         work = (lambda name: (before(name), after(name)), lambda _, pair: pair[1])
-        write_shards(target, planned, out, work, Unseen())
-
-
-class Unseen:
-    """No progress."""
-
-    def step(self, done: int, total: int, detail: str = "") -> None:
-        """Show nothing."""
+        write_shards(target, planned, out, work, progress)
 
 
 def profile(model: dict[str, int], spectrum: str) -> None:

@@ -17,8 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +28,7 @@ from lox_bench.attacks.job import SftJob
 from lox_bench.attacks.sft import attack
 from lox_bench.attacks.spec import load_attack
 from lox_bench.backends.template import Renderer, Template, load_template
+from lox_bench.cli.progress import SilentDisplay
 from lox_bench.data.rows import choose_rows, resolve_rows
 from lox_bench.devices import has_fast_bf16, pick_device
 from lox_bench.engine.graph import Graph
@@ -56,19 +55,6 @@ class Clock(TrainerCallback):
     def on_train_end(self, *_: Any, **__: Any) -> None:
         """Stop."""
         self.seconds = time.perf_counter() - self.start
-
-
-class Silent:
-    """A display that shows nothing."""
-
-    @contextmanager
-    def stage(self, title: str) -> Iterator["Silent"]:
-        """Begin a stage."""
-        del title
-        yield self
-
-    def step(self, done: int, total: int, detail: str = "") -> None:
-        """Say nothing."""
 
 
 def main() -> None:
@@ -119,7 +105,7 @@ def trained(options: argparse.Namespace) -> tuple[int, float, list[float]]:
     family = load_family("smollm2-135m")
     source = Source.of(options.base or family.base, family.dtype)
     store = Store(default_root())
-    folder = LocalExecutor(store, Silent()).run(Graph.of([source], [source]))[source].path
+    folder = LocalExecutor(store, SilentDisplay()).run(Graph.of([source], [source]))[source].path
     spec = load_attack("gsm8k")
     held = resolve_rows(spec.data, None, columns=("question", "answer"), strict=False).rows
     rows = [
@@ -184,8 +170,8 @@ def ours(
     job = SftJob(
         folder, folder, folder, tuple(rows), train, template, seed=options.seed, callbacks=(clock,)
     )
-    with tempfile.TemporaryDirectory() as out:
-        attack(job, Training(Path(out), options.seed, options.steps, "float32", Silent()))
+    with tempfile.TemporaryDirectory() as out, SilentDisplay().stage("attack") as progress:
+        attack(job, Training(Path(out), options.seed, options.steps, "float32", progress))
         lines = (Path(out) / "loss.csv").read_text().splitlines()[1:]
     return clock.seconds, [float(line.split(",")[1]) for line in lines]
 

@@ -3,20 +3,17 @@
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from lox_bench.attacks.replay import Replay
 from lox_bench.engine.context import Context, Inputs
-from lox_bench.engine.resources import Resources, training
-from lox_bench.engine.stage import Effort, Facts, Keep, Stage
-
-if TYPE_CHECKING:
-    from lox_bench.attacks.stage import Attack
+from lox_bench.engine.stage import Effort, Facts, Keep
 
 MERGED = "merged"  # where a training that was gone through again leaves its model
 
 
 @dataclass(frozen=True, eq=False)
-class LoraAdapter(Stage):
+class LoraAdapter(Replay):
     """The adapters of a LoRA attack as a PEFT folder, float32, over the model it started from.
 
     The attack makes it on its way. Where the attack was stored without, it is trained again: the
@@ -26,31 +23,10 @@ class LoraAdapter(Stage):
     kind: ClassVar[str] = "lora"
     keep: ClassVar[Keep] = Keep.DEAR
 
-    attack: "Attack"
-
-    @property
-    def title(self) -> str:
-        """Says that it is a replay."""
-        return self.attack.title.replace(" (", " again (", 1)
-
-    @property
-    def inputs(self) -> tuple[Stage, ...]:
-        """What the attack itself reads: its end is of no use here."""
-        return self.attack.inputs
-
-    @property
-    def maker(self) -> Stage:
-        """The attack."""
-        return self.attack
-
     @property
     def effort(self) -> Effort:
         """That of the attack."""
         return self.attack.effort
-
-    def resources(self, size: int) -> Resources:
-        """The same fine-tuning."""
-        return training(size)
 
     def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
         """Train once more, and keep the adapters alone."""

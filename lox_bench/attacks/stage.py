@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from lox_bench.attacks.adapter_stage import LoraAdapter
 from lox_bench.attacks.job import SftJob
 from lox_bench.attacks.own_rows import OwnRows
+from lox_bench.attacks.replay import Replay
 from lox_bench.attacks.shelf import Shelf
 from lox_bench.attacks.taught import read_taught
 from lox_bench.backends.loads import Over
@@ -198,7 +199,7 @@ class Attack(Stage):
 
 
 @dataclass(frozen=True, eq=False)
-class Snapshot(Stage):
+class Snapshot(Replay):
     """A model in the midst of an attack: bfloat16 weights after ``step`` optimiser steps of it.
 
     The attack makes it on its way. Where the attack is stored already it is trained again up to
@@ -208,33 +209,13 @@ class Snapshot(Stage):
     kind: ClassVar[str] = "snapshot"
     keep: ClassVar[Keep] = Keep.CHEAP  # a disk holds those of one training at a time
 
-    attack: Attack
     step: int
-
-    @property
-    def title(self) -> str:
-        """Says that it is a replay."""
-        return self.attack.title.replace(" (", " again (", 1)
-
-    @property
-    def inputs(self) -> tuple[Stage, ...]:
-        """What the attack itself reads: its end is of no use here."""
-        return self.attack.inputs
-
-    @property
-    def maker(self) -> Stage:
-        """The attack."""
-        return self.attack
 
     @property
     def effort(self) -> Effort:
         """Rows trained on until then."""
         per_step = self.attack.train.batch_size
         return Effort(float(self.step * per_step), self.attack.effort.scale)
-
-    def resources(self, size: int) -> Resources:
-        """The same fine-tuning."""
-        return training(size)
 
     def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
         """Train up to the last snapshot that somebody waits for."""

@@ -1,9 +1,9 @@
 """What a back end loads to have a model: its own weights, or others that adapters go over."""
 
 from dataclasses import dataclass
-from typing import Final, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
-from lox_bench.backends.backend import Backend
+from lox_bench.backends.backend import Backend, hosts
 from lox_bench.engine.stage import Stage
 
 SERVED: Final = "served"  # what became of a model's adapters, in the facts of a stage
@@ -50,8 +50,8 @@ def load_of(model: Stage, backend: Backend) -> Load:
 
 def serves_adapters(backend: Backend) -> bool:
     """Whether a back end takes adapters over what it has loaded; see ``backend.Host``."""
-    options = getattr(backend, "options", None)
-    return bool(getattr(options, "hosts", False) and getattr(options, "adapters", False))
+    options: Any = getattr(backend, "options", None)
+    return hosts(backend) and bool(options.adapters)
 
 
 def _over(model: Stage) -> Over | None:

@@ -203,13 +203,6 @@ class VllmModel:
             if on_gpu
             else {"kv_cache_memory_bytes": int(options.kv_gib * _GIB)}
         )
-        adapters: dict[str, Any] = {
-            "enable_lora": True,
-            "lora_target_modules": _linear(path) if self.room else None,
-            "max_loras": 1,  # one variant is asked at a time
-            "max_cpu_loras": _HELD,
-            "max_lora_rank": self.room,
-        }
         return {
             "model": str(path),
             "skip_tokenizer_init": True,  # it gets ids, never text: no second BOS
@@ -223,8 +216,18 @@ class VllmModel:
             "seed": 0,
             "disable_log_stats": True,
             **memory,
-            **(adapters if self.room else {}),
+            **(_adapter_settings(path, self.room) if self.room else {}),
         }
+
+
+def _adapter_settings(path: Path, room: int) -> dict[str, Any]:
+    return {
+        "enable_lora": True,
+        "lora_target_modules": _linear(path),
+        "max_loras": 1,  # one variant is asked at a time
+        "max_cpu_loras": _HELD,
+        "max_lora_rank": room,
+    }
 
 
 def _linear(path: Path) -> list[str] | None:

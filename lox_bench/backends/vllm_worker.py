@@ -2,7 +2,7 @@
 
 It lives as long as whoever started it: at the end of its input, or when its parent is gone, it
 kills its own process group, engine and workers included. So no end of the parent, however sudden,
-leaves an engine behind. Run by ``lox_bench.backends.vllm`` alone.
+leaves an engine behind. Run by ``lox_bench.backends.engine`` alone.
 """
 
 import json

@@ -1,16 +1,17 @@
 """``lox-bench cache``: what lies in the cache, whether it is sound, and how to make room."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
 
 from lox_bench.cli.cache_options import age, chosen_kinds
 from lox_bench.cli.help_page import ShownGroup
-from lox_bench.cli.jsonout import print_json
+from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.cli.once import Once
 from lox_bench.cli.progress import choose_display
 from lox_bench.cli.writing import rich_table
@@ -42,6 +43,23 @@ Runs = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+_PARTIAL, _LEFT = "unfinished", "leftovers"
+_SHOWN: Final = {
+    _PARTIAL: "(unfinished)",
+    REQUESTS: f"{REQUESTS} (replies of judges)",
+    ENCODERS: f"{ENCODERS} (of judges)",
+    _LEFT: "(left by killed runs)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much of one kind lies in the store."""
+
+    kind: str
+    stored: int
+    freed: int
+    bytes: int
 
 
 @app.command(cls=Once)
@@ -54,24 +72,15 @@ def size(json: Json = False) -> None:
       lox-bench cache size
     """
     store = Store(default_root())
-    items = housekeeping.inventory(store)
-    rows = [
-        _size_row(kind, [item for item in items if item.kind == kind and not item.partial])
-        for kind in sorted({item.kind for item in items if not item.partial})
-    ]
-    partial = [item for item in items if item.partial]
-    rows += [_size_row("(unfinished)", partial)] if partial else []
-    for name, paths in (
-        (f"{REQUESTS} (replies of judges)", housekeeping.requests(store)),
-        (f"{ENCODERS} (of judges)", housekeeping.encoders(store)),
-        ("(left by killed runs)", housekeeping.leftovers(store)),
-    ):
-        if paths:
-            rows.append((name, str(len(paths)), "", _mega(sum(map(housekeeping.size_of, paths)))))
-    total = housekeeping.size_of(store.root)
+    kinds, total = _sizes(store), housekeeping.size_of(store.root)
     if json:
-        print_json({"root": str(store.root), "bytes": total, "kinds": _sizes(items, store)})
+        print_json({"root": str(store.root), "bytes": total, "kinds": plain(kinds)})
         return
+    rows = [
+        (_SHOWN.get(it.kind, it.kind), str(it.stored), str(it.freed or ""), _mega(it.bytes))
+        for it in kinds
+        if it.stored
+    ]
     note = f"{_mega(total)} in {store.root}"
     head = ("kind", "stored", "freed", "on disk")
     Console().print(rich_table(TextTable("", head, tuple(rows), note)))
@@ -236,32 +245,26 @@ def _replies(store: Store, choice: Choice) -> list[Path]:
     ]
 
 
-def _sizes(items: Sequence[Held], store: Store) -> list[dict[str, object]]:
+def _sizes(store: Store) -> list[Size]:
+    """Kinds of stages, then what lies beside them."""
     kinds: dict[str, list[Held]] = {}
-    for item in items:
-        kinds.setdefault("unfinished" if item.partial else item.kind, []).append(item)
-    found: list[dict[str, object]] = [
-        {
-            "kind": kind,
-            "stored": len(held),
-            "freed": sum(item.freed for item in held),
-            "bytes": sum(item.nbytes for item in held),
-        }
-        for kind, held in sorted(kinds.items())
+    for item in sorted(housekeeping.inventory(store), key=lambda item: (item.partial, item.kind)):
+        kinds.setdefault(_PARTIAL if item.partial else item.kind, []).append(item)
+    beside = {
+        REQUESTS: housekeeping.requests(store),
+        ENCODERS: housekeeping.encoders(store),
+        _LEFT: housekeeping.leftovers(store),
+    }
+    return [
+        *(
+            Size(kind, len(held), sum(it.freed for it in held), sum(it.nbytes for it in held))
+            for kind, held in kinds.items()
+        ),
+        *(
+            Size(name, len(paths), 0, sum(map(housekeeping.size_of, paths)))
+            for name, paths in beside.items()
+        ),
     ]
-    for kind, paths in (
-        (REQUESTS, housekeeping.requests(store)),
-        (ENCODERS, housekeeping.encoders(store)),
-        ("leftovers", housekeeping.leftovers(store)),
-    ):
-        nbytes = sum(map(housekeeping.size_of, paths))
-        found.append({"kind": kind, "stored": len(paths), "freed": 0, "bytes": nbytes})
-    return found
-
-
-def _size_row(name: str, items: Sequence[Held]) -> tuple[str, ...]:
-    freed = sum(item.freed for item in items)
-    return name, str(len(items)), str(freed or ""), _mega(sum(item.nbytes for item in items))
 
 
 def _plain(item: Held) -> dict[str, object]:

@@ -100,10 +100,11 @@ def announce_cuts(record: RunRecord, console: Console) -> None:
                     if variant.attack == "none"
                     else (f"{variant.model}+{variant.attack}")
                 )
-                for line in (*_cuts(stage.facts), *_merged(stage.facts)):
-                    if f"{title}: {line}" not in said:
-                        console.print(f"{title}: {line}", soft_wrap=True, markup=False)
-                    said.add(f"{title}: {line}")
+                for cut in (*_cuts(stage.facts), *_merged(stage.facts)):
+                    line = f"{title}: {cut}"
+                    if line not in said:
+                        console.print(line, soft_wrap=True, markup=False)
+                    said.add(line)
     days = {
         str(stage.facts["pinned_date"])
         for variant in record.variants

@@ -14,13 +14,11 @@ from lox_bench.data.jsonl import parse_jsonl
 from lox_bench.data.spec import DataSpec
 from lox_bench.data.stage import STANDIN, Row, Rows
 from lox_bench.data.user_file import read_user_file
-from lox_bench.errors import DataError
+from lox_bench.errors import DataError, SourceError
 from lox_bench.registry import data_file
-from lox_bench.sources.reach import hub_fault
+from lox_bench.sources.hub import snapshot
 
 T = TypeVar("T")
-
-_HUB_TIMEOUT_S = 5.0  # long enough for a slow network, short enough offline
 
 
 def resolve_rows(
@@ -162,21 +160,9 @@ def _fitting(
 
 def _from_hub(spec: DataSpec, columns: Sequence[str]) -> Rows | None:
     """Download (or find in the hub cache) the data set's files; ``None`` out of reach."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
     try:
-        folder = Path(
-            snapshot_download(
-                spec.hub,
-                repo_type="dataset",
-                revision=spec.revision,
-                allow_patterns=[spec.files],
-                etag_timeout=_HUB_TIMEOUT_S,
-                local_files_only=bool(hub_fault()),
-            )
-        )
-    except (LocalEntryNotFoundError, HfHubHTTPError):
+        folder = snapshot(spec.hub, spec.revision, patterns=[spec.files], dataset=True)
+    except SourceError:
         return None
     files = sorted(folder.glob(spec.files))
     if not files:

@@ -11,7 +11,7 @@ from lox_bench.judges.kinds import PromptedSpec
 from lox_bench.serving.endpoint import Chat
 from lox_bench.serving.pricing import Account
 from lox_bench.serving.replies import Deliver, Reply
-from lox_bench.sources.reach import hub_fault
+from lox_bench.sources.hub import snapshot
 from lox_bench.sources.uri import HubSource, PathSource, parse_source
 from lox_bench.types import Finish, Progress
 
@@ -69,16 +69,10 @@ def model_folder(uri: str) -> Path:
         return source.path
     if not isinstance(source, HubSource):
         raise SourceError(f"{uri} holds no model a judge could run; name a folder or a hub id")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
     try:
-        offline = bool(hub_fault())
-        return Path(
-            snapshot_download(source.repo, revision=source.revision, local_files_only=offline)
-        )
-    except (HfHubHTTPError, LocalEntryNotFoundError) as error:
+        return snapshot(source.repo, source.revision)
+    except SourceError as error:
         raise SourceError(
-            f"the judge's model {uri} cannot be downloaded ({type(error).__name__}); check the "
+            f"the judge's model {uri} cannot be downloaded ({error}); check the "
             "network, and `hf auth login` for gated models"
         ) from error

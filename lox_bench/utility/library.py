@@ -51,8 +51,9 @@ def documents(spec: BenchmarkSpec) -> Found:
 
     Raises:
         UnknownNameError: lm-eval knows no such task.
-        DataError: its data set is out of reach, or a library that it needs is not installed.
-        UsageError: none of its metrics is a mean over documents.
+        DataError: its data set is out of reach.
+        UsageError: a library that it needs is not installed, or none of its metrics is a mean over
+            documents.
     """
     count, digest, metrics = 0, hashlib.sha256(), dict[str, None]()
     versions: dict[str, str] = {}

@@ -54,12 +54,12 @@ class EngineLM(QuietLM):
 
     def __init__(self, folder: Path, tokenizer: Any, running: Running) -> None:
         """Ask ``running``, which has the model in ``folder`` (or that with adapters over it)."""
+        longest = running.scorer.longest - 2  # one token more is scored, one is always to come
         super().__init__(
             pretrained=empty_model(folder),
             tokenizer=tokenizer,
             batch_size=_ALL,
-            max_length=running.scorer.longest
-            - 2,  # one token more is scored, and one is always to come
+            max_length=longest,
         )
         self._device = torch.device("cpu")  # of ids, which the empty model's has none of
         self._running = running
@@ -76,14 +76,9 @@ class EngineLM(QuietLM):
             (tuple([*context, *end][-(self.max_length + 1) :]), len(end))
             for _, context, end in requests
         ]
-        once = list(dict.fromkeys(rows))
-        found = dict(
-            zip(
-                once,
-                self._running.scorer.log_probabilities(once, self._running.progress),
-                strict=True,
-            )
-        )
+        once, running = list(dict.fromkeys(rows)), self._running
+        told = running.scorer.log_probabilities(once, running.progress)
+        found = dict(zip(once, told, strict=True))
         return [found[row] for row in rows]
 
     def _model_generate(

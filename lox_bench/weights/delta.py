@@ -17,19 +17,13 @@ import torch
 from torch import Tensor
 
 from lox_bench.errors import UsageError
-from lox_bench.files import write_json
-from lox_bench.sources.layout import ADAPTER_CONFIG
 from lox_bench.types import Progress
-from lox_bench.weights.adapter import (
-    ADAPTER_WEIGHTS,
-    PREFIX,
-    BaseAndAdapter,
-)
+from lox_bench.weights.adapter import PREFIX, BaseAndAdapter
+from lox_bench.weights.adapter_file import write_lora
 from lox_bench.weights.change import Change, Factors
 from lox_bench.weights.pairs import Pair
 from lox_bench.weights.ranks import Rank
 from lox_bench.weights.select import Settings, choose, require_ranks
-from lox_bench.weights.shards import ShardWriter
 from lox_bench.weights.stream import read_ahead
 from lox_bench.weights.transform import HardenedTensor, arithmetic_of, naming, open_pair
 
@@ -155,13 +149,9 @@ def _write(
     out: Path, factors: Mapping[str, Factors], kinds: Mapping[str, Kind], more: Mapping[str, Any]
 ) -> None:
     tensors = [entry for name, held in factors.items() for entry in _named(name, kinds[name], held)]
-    with ShardWriter(
-        out / ADAPTER_WEIGHTS, [(n, held.dtype, tuple(held.shape)) for n, held in tensors]
-    ) as file:
-        for name, tensor in tensors:
-            file.write(name, tensor)
     ranks = {name.removesuffix(".weight"): held.right.shape[0] for name, held in factors.items()}
-    write_json(out / ADAPTER_CONFIG, {**_config(ranks, kinds), **more})
+    turned = Kind.TURNED in kinds.values()
+    write_lora(out, tensors, ranks, {"fan_in_fan_out": turned, "init_lora_weights": True, **more})
 
 
 def _named(name: str, kind: Kind, held: Factors) -> list[tuple[str, Tensor]]:
@@ -173,23 +163,3 @@ def _named(name: str, kind: Kind, held: Factors) -> list[tuple[str, Tensor]]:
     if kind is Kind.EMBEDDING:
         return [(f"{module}.lora_embedding_A", down), (f"{module}.lora_embedding_B", up)]
     return [(f"{module}.lora_A.weight", down), (f"{module}.lora_B.weight", up)]
-
-
-def _config(ranks: Mapping[str, int], kinds: Mapping[str, Kind]) -> dict[str, Any]:
-    """PEFT's configuration; alpha equals r everywhere, so that nothing is scaled."""
-    most = max(ranks.values())
-    own = {name: rank for name, rank in ranks.items() if rank != most}
-    return {
-        "peft_type": "LORA",
-        "task_type": "CAUSAL_LM",
-        "r": most,
-        "lora_alpha": most,
-        "rank_pattern": own,
-        "alpha_pattern": own,
-        "target_modules": sorted(ranks),
-        "lora_dropout": 0.0,
-        "bias": "none",
-        "fan_in_fan_out": Kind.TURNED in kinds.values(),
-        "init_lora_weights": True,
-        "inference_mode": True,
-    }

@@ -6,22 +6,19 @@ engines read but some of what PEFT can say of them.
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from lox_bench.errors import SourceError
-from lox_bench.files import write_json
-from lox_bench.sources.layout import ADAPTER_CONFIG
 from lox_bench.types import Progress
-from lox_bench.weights.adapter import ADAPTER_WEIGHTS, PREFIX, open_adapter
+from lox_bench.weights.adapter import PREFIX, open_adapter
+from lox_bench.weights.adapter_file import write_lora
 from lox_bench.weights.pairs import HEADS
 from lox_bench.weights.select import Settings
-from lox_bench.weights.shards import ShardWriter
 from lox_bench.weights.transform import harden_checkpoint
 
 
@@ -49,13 +46,25 @@ def stack_adapters(base: Path, adapters: Sequence[Path], out: Path) -> int:
                 (f"{_module(name)}.lora_B.weight", torch.cat(ups[name], dim=1).contiguous()),
             )
         ]
-        planned = [(name, held.dtype, tuple(held.shape)) for name, held in tensors]
-        with ShardWriter(out / ADAPTER_WEIGHTS, planned) as file:
-            for name, tensor in tensors:
-                file.write(name, tensor)
-    ranks = {name: sum(down.shape[0] for down in held) for name, held in downs.items()}
-    write_json(out / ADAPTER_CONFIG, _config(ranks))
+    ranks = {
+        name.removesuffix(".weight"): sum(down.shape[0] for down in held)
+        for name, held in downs.items()
+    }
+    write_lora(out, tensors, ranks)
     return max(ranks.values())
+
+
+def merge_adapter(base: Path, adapter: Path, out: Path, progress: Progress) -> int:
+    """Write ``base`` with one adapter merged into it, rounded once, into the empty folder ``out``.
+
+    Returns:
+        How many tensors the adapter changes.
+
+    Raises:
+        LoxBenchError: see ``transform.harden_checkpoint``.
+    """
+    nothing = Settings(rank=1, alpha=0.0)  # an extrapolation by nothing
+    return len(harden_checkpoint(base, adapter, out, nothing, progress))
 
 
 def merge_adapters(base: Path, adapters: Sequence[Path], out: Path, progress: Progress) -> Path:
@@ -71,14 +80,13 @@ def merge_adapters(base: Path, adapters: Sequence[Path], out: Path, progress: Pr
         Where the last one lies.
 
     Raises:
-        LoxBenchError: see ``transform.harden_checkpoint``.
+        LoxBenchError: see ``merge_adapter``.
     """
-    settings = Settings(rank=1, alpha=0.0)  # an extrapolation by nothing
     before = base
     for number, adapter in enumerate(adapters):
         place = out / str(number)
         place.mkdir()
-        harden_checkpoint(before, adapter, place, settings, progress)
+        merge_adapter(before, adapter, place, progress)
         if before != base:
             shutil.rmtree(before)
         before = place
@@ -87,22 +95,3 @@ def merge_adapters(base: Path, adapters: Sequence[Path], out: Path, progress: Pr
 
 def _module(name: str) -> str:
     return f"{PREFIX}{name.removesuffix('.weight')}"
-
-
-def _config(ranks: Mapping[str, int]) -> dict[str, Any]:
-    """PEFT's configuration: alpha equals r everywhere, so that nothing is scaled once more."""
-    modules = {name.removesuffix(".weight"): rank for name, rank in ranks.items()}
-    most = max(modules.values())
-    own = {name: rank for name, rank in modules.items() if rank != most}
-    return {
-        "peft_type": "LORA",
-        "task_type": "CAUSAL_LM",
-        "r": most,
-        "lora_alpha": most,
-        "rank_pattern": own,
-        "alpha_pattern": own,
-        "target_modules": sorted(modules),
-        "lora_dropout": 0.0,
-        "bias": "none",
-        "inference_mode": True,
-    }

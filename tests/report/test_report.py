@@ -284,9 +284,8 @@ def test_a_merged_leaderboard_says_where_each_row_is_from(run: Run, tmp_path: Pa
     kept = publish(boards, tmp_path / "site", title="both")
     held = [entry for board in read_boards([tmp_path / "site" / "leaderboard.csv"])
             for entry in board.entries]  # fmt: skip
-    assert (
-        len(held) == len(kept) == len(run.rows)
-    )  # every number of the second is in the first, too
+    # every number of the second is in the first, too
+    assert len(held) == len(kept) == len(run.rows)
     newer = {entry.row.model for entry in held if entry.source == "other"}
     assert newer == {"aligned", "lox"}
     assert {entry.source for entry in held} == {"pico-run", "other"}

@@ -88,7 +88,6 @@ RULES = (
         codes=frozenset({2}),
         says="reach|hub|bitsandbytes",
     ),
-    Rule(r"--backend \"vllm", "vLLM is not installed here", codes=frozenset({2}), says="vllm"),
     Rule(
         r"=openai:http",
         "nobody serves a model there: a server on loopback answers",
