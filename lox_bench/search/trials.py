@@ -7,7 +7,8 @@ TPE: Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NeurIPS 201
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -81,12 +82,13 @@ class Trials:
 
     def run(self, attempt: Attempt, progress: Progress) -> list[Params]:
         """Complete the study, going on where an earlier process stopped; its points in order."""
-        study, shown = self._open(), ""
-        while len(done := _completed(study)) < self.trials:
-            progress.step(len(done), self.trials, shown)
-            study.sampler = self._sampler(len(done))
-            shown = self._next(study, done, attempt)
-        progress.step(self.trials, self.trials, shown)
+        with _database(self.file) as storage:
+            study, shown = self._open(storage), ""
+            while len(done := _completed(study)) < self.trials:
+                progress.step(len(done), self.trials, shown)
+                study.sampler = self._sampler(len(done))
+                shown = self._next(study, done, attempt)
+            progress.step(self.trials, self.trials, shown)
         return [trial.params for trial in done[: self.trials]]
 
     def _next(self, study: Any, done: Sequence[Any], attempt: Attempt) -> str:
@@ -99,13 +101,12 @@ class Trials:
         study.tell(trial, told.value)
         return told.shown
 
-    def _open(self) -> Any:
+    def _open(self, storage: Any) -> Any:
         """The study, the trial of a killed process closed, the start in the queue."""
         import optuna
 
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
         study = optuna.create_study(
-            storage=f"sqlite:///{self.file}",
+            storage=storage,
             study_name=self.name,
             direction=self.direction,
             load_if_exists=True,
@@ -124,6 +125,20 @@ class Trials:
 
         digest = hashlib.sha256(f"{self.name} {self.seed} {number}".encode()).digest()
         return TPESampler(seed=int.from_bytes(digest[:4]), n_startup_trials=STARTUP_TRIALS)
+
+
+@contextmanager
+def _database(file: Path) -> Iterator[Any]:
+    """The file as optuna's storage, closed at the end: optuna itself leaves that to chance."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = optuna.storages.RDBStorage(f"sqlite:///{file}")
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 def _completed(study: Any) -> list[Any]:

@@ -88,6 +88,7 @@ def ends(pico: Path, out: Path, silent: Any, *, rank: int, epochs: int, seed: in
     return facts["loss_after"]
 
 
+@pytest.mark.slow
 def test_adapters_of_full_rank_reach_the_loss_of_a_full_training_of_the_same_matrices(
     pico: Path, tmp_path: Path, silent: Any
 ) -> None:

@@ -141,6 +141,7 @@ def test_answers_are_a_stage_whose_key_knows_address_and_decoding_but_no_manners
 
 
 @pytest.mark.usefixtures("no_files_of_other_tests")
+@pytest.mark.slow
 def test_workers_pay_from_the_session_s_ledger_and_keep_its_limit(
     tmp_path: Path, display: Any
 ) -> None:

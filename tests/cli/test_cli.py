@@ -66,24 +66,25 @@ def test_a_mistake_is_one_clear_line_and_exit_code_two(
 
 
 def test_strict_data_makes_the_standin_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    done = lox_bench("run", "--strict-data", cwd=tmp_path)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.chdir(tmp_path)
+    done = lox_bench_here(["run", "--strict-data"], monkeypatch, capsys)
     assert done.returncode == 2
     assert "--strict-data" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_a_folder_of_something_else_is_not_overwritten(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("LOX_BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("precious")
-    done = lox_bench("run", "--out", "mine", cwd=tmp_path)
+    done = lox_bench_here(["run", "--out", "mine"], monkeypatch, capsys)
     assert done.returncode == 2
     assert "nothing was overwritten" in done.stderr
     assert [file.name for file in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
@@ -97,8 +98,10 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "command", [[], *([command.name] for command in app.registered_commands)], ids=str
 )
-def test_help_explains_each_command(command: list[str], tmp_path: Path) -> None:
-    done = lox_bench(*command, "--help", cwd=tmp_path)
+def test_help_explains_each_command(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = lox_bench_here([*command, "--help"], monkeypatch, capsys)
     assert done.returncode == 0
     assert "Usage" in done.stdout
 
@@ -109,8 +112,10 @@ def test_help_explains_each_command(command: list[str], tmp_path: Path) -> None:
      ("utilities", "gsm8k"), ("backends", "Answers user messages"), ("templates", "chatml"),
      ("prompts", "harmful-eval"), ("methods", "safe-lora"), ("studies", "lox-paper")],
 )  # fmt: skip
-def test_lists_name_and_explain(kind: str, expected: str, tmp_path: Path) -> None:
-    done = lox_bench("list", kind, cwd=tmp_path)
+def test_lists_name_and_explain(
+    kind: str, expected: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = lox_bench_here(["list", kind], monkeypatch, capsys)
     assert done.returncode == 0
     assert expected in done.stdout
 
@@ -125,8 +130,10 @@ def test_methods_are_listed_with_place_arguments_and_source(command: Command) ->
     assert "tau=0.5: a finite number of 0 to 1" in done.out
 
 
-def test_families_can_be_listed_offline(tmp_path: Path) -> None:
-    done = lox_bench("list", "families", "--offline", cwd=tmp_path)
+def test_families_can_be_listed_offline(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = lox_bench_here(["list", "families", "--offline"], monkeypatch, capsys)
     assert done.returncode == 0
     assert "smollm2-135m" in done.stdout
 

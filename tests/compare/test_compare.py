@@ -111,7 +111,8 @@ def test_seeds_of_one_model_in_two_runs_are_pooled(make: Maker) -> None:
 
 
 def test_the_same_run_twice_is_one(make: Maker) -> None:
-    assert compare_runs([make(), make()]) == compare_runs([make()])
+    twice, once = compare_runs([make(), make()]), compare_runs([make()])
+    assert str(twice) == str(once)  # some of the numbers are none, and no nan equals another
 
 
 def test_other_weights_under_the_same_name_are_told_apart(make: Maker) -> None:
@@ -210,7 +211,7 @@ def test_a_model_and_seed_measured_twice_is_named_unless_both_say_the_same(
     runs = [write_run(tmp_path / str(i), Fake(n=20, draw=draw)) for i, draw in enumerate((0, 5, 0))]
     with pytest.raises(IncomparableError, match=r"1 holds .* under seed 0 once more"):
         compare_runs(runs[:2])
-    assert compare_runs([runs[0], runs[2]]) == compare_runs([runs[0]])
+    assert str(compare_runs([runs[0], runs[2]])) == str(compare_runs([runs[0]]))
 
 
 @pytest.mark.fault(24)

@@ -112,6 +112,7 @@ def test_a_tensor_that_cannot_be_measured_is_named(
         measured(silent, pico, deep)
 
 
+@pytest.mark.slow
 def test_a_diagnosis_is_made_once_and_written_with_its_provenance(
     pico: Path, pico_aligned: Path, tuned: Path, tmp_path: Path
 ) -> None:

@@ -59,6 +59,7 @@ def made(store: Store) -> dict[Path, float]:
     return {path: path.stat().st_mtime for path in found}
 
 
+@pytest.mark.slow
 def test_a_landscape_keeps_answers_and_no_weights_and_does_nothing_twice(
     request_of: Request, store: Store, tmp_path: Path
 ) -> None:

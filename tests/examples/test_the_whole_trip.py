@@ -45,6 +45,7 @@ def first(pico: Path, store: Path) -> tuple[list[str], dict[str, str]]:
     return trip(pico, store)
 
 
+@pytest.mark.slow
 def test_every_stage_is_made_once_and_the_row_is_counted_right(
     first: tuple[list[str], dict[str, str]],
 ) -> None:
@@ -60,6 +61,7 @@ def test_every_stage_is_made_once_and_the_row_is_counted_right(
     assert row["value"] == (f"{hits / n:.3f}" if n else "nan")
 
 
+@pytest.mark.slow
 def test_a_second_trip_makes_nothing(
     first: tuple[list[str], dict[str, str]], pico: Path, store: Path
 ) -> None:

@@ -112,6 +112,7 @@ def test_it_is_gated_compared_and_reported_whether_or_not_the_package_is_there(
     assert command("leaderboard", str(run.path), "--out", str(tmp_path / "board")).code == 0
 
 
+@pytest.mark.slow
 def test_files_of_the_user_s_do_what_a_package_does(work: Path, plugin_site: Path) -> None:
     """Attack, rows and prompts beside the TOML files; judge and method in Python files."""
     own = work / "own"

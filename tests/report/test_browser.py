@@ -32,6 +32,12 @@ pytestmark = pytest.mark.skipif(
     reason="no Chromium: apt-get install -y chromium chromium-driver",
 )
 DESKTOP, PHONE = (1360, 900), (390, 844)
+LOOKS = [  # axe takes a quarter of a minute a look
+    pytest.param(DESKTOP, "light", marks=pytest.mark.slow),
+    (DESKTOP, "dark"),
+    pytest.param(PHONE, "light", marks=pytest.mark.slow),
+    pytest.param(PHONE, "dark", marks=pytest.mark.slow),
+]
 
 
 @pytest.fixture(scope="module")
@@ -367,6 +373,7 @@ def test_what_lies_to_the_right_is_told_while_it_does(page: Page, file: Path) ->
     page.wait(lambda: not page.js(hint))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=str)
 def test_axe_finds_nothing_in_a_merged_leaderboard(
@@ -378,8 +385,7 @@ def test_axe_finds_nothing_in_a_merged_leaderboard(
     assert violations(page) == []
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=str)
+@pytest.mark.parametrize(("size", "theme"), LOOKS)
 def test_axe_finds_nothing_to_object_to(
     driver: Any, file: Path, size: tuple[int, int], theme: str
 ) -> None:

@@ -45,6 +45,7 @@ def test_no_type_is_smaller_than_a_paper_allows_and_none_is_cut(boards: list[Boa
         assert box.y0 >= -1
 
 
+@pytest.mark.slow
 def test_figures_are_vector_of_exactly_the_width_and_equal_for_equal_runs(
     boards: list[Board], tmp_path: Path
 ) -> None:
@@ -104,6 +105,7 @@ def test_names_are_escaped_for_latex() -> None:
     assert r"\caption{T\_1}" in text
 
 
+@pytest.mark.slow
 def test_every_table_is_written_in_every_form(boards: list[Board], tmp_path: Path) -> None:
     run = boards[0].run
     assert run is not None

@@ -157,6 +157,7 @@ class ManyAnswers(Run):
         ]
 
 
+@pytest.mark.slow
 def test_ten_thousand_answers_stay_under_five_megabytes(run: Run) -> None:
     """Words at random compress worse than what a model writes."""
     (board,) = read_boards([run.path])

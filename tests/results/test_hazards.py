@@ -34,6 +34,7 @@ def test_they_add_up_to_the_rows(run: Run) -> None:
             assert item.ci_low <= item.value <= item.ci_high
 
 
+@pytest.mark.slow
 def test_the_command_shows_a_line_a_hazard(run: Run, tmp_path: Path) -> None:
     shown = lox_bench("hazards", str(run.path), cwd=tmp_path)
     assert shown.returncode == 0, shown.stderr

@@ -100,6 +100,7 @@ def test_its_transcripts_have_the_hazards_of_its_own_prompts(run: Run) -> None:
     assert held["harmful"] == ["mine-harm"]
 
 
+@pytest.mark.slow
 def test_every_command_takes_it(run: Run, command: Command, tmp_path: Path) -> None:
     results = str(tmp_path / "results")
     done = command("compare", str(run.path))

@@ -115,6 +115,7 @@ def lines(file: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
+@pytest.mark.slow
 def test_a_search_tries_chooses_on_dev_and_reports_on_held_out_prompts(
     place: Path, tmp_path: Path
 ) -> None:

@@ -111,6 +111,7 @@ def test_arguments_change_no_key_of_the_plain_attack(family: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_snapshots_leave_the_end_alone_and_are_gone_once_measured(
     family: Path, tmp_path: Path
 ) -> None:
@@ -176,6 +177,7 @@ def test_snapshot_steps_are_the_trainer_s(family: Path, tmp_path: Path) -> None:
         plan_of(family, "gsm8k", eval_every=3)
 
 
+@pytest.mark.slow
 def test_a_grid_is_chosen_on_dev_prompts_and_reported_on_the_run_s_own(
     family: Path, tmp_path: Path
 ) -> None:
@@ -234,6 +236,7 @@ def test_a_point_found_for_one_model_is_tried_on_the_control_too(family: Path) -
     assert found[1] in grid.variants
 
 
+@pytest.mark.slow
 def test_a_killed_search_continues_to_the_very_same_run(family: Path, tmp_path: Path) -> None:
     pytest.importorskip("optuna", reason="pip install 'lox-bench[search]'")
     study = without_accuracy(plan_of(family, "gsm8k(epochs=1)", attack_search=3))

@@ -50,6 +50,7 @@ def test_a_rate_that_the_errors_cannot_explain_is_not_corrected() -> None:
     [(0.05, 0.9, 0.95, 200, 300), (0.3, 0.8, 0.9, 100, 300), (0.6, 0.95, 0.8, 60, 100),
      (0.1, 0.7, 0.98, 150, 300), (0.5, 0.9, 0.9, 300, 100)],
 )  # fmt: skip
+@pytest.mark.slow
 def test_the_interval_covers(true: float, se: float, sp: float, labels: int, n: int) -> None:
     rng = np.random.default_rng(7)
     rounds, held, empty = 1500, 0, Corrected(0, 0, 0)

@@ -88,6 +88,7 @@ def seeds_of(table: np.ndarray) -> dict[int, dict[str, bool]]:
             for s, column in enumerate(table.T)}  # fmt: skip
 
 
+@pytest.mark.slow
 def test_seed_and_prompt_noise_are_told_apart_on_average() -> None:
     """Seeds shifted by a known amount: the component is found, and is zero without a shift."""
     rng = np.random.default_rng(0)

@@ -28,7 +28,7 @@ KINDS = (
     "source", "rows", "prompts", "pairs", "align", "harden", "repair", "attack", "snapshot",
     "answers", "verdicts", "utility", "diagnose", "geometry", "perturb",
 )  # fmt: skip
-QUICK = ("repair", "snapshot")  # the others of the default suite would take a minute
+pytestmark = pytest.mark.slow  # the study of all kinds alone takes a quarter of a minute
 CHILD = """
 import pickle, sys
 from pathlib import Path
@@ -114,17 +114,8 @@ def test_a_pico_study_has_every_kind_of_stage(stored: tuple[Store, list[Stage]])
     assert {stage.kind for stage in stored[1]} == set(KINDS)
 
 
-@pytest.mark.parametrize("kind", QUICK)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_stage_is_the_same_in_another_process(
-    stored: tuple[Store, list[Stage]], kind: str, tmp_path: Path
-) -> None:
-    store, stages = stored
-    assert_equal_elsewhere(store, next(s for s in stages if s.kind == kind), tmp_path)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", sorted(set(KINDS) - set(QUICK)))
-def test_every_other_kind_is_the_same_too(
     stored: tuple[Store, list[Stage]], kind: str, tmp_path: Path
 ) -> None:
     store, stages = stored

@@ -223,6 +223,7 @@ def test_a_killed_run_continues_to_identical_results(
     assert again == (clean[1] / "leaderboard.csv").read_text()
 
 
+@pytest.mark.slow
 def test_another_plan_may_not_overwrite_a_run(
     clean: tuple[Path, Path, str, str], family: Path
 ) -> None:

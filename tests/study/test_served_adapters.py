@@ -106,6 +106,7 @@ def run(command: Command, tmp_path: Path, out: str, *more: str) -> Any:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_one_engine_start_serves_the_study_and_no_gate_mixes_it_with_hf(
     pico: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,6 +61,7 @@ def by_lm_eval(model: Path, task: str, folder: Path, *more: str) -> dict[str, An
         ),
     ],
 )  # fmt: skip
+@pytest.mark.slow
 def test_the_numbers_are_lm_evals_own(
     pico: Path, tasks: Path, item: str, metrics: tuple[str, ...], more: tuple[str, ...]
 ) -> None:
@@ -107,6 +108,7 @@ def test_a_task_file_that_asks_or_scores_otherwise_has_another_hash(
     assert before.versions == {"mine-choices": "Yaml"}
 
 
+@pytest.mark.slow
 def test_a_run_reports_them_beside_the_rest_and_compares_them(
     pico: Path, tasks: Path, tmp_path: Path
 ) -> None:
@@ -191,6 +193,7 @@ def test_what_cannot_be_meant_is_refused(text: str, said: str) -> None:
         read_benchmarks(text)
 
 
+@pytest.mark.slow
 def test_a_task_that_is_none_and_one_without_a_mean_are_named(tasks: Path) -> None:
     with pytest.raises(UnknownNameError, match="arc_easy"):
         documents(read_benchmarks("arc_eazy")[0])
@@ -200,6 +203,7 @@ def test_a_task_that_is_none_and_one_without_a_mean_are_named(tasks: Path) -> No
 
 
 @pytest.mark.parametrize(("task", "extra"), [("ifeval", "ifeval"), ("arc_easy", "tasks")])
+@pytest.mark.slow
 def test_code_that_is_not_installed_is_one_line_with_the_command(
     monkeypatch: pytest.MonkeyPatch, task: str, extra: str
 ) -> None:
@@ -212,6 +216,7 @@ def test_code_that_is_not_installed_is_one_line_with_the_command(
         documents(read_benchmarks(task)[0])
 
 
+@pytest.mark.slow
 def test_data_out_of_reach_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)

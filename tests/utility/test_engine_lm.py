@@ -63,13 +63,13 @@ def tasks(tmp_path: Path) -> Path:
     return task_files(tmp_path)
 
 
-def both(pico: Path, item: str, scorer: Any) -> tuple[list[Sampled], list[Sampled]]:
+def both(pico: Path, item: str, scorer: Any, limit: int = 6) -> tuple[list[Sampled], list[Sampled]]:
     (spec,) = read_benchmarks(item)
     metrics = documents(spec).metrics
     template = CHATML if spec.chat else None
     by = Running(scorer, NoProgress())
     plain, engine = (
-        evaluate_benchmark(spec, pico, template, by=who, limit=6, metrics=metrics)
+        evaluate_benchmark(spec, pico, template, by=who, limit=limit, metrics=metrics)
         for who in (torch.float32, by)
     )
     return plain, engine
@@ -88,13 +88,14 @@ def test_the_numbers_are_those_of_weights(pico: Path, tasks: Path, task: str) ->
             assert said == pytest.approx(wanted, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_whole_texts_too_in_windows_where_they_are_long(pico: Path) -> None:
-    plain, engine = both(pico, "perplexity", ByTorch(pico))
+    plain, engine = both(pico, "perplexity", ByTorch(pico), limit=2)
     for mine, theirs in zip(engine, plain, strict=True):
         for name, sums in theirs.weighted.items():
             assert mine.weighted[name] == pytest.approx(sums, abs=1e-3)
     narrow = ByTorch(pico, longest=34)
-    _, cut = both(pico, "perplexity", narrow)
+    _, cut = both(pico, "perplexity", narrow, limit=2)
     assert narrow.rows > 2 * len(cut)
     for mine, theirs in zip(cut, plain, strict=True):
         (ours, size), (wanted, same) = (
