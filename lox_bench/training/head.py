@@ -38,11 +38,31 @@ def completion_logits(
     """
     predicting = labels[:, 1:] != IGNORE
     keep = functional.pad(predicting, (0, 1))
+    inputs = _without_idle_mask(inputs, labels.shape)
     if _TAKES_MASKS:
         logits = forward(**inputs, use_cache=False, logits_to_keep=keep).logits
     else:
         logits = forward(**inputs, use_cache=False).logits[keep]
     return logits, labels[:, 1:][predicting], predicting
+
+
+def _without_idle_mask(inputs: dict[str, Any], shape: torch.Size) -> dict[str, Any]:
+    """The inputs without a mask of padding that stands on the right.
+
+    No token looks to its right, so what is computed of the others is the same without it, by
+    attention that makes no matrix of the mask.
+    """
+    mask = inputs.get("attention_mask")
+    if mask is None or mask.shape != shape or "position_ids" in inputs:
+        return inputs
+    if not _is_on_the_right(mask):
+        return inputs
+    return {key: value for key, value in inputs.items() if key != "attention_mask"}
+
+
+def _is_on_the_right(mask: Tensor) -> bool:
+    """Whether each row begins with a token and holds none behind its padding."""
+    return bool(mask[:, 0].all() and (mask.diff(dim=1) <= 0).all())
 
 
 def serve_fused_calls(model: PreTrainedModel) -> None:
