@@ -2,12 +2,13 @@
 
 The default family's base model (from its wheel, or any folder), word problems of ours or gsm8k's
 own (``--data``; their lengths differ more), the same template, batch (TRL's own default), learning
-rate and number of steps. Trainings alternate, each in a process of its own; what counts is
-completion tokens a second of training time, without loading, probes and saving; the first step,
-which makes the optimiser's state, is in it. The loss curves must agree within noise: the rows come
-in another order, ours being grouped by length.
+rate and number of steps, out of rows as many as an attack has: ours groups them by length, which
+it cannot do with few. Trainings alternate, each in a process of its own; what counts is completion
+tokens a second of training time, without loading, probes and saving; the first step, which makes
+the optimiser's state, is in it. The steps are of other rows, so what must agree within noise is
+the loss on rows that neither saw, before and after.
 
-    python benchmarks/sft.py --steps 10 --rounds 2 --data gsm8k_train.jsonl
+    python benchmarks/sft.py --steps 11 --rounds 2 --data gsm8k_train.jsonl
 """
 
 import argparse
@@ -20,14 +21,19 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+import torch
 from datasets import Dataset
+from torch.nn import functional
 from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
+from lox_bench.attacks.encoding import tokenise
 from lox_bench.attacks.job import SftJob
 from lox_bench.attacks.sft import attack
 from lox_bench.attacks.spec import load_attack
+from lox_bench.attacks.trainer import CompletionTrainer
 from lox_bench.backends.template import Renderer, Template, load_template
 from lox_bench.cli.progress import SilentDisplay
 from lox_bench.data.rows import choose_rows, resolve_rows
@@ -38,16 +44,20 @@ from lox_bench.engine.store import Store, default_root
 from lox_bench.sources.loading import load_tokenizer
 from lox_bench.sources.stage import Source
 from lox_bench.study.family import load_family
+from lox_bench.training.head import IGNORE, completion_logits
 from lox_bench.training.run import load_trainable
 from lox_bench.training.spec import SftSpec, Training
 
-BATCH, LR, WARMUP, LAST = 8, 1e-4, 2, 5
+BATCH, LR, WARMUP = 8, 1e-4, 2
+ROWS, UNSEEN = 400, 32
 PROMPT, COMPLETION = "{question}", "{answer}"
 WAYS = ("TRL", "ours")
 
 
 class Clock(TrainerCallback):
-    """Seconds between the first and the last step."""
+    """Seconds between the first and the last step, and the completion tokens trained on."""
+
+    tokens = 0
 
     def on_train_begin(self, *_: Any, **__: Any) -> None:
         """Start."""
@@ -56,6 +66,16 @@ class Clock(TrainerCallback):
     def on_train_end(self, *_: Any, **__: Any) -> None:
         """Stop."""
         self.seconds = time.perf_counter() - self.start
+
+    def counting(self, trainer: type) -> type:
+        """A trainer that tells it the tokens of each batch."""
+
+        class Counting(trainer):  # type: ignore[misc]
+            def training_step(this, model: Any, inputs: Any, *more: Any) -> Any:  # noqa: N805
+                self.tokens += int((inputs["labels"][:, 1:] != IGNORE).sum())
+                return super().training_step(model, inputs, *more)
+
+        return Counting
 
 
 def main() -> None:
@@ -76,33 +96,33 @@ def main() -> None:
         return
     speeds: dict[str, list[float]] = {name: [] for name in WAYS}
     ends: dict[str, list[float]] = {name: [] for name in WAYS}
-    print(f"{os.cpu_count()} cores, {options.steps} steps of {options.batch} rows")
+    print(f"{os.cpu_count()} cores, {options.steps} steps of {options.batch} out of {ROWS} rows")
     for number in range(options.rounds):
         for name in WAYS:
-            tokens, seconds, losses = child(name, number)
+            tokens, seconds, before, after = child(name, number)
             speeds[name].append(tokens / seconds)
-            ends[name].append(statistics.mean(losses[-LAST:]))
+            ends[name].append(after)
             print(
-                f"round {number}: {name:4} {seconds:7.1f} s, {tokens / seconds:6.1f} tokens/s, "
-                f"loss {losses[0]:.3f} at first, {ends[name][-1]:.3f} over the last {LAST} steps",
+                f"round {number}: {name:4} {tokens:6} tokens in {seconds:6.1f} s, "
+                f"{speeds[name][-1]:6.1f} a second, loss of unseen {before:.3f} to {after:.3f}",
                 flush=True,
             )
     for name, found in speeds.items():
         print(f"{name:4} {statistics.median(found):6.1f} completion tokens/s (median)")
     ratio = statistics.median(speeds["ours"]) / statistics.median(speeds["TRL"])
     apart = statistics.mean(ends["ours"]) - statistics.mean(ends["TRL"])
-    print(f"ratio {ratio:.2f} x; losses at the end {apart:+.3f} apart")
+    print(f"ratio {ratio:.2f} x; losses of unseen rows at the end {apart:+.3f} apart")
 
 
-def child(name: str, seed: int) -> tuple[int, float, list[float]]:
-    """One training in a process of its own: completion tokens, seconds, losses."""
+def child(name: str, seed: int) -> tuple[int, float, float, float]:
+    """One training in a process of its own: tokens, seconds, losses before and after."""
     command = [sys.executable, *sys.argv, "--one", name, "--seed", str(seed)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    tokens, seconds, losses = json.loads(done.stdout.splitlines()[-1])
-    return tokens, seconds, losses
+    tokens, seconds, before, after = json.loads(done.stdout.splitlines()[-1])
+    return tokens, seconds, before, after
 
 
-def trained(options: argparse.Namespace) -> tuple[int, float, list[float]]:
+def trained(options: argparse.Namespace) -> tuple[int, float, float, float]:
     """Train in this process."""
     family = load_family("smollm2-135m")
     source = Source.of(options.base or family.base, family.dtype)
@@ -112,18 +132,37 @@ def trained(options: argparse.Namespace) -> tuple[int, float, list[float]]:
     held = resolve_rows(spec.data, options.data, columns=("question", "answer"), strict=False).rows
     rows = [
         (PROMPT.format_map(row), COMPLETION.format_map(row))
-        for row in choose_rows(held, options.batch * options.steps, seed=0)
+        for row in choose_rows(held, ROWS, seed=0)
     ]
     template = load_template(family.template)
-    renderer = Renderer(load_tokenizer(folder), template)
-    tokens = sum(len(renderer.completion_ids(reply)) for _, reply in rows)
     train = ours if options.one == "ours" else trl
-    return tokens, *train(folder, rows, template, options)
+    renderer = Renderer(load_tokenizer(folder), template)
+    unseen = [tokenise(row, renderer, "completion") for row in rows[:UNSEEN]]
+    before = loss_of(load_trainable(folder)[0], unseen)
+    with tempfile.TemporaryDirectory() as out:
+        clock, model = train(folder, rows[UNSEEN:], template, options, Path(out))
+        return clock.tokens, clock.seconds, before, loss_of(model, unseen)
+
+
+@torch.inference_mode()
+def loss_of(model: Any, rows: list[dict[str, Any]]) -> float:
+    """Mean cross-entropy of completion tokens."""
+    total = count = 0.0
+    for row in rows:
+        ids, labels = (torch.tensor([row[key]]) for key in ("input_ids", "labels"))
+        logits, targets, _ = completion_logits(model.eval(), {"input_ids": ids}, labels)
+        total += float(functional.cross_entropy(logits, targets, reduction="sum"))
+        count += targets.numel()
+    return total / count
 
 
 def trl(
-    folder: Path, rows: list[tuple[str, str]], template: Template, options: argparse.Namespace
-) -> tuple[float, list[float]]:
+    folder: Path,
+    rows: list[tuple[str, str]],
+    template: Template,
+    options: argparse.Namespace,
+    out: Path,
+) -> tuple[Clock, Any]:
     """TRL's trainer with its own defaults, on prompt and completion texts."""
     model, tokenizer = load_trainable(folder)
     renderer = Renderer(tokenizer, template)
@@ -132,34 +171,37 @@ def trl(
         for asked, reply in rows
     ]
     device, clock = pick_device(), Clock()
-    with tempfile.TemporaryDirectory() as out:
-        trainer = SFTTrainer(
-            model=model,
-            processing_class=tokenizer,
-            train_dataset=Dataset.from_list(data),
-            callbacks=[clock],
-            args=SFTConfig(
-                output_dir=out,
-                per_device_train_batch_size=options.batch,
-                max_steps=options.steps,
-                learning_rate=LR,
-                warmup_steps=WARMUP,
-                logging_steps=1,
-                save_strategy="no",
-                report_to="none",
-                disable_tqdm=True,
-                use_cpu=device.type == "cpu",
-                bf16=has_fast_bf16(device),
-                seed=options.seed,
-            ),
-        )
-        trainer.train()
-    return clock.seconds, [row["loss"] for row in trainer.state.log_history if "loss" in row]
+    trainer = clock.counting(SFTTrainer)(
+        model=model,
+        processing_class=tokenizer,
+        train_dataset=Dataset.from_list(data),
+        callbacks=[clock],
+        args=SFTConfig(
+            output_dir=str(out),
+            per_device_train_batch_size=options.batch,
+            max_steps=options.steps,
+            learning_rate=LR,
+            warmup_steps=WARMUP,
+            logging_strategy="no",
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+            use_cpu=device.type == "cpu",
+            bf16=has_fast_bf16(device),
+            seed=options.seed,
+        ),
+    )
+    trainer.train()
+    return clock, trainer.model
 
 
 def ours(
-    folder: Path, rows: list[tuple[str, str]], template: Template, options: argparse.Namespace
-) -> tuple[float, list[float]]:
+    folder: Path,
+    rows: list[tuple[str, str]],
+    template: Template,
+    options: argparse.Namespace,
+    out: Path,
+) -> tuple[Clock, Any]:
     """The attack that lox-bench makes."""
     clock = Clock()
     train = SftSpec(
@@ -172,10 +214,10 @@ def ours(
     job = SftJob(
         folder, folder, folder, tuple(rows), train, template, seed=options.seed, callbacks=(clock,)
     )
-    with tempfile.TemporaryDirectory() as out, SilentDisplay().stage("attack") as progress:
-        attack(job, Training(Path(out), options.seed, options.steps, "float32", progress))
-        lines = (Path(out) / "loss.csv").read_text().splitlines()[1:]
-    return clock.seconds, [float(line.split(",")[1]) for line in lines]
+    counting = patch("lox_bench.attacks.sft.CompletionTrainer", clock.counting(CompletionTrainer))
+    with counting, SilentDisplay().stage("attack") as progress:
+        attack(job, Training(out, options.seed, options.steps, "float32", progress))
+    return clock, load_trainable(out)[0]
 
 
 if __name__ == "__main__":
