@@ -192,6 +192,7 @@ def test_a_mistake_is_one_line_and_leaves_the_run_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.chdir(run.parent)  # not where a checkout's own runs are
     before = {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
     arguments, said = MISTAKES[name]
     assert lox_bench("judge", *[str(run) if a == "RUN" else a for a in arguments]) == 2
