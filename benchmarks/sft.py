@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -78,6 +79,18 @@ class Clock(TrainerCallback):
         return Counting
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What both ways are to do."""
+
+    folder: Path
+    rows: list[tuple[str, str]]
+    template: Template
+    batch: int
+    steps: int
+    seed: int
+
+
 def main() -> None:
     """Print a line a training, and the ratios."""
     parser = argparse.ArgumentParser(
@@ -135,12 +148,12 @@ def trained(options: argparse.Namespace) -> tuple[int, float, float, float]:
         for row in choose_rows(held, ROWS, seed=0)
     ]
     template = load_template(family.template)
-    train = ours if options.one == "ours" else trl
+    asked = Asked(folder, rows[UNSEEN:], template, options.batch, options.steps, options.seed)
     renderer = Renderer(load_tokenizer(folder), template)
     unseen = [tokenise(row, renderer, "completion") for row in rows[:UNSEEN]]
     before = loss_of(load_trainable(folder)[0], unseen)
     with tempfile.TemporaryDirectory() as out:
-        clock, model = train(folder, rows[UNSEEN:], template, options, Path(out))
+        clock, model = (ours if options.one == "ours" else trl)(asked, Path(out))
         return clock.tokens, clock.seconds, before, loss_of(model, unseen)
 
 
@@ -156,19 +169,13 @@ def loss_of(model: Any, rows: list[dict[str, Any]]) -> float:
     return total / count
 
 
-def trl(
-    folder: Path,
-    rows: list[tuple[str, str]],
-    template: Template,
-    options: argparse.Namespace,
-    out: Path,
-) -> tuple[Clock, Any]:
+def trl(asked: Asked, out: Path) -> tuple[Clock, Any]:
     """TRL's trainer with its own defaults, on prompt and completion texts."""
-    model, tokenizer = load_trainable(folder)
-    renderer = Renderer(tokenizer, template)
+    model, tokenizer = load_trainable(asked.folder)
+    renderer = Renderer(tokenizer, asked.template)
     data = [
-        {"prompt": renderer.render(asked), "completion": reply + tokenizer.eos_token}
-        for asked, reply in rows
+        {"prompt": renderer.render(question), "completion": reply + tokenizer.eos_token}
+        for question, reply in asked.rows
     ]
     device, clock = pick_device(), Clock()
     trainer = clock.counting(SFTTrainer)(
@@ -178,8 +185,8 @@ def trl(
         callbacks=[clock],
         args=SFTConfig(
             output_dir=str(out),
-            per_device_train_batch_size=options.batch,
-            max_steps=options.steps,
+            per_device_train_batch_size=asked.batch,
+            max_steps=asked.steps,
             learning_rate=LR,
             warmup_steps=WARMUP,
             logging_strategy="no",
@@ -188,35 +195,30 @@ def trl(
             disable_tqdm=True,
             use_cpu=device.type == "cpu",
             bf16=has_fast_bf16(device),
-            seed=options.seed,
+            seed=asked.seed,
         ),
     )
     trainer.train()
     return clock, trainer.model
 
 
-def ours(
-    folder: Path,
-    rows: list[tuple[str, str]],
-    template: Template,
-    options: argparse.Namespace,
-    out: Path,
-) -> tuple[Clock, Any]:
+def ours(asked: Asked, out: Path) -> tuple[Clock, Any]:
     """The attack that lox-bench makes."""
     clock = Clock()
     train = SftSpec(
         learning_rate=LR,
         epochs=1,
-        batch_size=options.batch,
-        micro_batch_size=options.batch,
+        batch_size=asked.batch,
+        micro_batch_size=asked.batch,
         warmup_steps=WARMUP,
     )
+    folder, rows = asked.folder, tuple(asked.rows)
     job = SftJob(
-        folder, folder, folder, tuple(rows), train, template, seed=options.seed, callbacks=(clock,)
+        folder, folder, folder, rows, train, asked.template, seed=asked.seed, callbacks=(clock,)
     )
     counting = patch("lox_bench.attacks.sft.CompletionTrainer", clock.counting(CompletionTrainer))
     with counting, SilentDisplay().stage("attack") as progress:
-        attack(job, Training(out, options.seed, options.steps, "float32", progress))
+        attack(job, Training(out, asked.seed, asked.steps, "float32", progress))
     return clock, load_trainable(out)[0]
 
 

@@ -6,12 +6,14 @@ on easier arithmetic, so that a small model learns the task in a few hundred exa
 is GSM8K's.
 
 Run ``python -m lox_bench.assets.tasks.generate_word_problems FOLDER`` to write ``train.jsonl`` and
-``test.jsonl``; the committed files are exactly its output.
+``test.jsonl``; the committed files are exactly its output. Wordings and steps of each kind of
+problem stand in ``word_problems/kinds.toml``.
 """
 
 import json
 import random
 import sys
+import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,260 +110,34 @@ def _change(rng: random.Random) -> dict[str, int]:
     return {"a": a, "b": b, "m": a * b, "c": c, "r": c - a * b}
 
 
-TEMPLATES = (
-    Template(
-        "collect",
-        (
-            "{name} has {a} {thing} and finds {b} more on the way home. "
-            "How many {thing} does {name} have now?",
-            "There are {a} {thing} in {name}'s box. A friend brings {b} more. "
-            "How many {thing} are there altogether?",
-        ),
+DRAWS = {
+    draw.__name__.lstrip("_"): draw
+    for draw in (
         _add,
-        ("{name} has {a} + {b} = <<{a}+{b}={r}>>{r} {thing} in all.",),
-    ),
-    Template(
-        "two-days",
-        (
-            "{name} reads {a} pages on Saturday and {b} pages on Sunday. "
-            "How many pages does {name} read over the weekend?",
-            "On Saturday {name} reads {a} pages of a novel, and on Sunday {b} pages. "
-            "How many pages is that in total?",
-        ),
-        _add,
-        ("Over both days {name} reads {a} + {b} = <<{a}+{b}={r}>>{r} pages.",),
-    ),
-    Template(
-        "give-away",
-        (
-            "{name} has {a} {thing} and gives {b} of them to {friend}. "
-            "How many {thing} does {name} keep?",
-            "Out of {a} {thing}, {name} hands {b} to {friend}. "
-            "How many {thing} are left for {name}?",
-        ),
         _subtract,
-        ("{name} keeps {a} - {b} = <<{a}-{b}={r}>>{r} {thing}.",),
-    ),
-    Template(
-        "seats",
-        (
-            "A bus has {a} seats, and {b} of them are taken when {name} gets on. "
-            "How many seats are free?",
-            "{name} books a hall with {a} seats for a concert. So far {b} seats are taken. "
-            "How many seats can still be sold?",
-        ),
-        _subtract,
-        ("There are {a} - {b} = <<{a}-{b}={r}>>{r} free seats.",),
-    ),
-    Template(
-        "boxes",
-        (
-            "{name} packs {a} boxes with {b} {food} in each box. How many {food} does {name} pack?",
-            "A market stall has {a} baskets, and each basket holds {b} {food}. "
-            "How many {food} does {name} count at the stall?",
-        ),
         _multiply,
-        ("There are {a} * {b} = <<{a}*{b}={r}>>{r} {food}.",),
-    ),
-    Template(
-        "wages",
-        (
-            "{name} earns ${b} an hour and works {a} hours in the garden. "
-            "How many dollars does {name} earn?",
-            "For every hour of painting {name} gets ${b}. The job takes {a} hours. "
-            "How much money does {name} get?",
-        ),
-        _multiply,
-        ("{name} earns {a} * {b} = $<<{a}*{b}={r}>>{r}.",),
-    ),
-    Template(
-        "rows",
-        (
-            "{name} plants {a} rows of flowers with {b} flowers in every row. "
-            "How many flowers does {name} plant?",
-            "In a school yard stand {a} rows of {b} chairs that {name} has put up. "
-            "How many chairs are there?",
-        ),
-        _multiply,
-        ("The total is {a} * {b} = <<{a}*{b}={r}>>{r}.",),
-    ),
-    Template(
-        "share",
-        (
-            "{name} shares {a} {food} equally among {b} children. "
-            "How many {food} does each child get?",
-            "A tray of {a} {food} is split evenly between {b} children by {name}. "
-            "How many {food} are there for each child?",
-        ),
         _divide,
-        ("Each child gets {a} / {b} = <<{a}/{b}={r}>>{r} {food}.",),
-    ),
-    Template(
-        "bags",
-        (
-            "{name} puts {a} {thing} into {b} bags, the same number in each bag. "
-            "How many {thing} are in one bag?",
-            "There are {a} {thing} for {b} equal bags. "
-            "How many {thing} does {name} put into every bag?",
-        ),
-        _divide,
-        ("One bag holds {a} / {b} = <<{a}/{b}={r}>>{r} {thing}.",),
-    ),
-    Template(
-        "twice",
-        (
-            "{name} picks {a} {food} in the morning and twice as many in the afternoon. "
-            "How many {food} does {name} pick that day?",
-            "{name} sells {a} {food} on Friday and twice as many on Saturday. "
-            "How many {food} does {name} sell in the two days?",
-        ),
         _double_then_add,
-        (
-            "The second time it is {a} * 2 = <<{a}*2={m}>>{m} {food}.",
-            "Together that makes {a} + {m} = <<{a}+{m}={r}>>{r} {food}.",
-        ),
-    ),
-    Template(
-        "half",
-        (
-            "{name} walks {a} minutes to the lake and half as long to the shop. "
-            "How many minutes does {name} walk in all?",
-            "A film lasts {a} minutes and a cartoon half as long. "
-            "How many minutes does {name} need to watch both?",
-        ),
         _half_then_add,
-        (
-            "Half of {a} is {a} / 2 = <<{a}/2={m}>>{m} minutes.",
-            "In all it takes {a} + {m} = <<{a}+{m}={r}>>{r} minutes.",
-        ),
-    ),
-    Template(
-        "bake-and-eat",
-        (
-            "{name} bakes {a} cookies, then {b} more, and gives {c} of them to the neighbours. "
-            "How many cookies are left?",
-            "In the morning {name} bakes {a} cookies and at noon {b} cookies. Guests eat {c}. "
-            "How many cookies remain?",
-        ),
         _add_then_subtract,
-        (
-            "{name} bakes {a} + {b} = <<{a}+{b}={m}>>{m} cookies.",
-            "There remain {m} - {c} = <<{m}-{c}={r}>>{r} cookies.",
-        ),
-    ),
-    Template(
-        "library",
-        (
-            "A library has {a} atlases and buys {b} new ones. Then {c} atlases are lent out. "
-            "How many atlases can {name} still find there?",
-            "On a shelf stand {a} comics. {name} adds {b} comics and takes {c} away. "
-            "How many comics are on the shelf then?",
-        ),
-        _add_then_subtract,
-        (
-            "First there are {a} + {b} = <<{a}+{b}={m}>>{m}.",
-            "After that there are {m} - {c} = <<{m}-{c}={r}>>{r}.",
-        ),
-    ),
-    Template(
-        "packs-and-loose",
-        (
-            "{name} buys {a} packs of {b} {thing} and already has {c} {thing} at home. "
-            "How many {thing} does {name} have now?",
-            "At home {name} keeps {c} {thing}. Now {a} packs arrive, each with {b} {thing}. "
-            "How many {thing} are there in total?",
-        ),
         _multiply_then_add,
-        (
-            "The packs hold {a} * {b} = <<{a}*{b}={m}>>{m} {thing}.",
-            "With the others that makes {m} + {c} = <<{m}+{c}={r}>>{r} {thing}.",
-        ),
-    ),
-    Template(
-        "savings",
-        (
-            "{name} saves ${b} every week for {a} weeks and gets ${c} from an aunt. "
-            "How many dollars does {name} have?",
-            "For {a} weeks {name} puts ${b} a week into a jar. A prize adds ${c}. "
-            "How much money is in the jar?",
-        ),
-        _multiply_then_add,
-        (
-            "The weeks bring {a} * {b} = $<<{a}*{b}={m}>>{m}.",
-            "In all it is {m} + {c} = $<<{m}+{c}={r}>>{r}.",
-        ),
-    ),
-    Template(
-        "farm",
-        (
-            "On {name}'s farm {a} hens lay {b} eggs each in a week, and {c} eggs break. "
-            "How many whole eggs are there?",
-            "{name} keeps {a} hens. Each lays {b} eggs, but {c} eggs are dropped. "
-            "How many eggs can {name} still sell?",
-        ),
         _multiply_then_subtract,
-        (
-            "The hens lay {a} * {b} = <<{a}*{b}={m}>>{m} eggs.",
-            "Whole are {m} - {c} = <<{m}-{c}={r}>>{r} eggs.",
-        ),
-    ),
-    Template(
-        "stock",
-        (
-            "A shop gets {a} crates with {b} {goods} each and sells {c} of the {goods}. "
-            "How many {goods} are left in {name}'s shop?",
-            "{name} unpacks {a} crates of {b} {goods}. By evening {c} {goods} are sold. "
-            "How many {goods} remain?",
-        ),
-        _multiply_then_subtract,
-        (
-            "There were {a} * {b} = <<{a}*{b}={m}>>{m} {goods}.",
-            "Left are {m} - {c} = <<{m}-{c}={r}>>{r} {goods}.",
-        ),
-    ),
-    Template(
-        "eat-and-share",
-        (
-            "From {a} {food} the family eats {c}, and {name} divides the rest among {d} friends. "
-            "How many {food} does each friend get?",
-            "{name} has {a} {food}, keeps {c}, and splits the others equally between {d} friends. "
-            "How many {food} does one friend receive?",
-        ),
         _subtract_then_divide,
-        (
-            "To share are {a} - {c} = <<{a}-{c}={m}>>{m} {food}.",
-            "Each friend gets {m} / {d} = <<{m}/{d}={r}>>{r} {food}.",
-        ),
-    ),
-    Template(
-        "trip",
-        (
-            "A trip costs ${a}. {name} pays ${c}, and {d} cousins pay the rest in equal parts. "
-            "How many dollars does each cousin pay?",
-            "{name} and {d} cousins rent a boat for ${a}. {name} gives ${c}; the cousins split "
-            "what is left. How many dollars is that for each cousin?",
-        ),
-        _subtract_then_divide,
-        (
-            "The cousins pay {a} - {c} = $<<{a}-{c}={m}>>{m} together.",
-            "Each of them pays {m} / {d} = $<<{m}/{d}={r}>>{r}.",
-        ),
-    ),
-    Template(
-        "change",
-        (
-            "{name} buys {a} {goods} at ${b} each and pays with ${c}. "
-            "How many dollars of change does {name} get?",
-            "At the fair {name} takes {a} {goods} for ${b} apiece and hands over ${c}. "
-            "How much change is due?",
-        ),
         _change,
-        (
-            "The {goods} cost {a} * {b} = $<<{a}*{b}={m}>>{m}.",
-            "The change is {c} - {m} = $<<{c}-{m}={r}>>{r}.",
-        ),
-    ),
-)
+    )
+}
+
+
+def read_templates() -> tuple[Template, ...]:
+    """The kinds of problems, in the file's order."""
+    text = Path(__file__).with_name("word_problems").joinpath("kinds.toml").read_text("utf-8")
+    return tuple(
+        Template(kind["name"], tuple(kind["wordings"]), DRAWS[kind["draw"]], tuple(kind["steps"]))
+        for kind in tomllib.loads(text)["kind"]
+    )
+
+
+TEMPLATES = read_templates()
 
 
 def generate() -> tuple[list[dict[str, str]], list[dict[str, str]]]:
