@@ -5,7 +5,6 @@ Setup on Debian: ``apt-get install -y chromium chromium-driver``; skipped where 
 
 import json
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib import resources
@@ -75,17 +74,31 @@ class Page:
         still = {"name": "prefers-reduced-motion", "value": "reduce"}  # else clicks miss
         media = {"features": [scheme, still]}
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
-        self.driver.get(file.as_uri())
+        self.visit(file.as_uri())
+
+    def visit(self, address: str) -> None:
+        """Load the address anew, also where only what follows its # is another."""
+        self.driver.get("about:blank")
+        self.driver.get(address)
+        self.wait(lambda: self.js("return 'ready' in document.documentElement.dataset"))
+
+    def reload(self) -> None:
+        self.js("delete document.documentElement.dataset.ready")  # the driver may return early
+        self.driver.refresh()
         self.wait(lambda: self.js("return 'ready' in document.documentElement.dataset"))
 
     def js(self, code: str, *arguments: Any) -> Any:
         return self.driver.execute_script(code, *arguments)
 
     def wait(self, done: Callable[[], Any], seconds: float = 60.0) -> None:
-        end = time.monotonic() + seconds
-        while not done():
-            assert time.monotonic() < end, "the page did not get there in time"
-            time.sleep(0.02)
+        """Until it holds; what the page has not built yet, or just replaced, counts as not yet."""
+        from selenium.common.exceptions import StaleElementReferenceException
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        patient = WebDriverWait(
+            self.driver, seconds, 0.02, ignored_exceptions=[StaleElementReferenceException]
+        )
+        patient.until(lambda _: done(), "the page did not get there in time")
 
     def all(self, selector: str) -> list[Any]:
         return self.driver.find_elements("css selector", selector)
@@ -159,10 +172,8 @@ def test_a_click_on_a_heading_sorts_by_number(page: Page) -> None:
     assert wanted != wanted[::-1]
     for order in (wanted, wanted[::-1]):
         page.all("#leaderboard-table thead th")[asr - 1].click()
-        late = time.monotonic() + 5  # the table is drawn anew after the click has returned
-        while _values(page, asr) != order and time.monotonic() < late:
-            time.sleep(0.05)
-        assert _values(page, asr) == order
+        # the table is drawn anew after the click has returned
+        page.wait(lambda order=order: _values(page, asr) == order)
 
 
 def _values(page: Page, column: int) -> list[float]:
@@ -224,9 +235,7 @@ def test_an_answer_has_an_address_that_opens_it(page: Page, file: Path) -> None:
     assert where.startswith("#t=lox,gsm8k,0,harmful,")
     page.press("\ue00c")  # Escape
     assert page.js("return location.hash") == "#transcripts"
-    page.driver.get("about:blank")
-    page.driver.get(file.as_uri() + where)
-    page.wait(lambda: page.js("return 'ready' in document.documentElement.dataset"))
+    page.visit(file.as_uri() + where)
     assert page.one("#compare-prompt").text == prompt
     assert page.one("#compare-right option:checked").text == "lox+gsm8k · seed 0"
     assert not page.one("#compare-right .answer").is_displayed()  # harm stays veiled
@@ -253,8 +262,7 @@ def test_the_link_to_an_answer_is_copied_or_shown(page: Page) -> None:
 
 @pytest.mark.parametrize("where", ["#t=lox,gsm8k,0,harmful,nope", "#t=%", "#t=lox"])
 def test_an_address_that_names_nothing_is_told(page: Page, file: Path, where: str) -> None:
-    page.driver.get("about:blank")
-    page.driver.get(file.as_uri() + where)
+    page.visit(file.as_uri() + where)
     page.wait(lambda: page.one("#transcripts-notice").is_displayed())
     assert "This page holds no such answer" in page.one("#transcripts-notice").text
     assert not page.js("return document.getElementById('compare').open")
@@ -337,8 +345,7 @@ def test_dark_and_light_follow_the_system_until_the_reader_chooses(page: Page, f
     assert background() == "rgb(255, 255, 255)"
     page.one("#theme").click()
     assert background() == "rgb(20, 23, 28)"
-    page.driver.refresh()
-    page.wait(lambda: page.js("return 'ready' in document.documentElement.dataset"))
+    page.reload()
     assert background() == "rgb(20, 23, 28)"
     page.js("localStorage.clear()")
     page.open(file, theme="dark")
