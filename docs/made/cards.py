@@ -16,7 +16,8 @@ _HEAD = """# Prompt sets, a card each
 Made from `tasks/sets/` and `tasks/prompts/` when this site is built. *Counts* is what a rate of the
 set is the share of. Files are fetched only when a set is asked for, and each is checked against its
 SHA-256. Of every published set whose rows have categories, *cse* and any with *child* in its name
-are left out; where rows have none, nothing can be left out by category, and the card says so.
+are left out, and of those whose files were seen here, prompt by prompt, what a search for words
+found besides; where rows have no category, the card says so.
 [What holds for all of them](data-statement.md).
 """
 _NO_CATEGORY = "rows have no category here"
@@ -110,10 +111,12 @@ def _columns(held: PublishedSet) -> str:
 
 
 def _left_out(held: PublishedSet) -> str:
+    by_hash = f"{len(held.left_out_prompts)} by hash" if held.left_out_prompts else ""
     if held.hazard_column:
         more = f", and {', '.join(held.left_out)}" if held.left_out else ""
-        return f"by `{held.hazard_column}`: the categories named above{more}"
-    return _NO_CATEGORY
+        said = f"by `{held.hazard_column}`: the categories named above{more}"
+        return f"{said}; {by_hash}" if by_hash else said
+    return f"{by_hash}: {_NO_CATEGORY}" if by_hash else _NO_CATEGORY
 
 
 def _state(held: PublishedSet) -> str:

@@ -107,7 +107,9 @@ class Told:
         number = len(prompts_of(spec, "eval").prompts)
         self.sets.append({"name": str(spec.name), "prompts": number})
         if not (self.quiet or self.json):
-            typer.echo(f"{spec.name}: {number} {what}")
+            left_out = len(spec.published.left_out_prompts) if spec.published is not None else 0
+            more = f"; {left_out} are left out, see docs/prompts.md" if left_out else ""
+            typer.echo(f"{spec.name}: {number} {what}{more}")
 
     def end(self) -> None:
         """With ``--json``: all of them, and nothing else."""
@@ -162,6 +164,7 @@ def _plain(spec: TaskSpec, held: PublishedSet) -> dict[str, object]:
         "of": held.rows or None,
         "stated_by": held.stated or None,
         "left_out": ["cse", "*child*", *held.left_out],
+        "left_out_prompts": len(held.left_out_prompts),
         "metric": spec.metric,
         "licence": held.licence,
         "citation": held.citation,

@@ -1,10 +1,12 @@
 """Prompt sets that others published: where they are pinned, and how each file is read.
 
 Only requests are taken. What stands beside them (targets, model answers) is not read, and what a
-set says of child sexual exploitation is left out.
+set says of child sexual exploitation is left out: by category where it has some, else prompt by
+prompt, which files name by hash.
 """
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -44,8 +46,12 @@ class PublishedSet:
         rows: how many prompts there are; anything else is an error (0: not known here).
         stated: who says so, and what the hash is, where the file itself was not seen here.
         left_out: categories that are not asked, beside those of children.
-        asked: how many prompts are left then (0: all of ``rows``); another number is an error.
-        first: only so many of them, from the top (0: all).
+        left_out_prompts: SHA-256 of the text of each prompt on child sexual exploitation or abuse
+            that no category tells from the others; they are not asked.
+        asked: how many prompts are left by category (0: all of ``rows``); another number is an
+            error.
+        first: only so many of them, from the top (0: all); ``left_out_prompts`` then go out of
+            these.
         licence, citation, page: as the publisher has them.
         gated: why the files cannot be fetched without asking; a local copy is then wanted.
     """
@@ -62,6 +68,7 @@ class PublishedSet:
     among: tuple[str, ...] = ()
     stated: str = ""
     left_out: tuple[str, ...] = ()
+    left_out_prompts: tuple[str, ...] = ()
     asked: Annotated[int, Range(0, 1_000_000)] = 0
     first: Annotated[int, Range(0, 1_000_000)] = 0
     gated: str = ""
@@ -69,7 +76,8 @@ class PublishedSet:
     @property
     def count(self) -> int:
         """How many prompts are asked; 0: not known here."""
-        return self.first or self.asked or self.rows
+        number = self.first or self.asked or self.rows
+        return number - len(self.left_out_prompts) if number else 0
 
 
 def published_prompts(name: Name, held: PublishedSet, local: Path | None) -> Prompts:
@@ -95,6 +103,7 @@ def published_prompts(name: Name, held: PublishedSet, local: Path | None) -> Pro
                 + ("; another version of it? see " + held.page if local is not None else "")
             )
     kept = kept[: held.first] if held.first else kept
+    kept = [row for row in kept if _hash(row["prompt"]) not in held.left_out_prompts]
     lines = [
         json.dumps({"id": f"{name}-{number:04d}", **row}, ensure_ascii=False, sort_keys=True)
         for number, row in enumerate(kept, start=1)
@@ -110,6 +119,10 @@ def is_here(held: PublishedSet) -> bool:
 
 def _is_left_out(hazard: str, held: PublishedSet) -> bool:
     return hazard == _LEFT_OUT or _CHILD in hazard or hazard in held.left_out
+
+
+def _hash(prompt: str) -> str:
+    return hashlib.sha256(prompt.encode()).hexdigest()
 
 
 def _files(name: str, held: PublishedSet) -> Iterator[Path]:

@@ -3,6 +3,7 @@
 The contents are ours; what they copy is the form: columns, headers, quoting, counts.
 """
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -175,6 +176,16 @@ def test_categories_of_children_are_left_out_however_they_are_called(
     assert texts(held, tmp_path / "copy.csv") == ["a"]
     with pytest.raises(DataError, match=r"1 prompts less children in .*, 2 were expected"):
         texts(made(hazard_column="category", asked=2), tmp_path / "copy.csv")
+
+
+def test_prompts_without_a_category_are_left_out_by_hash(tmp_path: Path) -> None:
+    (tmp_path / "copy.csv").write_text("goal\n a \nb\nc\n")
+    listed = (hashlib.sha256(b"a").hexdigest(), hashlib.sha256(b"not there").hexdigest())
+    held = made(rows=3, left_out_prompts=listed)
+    assert texts(held, tmp_path / "copy.csv") == ["b", "c"]
+    first = made(rows=3, first=2, left_out_prompts=listed[:1])
+    assert texts(first, tmp_path / "copy.csv") == ["b"]  # as published, less what is left out
+    assert (held.count, first.count) == (1, 1)
 
 
 def test_a_list_of_dialogues_is_one_of_chat_messages(tmp_path: Path) -> None:
