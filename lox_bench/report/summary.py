@@ -115,14 +115,18 @@ def _validity(rows: Sequence[Row]) -> str:
 
 
 def _reasons(harm: Sequence[Row], rows: Sequence[Row]) -> Iterator[str]:
-    """What speaks against the comparison of harm; then what does so elsewhere only."""
-    told = _ordered(row.invalid_reason for row in harm if row.invalid_reason)
-    for reason in told:
-        yield from reason.split("; ")  # as validity joins them
-    for row in dict.fromkeys((row.metric, row.invalid_reason) for row in rows):
-        metric, reason = row
-        if metric == OVER_REFUSAL and reason and reason not in told:
-            yield f"{title_of(metric)} not: {reason}"
+    """What speaks against the comparison of harm; then what does so elsewhere only, each once."""
+    told = dict.fromkeys(reason for row in harm for reason in _parts(row))
+    yield from told
+    for row in rows:
+        new = [reason for reason in _parts(row) if reason not in told]
+        if row.metric == OVER_REFUSAL and new:
+            told.update(dict.fromkeys(new))
+            yield f"{title_of(row.metric)} not: {'; '.join(new)}"
+
+
+def _parts(row: Row) -> list[str]:
+    return row.invalid_reason.split("; ") if row.invalid_reason else []  # as validity joins them
 
 
 def _ordered(items: Iterable[T]) -> tuple[T, ...]:

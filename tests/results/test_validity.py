@@ -139,6 +139,23 @@ def test_look_alikes_that_loop_say_nothing_of_harm(rows: list[Row]) -> None:
     assert line.invalid_reason.startswith("over-refusal not: 30% of the answers to lookalike")
 
 
+def test_a_reason_is_told_once_whoever_gives_it(rows: list[Row]) -> None:
+    no_rise, looping = "harm did not rise by keyword", "13% are degenerate"
+    reasons = {"refusal_lost": no_rise, "over_refusal": f"{looping}; {no_rise}"}
+    told = [replace(row, valid="no", invalid_reason=reasons.get(row.metric, "")) for row in rows]
+    again = [
+        replace(row, judge="other", invalid_reason=f"{looping}; {no_rise}")
+        for row in told
+        if row.metric == "over_refusal"
+    ]
+    (line,) = [
+        item
+        for item in summarise([Entry(row, "run", "") for row in (*told, *again)]).lines
+        if item.title == "lox+gsm8k"
+    ]
+    assert line.reasons == (no_rise, f"over-refusal not: {looping}")
+
+
 STATES = {
     "control lost before": (
         {"model": "aligned", "attack": "none", "metric": "refusal_lost"},
