@@ -10,7 +10,7 @@ from lox_bench import files
 from lox_bench.cli.jsonout import plain, print_json
 from lox_bench.cli.writing import rich_table
 from lox_bench.compare.published import published
-from lox_bench.report.side_by_side import Side, side_table, sides
+from lox_bench.report.side_by_side import Side, side_tables, sides
 from lox_bench.results.run import open_run
 from lox_bench.results.text_table import markdown, records_csv
 from lox_bench.study.reproduction import Reproduction
@@ -30,7 +30,8 @@ def write_side_by_side(
         print_json(plain(every))
     elif not quiet:
         for name, found in held.items():
-            Console().print(rich_table(side_table(found, f"{name}: published, and here")))
+            for table in side_tables(found, f"{name}, published and here"):
+                Console().print(rich_table(table))
         for name in ("reproduction.md", "side_by_side.csv"):
             typer.echo(f"{name:17} {folder / name}")
 
@@ -44,7 +45,7 @@ def _text(
         if part.name not in runs:
             texts.append("Not run.")
         elif part.name in held:
-            texts.append(markdown(side_table(held[part.name], "Published, and here")))
+            texts += map(markdown, side_tables(held[part.name], "Published, and here"))
         else:
             texts.append(f"No published number is known. See `{part.name}/leaderboard.md`.")
     return "\n\n".join(texts) + "\n"

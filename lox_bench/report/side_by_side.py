@@ -1,35 +1,44 @@
 """A publication's numbers beside those of a run: rates, and what the method is worth."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
-from typing import Final
+from typing import Any, Final
 
 from lox_bench.compare.compare import Difference, Kind, compare_runs
 from lox_bench.compare.published import Published
 from lox_bench.results.metrics import HARM, title_of
 from lox_bench.results.run import Run
 from lox_bench.results.text_table import TextTable, share, signed
-from lox_bench.results.validity import CONTROL
+from lox_bench.results.validity import CONTROL, YES
 
 _ALPHA: Final = 0.05
+_HEAD: Final = ("attack", "published", "here, by", "rates", "Δ (95 %)", "n", "agrees")
 _NOTE: Final = (
-    "Published: the authors' model, prompts, judge and attack data, no interval. Ours: Δ is of "
-    "the same prompts, paired, 95 %; seeds pooled. What agrees is a direction, not a digit."
+    "Published: the authors' model, prompts, judge and attack data, no interval. Rates: undefended "
+    "→ defended. Ours: Δ is of the same prompts, paired; seeds pooled (n: prompts x seeds). What "
+    "agrees is a direction, not a digit; not valid: our attack may not be used to compare, see "
+    "leaderboard.md for why."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """A published difference to the undefended model, and ours after the same attack.
+    """A published difference to the undefended model, and ours after an attack of that name.
 
-    ``published_*`` are shares; ours are NaN where nothing was run. ``agrees``: ``yes`` where ours
-    is shown (Holm) in the published direction, ``opposite`` where it is shown in the other one,
-    ``not shown`` where it is neither, ``not run``. ``valid`` as in the leaderboard.
+    ``published_name`` is the publication's model with its settings, ``settings`` those of ours,
+    ``attack_data`` what ours was attacked with: the names alone would hide that they differ.
+    ``published_*`` rates are shares; ours are NaN where nothing was run. ``agrees``: ``yes`` where
+    ours is shown (Holm) in the published direction, ``opposite`` where it is shown in the other
+    one, ``not shown`` where it is neither; ``not valid`` where our attack may not be used to
+    compare, whatever it shows (``valid``, as in the leaderboard); ``not run``.
     """
 
     attack: str
     model: str
+    published_name: str
+    settings: str
+    attack_data: str
     published_aligned: float
     published_model: float
     family: str
@@ -62,14 +71,25 @@ def sides(run: Run, items: Sequence[Published]) -> list[Side]:
         if item.counterpart == CONTROL or item.attack not in controls:
             continue
         ours: list[Difference | None] = [*_ours(differences, item)]
-        lines += [_side(controls[item.attack], item, family, one) for one in ours or [None]]
+        lines += [_side(controls[item.attack], item, family, one, run) for one in ours or [None]]
     return lines
 
 
-def side_table(lines: Sequence[Side], title: str) -> TextTable:
-    """The lines as a table: published before and after, ours before and after, and what agrees."""
-    head = ("attack", "model", "published", "Δ", "here, by", "rates", "Δ", "95 %", "n", "agrees")
-    return TextTable(title, head, tuple(_cells(line) for line in lines), _NOTE)
+def side_tables(lines: Sequence[Side], title: str) -> list[TextTable]:
+    """A table a defended model: published before and after, ours before and after, what agrees."""
+    tables = []
+    for name in dict.fromkeys(line.published_name for line in lines):
+        held = [line for line in lines if line.published_name == name]
+        rows = tuple(_cells(line) for line in held)
+        tables.append(TextTable(f"{title}: {name}", _HEAD, rows, _note(held)))
+    return tables
+
+
+def _note(held: Sequence[Side]) -> str:
+    ours = dict.fromkeys(f"{line.model}({line.settings})" for line in held if line.settings)
+    data = dict.fromkeys(f"{line.attack} {line.attack_data}" for line in held if line.attack_data)
+    said = f"Here: {', '.join(ours)}. " if ours else ""
+    return f"{said}Attack data here: {', '.join(data) or 'none'}. {_NOTE}"
 
 
 def _ours(differences: Sequence[Difference], item: Published) -> Iterator[Difference]:
@@ -79,14 +99,17 @@ def _ours(differences: Sequence[Difference], item: Published) -> Iterator[Differ
             yield found
 
 
-def _side(control: Published, item: Published, family: str, ours: Difference | None) -> Side:
+def _side(
+    control: Published, item: Published, family: str, ours: Difference | None, run: Run
+) -> Side:
+    settings, data = ("", "") if ours is None else _made(run, ours)
+    named = (item.attack, item.counterpart, item.model, settings, data)
     if ours is None or not ours.n:
         none = ("", "", "") if ours is None else (ours.task, ours.judge, ours.metric)
-        return Side(item.attack, item.counterpart, control.value, item.value, family, *none,
+        return Side(*named, control.value, item.value, family, *none,
                     nan, nan, nan, nan, nan, nan, 0, 0, "", "not run")  # fmt: skip
     return Side(
-        attack=item.attack,
-        model=item.counterpart,
+        *named,
         published_aligned=control.value,
         published_model=item.value,
         family=family,
@@ -106,27 +129,43 @@ def _side(control: Published, item: Published, family: str, ours: Difference | N
     )
 
 
+def _made(run: Run, ours: Difference) -> tuple[str, str]:
+    """Settings of the defended model's methods, and the label of the rows it was attacked with."""
+    for variant in run.record.variants:
+        if (variant.model, variant.attack) == (ours.model_b, ours.attack):
+            return "; ".join(dict.fromkeys(_settings(variant.made))), variant.attack_data
+    return "", ""
+
+
+def _settings(made: object) -> Iterator[str]:
+    """``k=6, alpha=0.65`` of every method that a record of weights names, the last one first."""
+    if not isinstance(made, Mapping):
+        return
+    held: Mapping[str, Any] = made
+    method = held.get("method")
+    if isinstance(method, Mapping):
+        yield ", ".join(f"{name}={value}" for name, value in method.items() if name != "is")
+    for below in held.values():
+        yield from _settings(below)
+
+
 def _agrees(published: float, ours: Difference) -> str:
+    if ours.valid not in {"", YES}:
+        return "not valid"
     if ours.p_holm >= _ALPHA or ours.ci_low <= 0 <= ours.ci_high:
         return "not shown"
     return "yes" if (ours.delta < 0) == (published < 0) else "opposite"
 
 
 def _cells(line: Side) -> tuple[str, ...]:
-    published = f"{share(line.published_aligned)} → {share(line.published_model)}"
-    change = signed(line.published_model - line.published_aligned)
+    left = (line.attack, f"{share(line.published_aligned)} → {share(line.published_model)}")
     if not line.n:
-        return (line.attack, line.model, published, change, "-", "-", "-", "-", "-", line.agrees)
-    doubt = "" if line.valid in {"", "yes"} else f" (attack {line.valid})"
+        return (*left, "-", "-", "-", "-", line.agrees)
     return (
-        line.attack,
-        line.model,
-        published,
-        change,
+        *left,
         f"{title_of(line.metric)} by {line.judge}, {line.task}",
         f"{share(line.aligned)} → {share(line.defended)}",
-        signed(line.delta),
-        f"{signed(line.ci_low)} to {signed(line.ci_high)}",
+        f"{signed(line.delta)} ({signed(line.ci_low)} to {signed(line.ci_high)})",
         f"{line.n}x{line.seeds}",
-        line.agrees + doubt,
+        line.agrees,
     )

@@ -81,4 +81,4 @@ def test_the_rest_runs_and_stands_beside_what_was_published(work: Path, command:
     again = command(*QUICK, "--part", "main,rows", *small, "--out", "made")
     assert again.code == 0, again.err  # from the cache, into the same folders
     found = sides(open_run(work / "made" / "main"), published("llama2-7b"))
-    assert all(line.agrees == "not shown" for line in found if line.n)  # four prompts show nothing
+    assert {line.agrees for line in found if line.n} <= {"not shown", "not valid"}  # four prompts
