@@ -1,7 +1,6 @@
 """Published differences beside ours: what each was made with, and whether they may be compared."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from support.synthetic import synthetic_run
