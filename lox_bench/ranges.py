@@ -4,6 +4,7 @@ alpha: Annotated[float, Range(0, 1)] = 0.5
 schedule: Annotated[str, OneOf("linear", "cosine")] = "linear"
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isfinite
@@ -49,7 +50,13 @@ class _Names:
     """Every key of a mapping, or every item of a list, is a ``Name``."""
 
 
+class _Hashes:
+    """Every item of a list is a SHA-256."""
+
+
 NAMES: Final = _Names()
+HASHES: Final = _Hashes()
+_SHA256: Final = re.compile("[0-9a-f]{64}")
 Seed = Annotated[int, Range(0, MOST_SEED)]
 Count = Annotated[int, Range(1, MOST)]
 CountOrAll = Annotated[int, Range(0, MOST)]  # 0: no limit
@@ -70,6 +77,8 @@ def unfit(hint: Any, value: Any) -> str:
             return str(mark)
         if mark is NAMES and not all(map(is_name, value)):
             return "names (letters, digits, '.', '_', '-', '@')"
+        if mark is HASHES and not all(map(_SHA256.fullmatch, value)):
+            return "SHA-256 in small hexadecimal digits, 64 each"
     return "a finite number" if isinstance(value, float) and not isfinite(value) else ""
 
 

@@ -111,12 +111,12 @@ def _columns(held: PublishedSet) -> str:
 
 
 def _left_out(held: PublishedSet) -> str:
-    by_hash = f"{len(held.left_out_prompts)} by hash" if held.left_out_prompts else ""
+    said = _NO_CATEGORY
     if held.hazard_column:
         more = f", and {', '.join(held.left_out)}" if held.left_out else ""
         said = f"by `{held.hazard_column}`: the categories named above{more}"
-        return f"{said}; {by_hash}" if by_hash else said
-    return f"{by_hash}: {_NO_CATEGORY}" if by_hash else _NO_CATEGORY
+    number = len(held.left_out_prompts)
+    return f"{said}; by hash: {number} prompts" if number else said
 
 
 def _state(held: PublishedSet) -> str:

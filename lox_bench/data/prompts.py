@@ -1,7 +1,6 @@
 """Prompt sets, and the tasks that say how their answers are counted."""
 
 import json
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -24,7 +23,6 @@ from lox_bench.ranges import OneOf, Range
 from lox_bench.registry import OURS, Kind, entries, load_spec, packaged_file
 from lox_bench.types import Label
 
-_HASH: Final = re.compile("[0-9a-f]{64}")
 _TEXTS: Final = (
     "prompt", "goal", "forbidden_prompt", "prompt_text", "question", "instruction", "request",
     "prompts_final", "behavior", "turns", "text",
@@ -95,9 +93,6 @@ def load_task(name: str) -> TaskSpec:
         raise SpecError(name, f"counts must be one of {', '.join(_COUNTED)}, not {spec.counts!r}")
     if bool(spec.prompts) == (spec.published is not None):
         raise SpecError(name, "either prompts or a [published] table was wanted")
-    for text in spec.published.left_out_prompts if spec.published is not None else ():
-        if not _HASH.fullmatch(text):
-            raise SpecError(name, f"left_out_prompts: SHA-256 was wanted (64 hex), not {text!r}")
     return spec
 
 

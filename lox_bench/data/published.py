@@ -6,7 +6,6 @@ prompt, which files name by hash.
 """
 
 import csv
-import hashlib
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +20,7 @@ from lox_bench.engine.stage import Text
 from lox_bench.engine.store import default_root
 from lox_bench.errors import DataError, SourceError
 from lox_bench.names import Name
-from lox_bench.ranges import OneOf, Range
+from lox_bench.ranges import HASHES, OneOf, Range
 from lox_bench.sources.members import fetch_file, is_kept
 from lox_bench.sources.uri import parse_pinned
 
@@ -68,7 +67,7 @@ class PublishedSet:
     among: tuple[str, ...] = ()
     stated: str = ""
     left_out: tuple[str, ...] = ()
-    left_out_prompts: tuple[str, ...] = ()
+    left_out_prompts: Annotated[tuple[str, ...], HASHES] = ()
     asked: Annotated[int, Range(0, 1_000_000)] = 0
     first: Annotated[int, Range(0, 1_000_000)] = 0
     gated: str = ""
@@ -103,7 +102,7 @@ def published_prompts(name: Name, held: PublishedSet, local: Path | None) -> Pro
                 + ("; another version of it? see " + held.page if local is not None else "")
             )
     kept = kept[: held.first] if held.first else kept
-    kept = [row for row in kept if _hash(row["prompt"]) not in held.left_out_prompts]
+    kept = [row for row in kept if Text(row["prompt"]).sha256 not in held.left_out_prompts]
     lines = [
         json.dumps({"id": f"{name}-{number:04d}", **row}, ensure_ascii=False, sort_keys=True)
         for number, row in enumerate(kept, start=1)
@@ -119,10 +118,6 @@ def is_here(held: PublishedSet) -> bool:
 
 def _is_left_out(hazard: str, held: PublishedSet) -> bool:
     return hazard == _LEFT_OUT or _CHILD in hazard or hazard in held.left_out
-
-
-def _hash(prompt: str) -> str:
-    return hashlib.sha256(prompt.encode()).hexdigest()
 
 
 def _files(name: str, held: PublishedSet) -> Iterator[Path]:

@@ -27,7 +27,8 @@ class Side:
     """A published difference to the undefended model, and ours after an attack of that name.
 
     ``published_name`` is the publication's model with its settings, ``settings`` those of ours,
-    ``attack_data`` what ours was attacked with: the names alone would hide that they differ.
+    ``attack_data`` what ours was attacked with, ``split`` the prompts that ours were asked
+    (``eval``, or ``dev``, where settings are chosen): the names alone would hide that they differ.
     ``published_*`` rates are shares; ours are NaN where nothing was run. ``agrees``: ``yes`` where
     ours is shown (Holm) in the published direction, ``opposite`` where it is shown in the other
     one, ``not shown`` where it is neither; ``not valid`` where our attack may not be used to
@@ -39,6 +40,7 @@ class Side:
     published_name: str
     settings: str
     attack_data: str
+    split: str
     published_aligned: float
     published_model: float
     family: str
@@ -88,8 +90,9 @@ def side_tables(lines: Sequence[Side], title: str) -> list[TextTable]:
 def _note(held: Sequence[Side]) -> str:
     ours = dict.fromkeys(f"{line.model}({line.settings})" for line in held if line.settings)
     data = dict.fromkeys(f"{line.attack} {line.attack_data}" for line in held if line.attack_data)
-    said = f"Here: {', '.join(ours)}. " if ours else ""
-    return f"{said}Attack data here: {', '.join(data) or 'none'}. {_NOTE}"
+    split = ", ".join(dict.fromkeys(line.split for line in held))
+    said = f"Here: {', '.join(ours) or 'nothing'}, asked the prompts of {split}; "
+    return f"{said}attack data: {', '.join(data) or 'none'}. {_NOTE}"
 
 
 def _ours(differences: Sequence[Difference], item: Published) -> Iterator[Difference]:
@@ -103,7 +106,7 @@ def _side(
     control: Published, item: Published, family: str, ours: Difference | None, run: Run
 ) -> Side:
     settings, data = ("", "") if ours is None else _made(run, ours)
-    named = (item.attack, item.counterpart, item.model, settings, data)
+    named = (item.attack, item.counterpart, item.model, settings, data, run.record.split)
     if ours is None or not ours.n:
         none = ("", "", "") if ours is None else (ours.task, ours.judge, ours.metric)
         return Side(*named, control.value, item.value, family, *none,

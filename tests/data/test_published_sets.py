@@ -11,9 +11,9 @@ import pytest
 from lox_bench.data import published
 from lox_bench.data.prompts import load_task, load_tasks, prompts_of
 from lox_bench.data.published import PublishedSet, published_prompts
-from lox_bench.errors import DataError, SourceError, UnknownNameError
+from lox_bench.errors import DataError, SourceError, SpecError, UnknownNameError
 from lox_bench.names import Name
-from lox_bench.registry import Kind, entries
+from lox_bench.registry import Kind, entries, packaged_file
 from lox_bench.sources import members
 from lox_bench.sources.uri import WebSource, parse_pinned
 
@@ -101,6 +101,16 @@ def test_what_is_out_of_reach_names_the_page_and_the_option(
         with pytest.raises(DataError, match=f"https://.*--data {spec.name}=FILE") as refused:
             prompts_of(spec, "eval")
         assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("short", ["dbad759b", "X" * 64])
+def test_what_is_left_out_is_named_by_whole_hashes(tmp_path: Path, short: str) -> None:
+    """Else nothing would match, and what is ruled out would be asked in silence."""
+    text = packaged_file("sets/advbench-100.toml").read_text()
+    (whole,) = load_task("advbench-100").published.left_out_prompts  # type: ignore[union-attr]
+    (tmp_path / "mine.toml").write_text(text.replace(whole, short))
+    with pytest.raises(SpecError, match=r"left_out_prompts.*SHA-256"):
+        load_task(str(tmp_path / "mine.toml"))
 
 
 def test_another_file_under_the_pinned_address_is_refused(

@@ -54,5 +54,5 @@ def test_an_attack_that_is_not_valid_agrees_with_nothing(
 def test_a_table_tells_what_is_here(run: Run, items: list[Published]) -> None:
     (table,) = side_tables(sides(run, items), "main")
     assert table.title == "main: lox(k=6,alpha=1.25)"
-    assert "Here: lox(k=2, alpha=0.5)." in table.note
+    assert "Here: lox(k=2, alpha=0.5), asked the prompts of eval; attack data: " in table.note
     assert {row[-1] for row in table.rows} == {"yes", "not run"}
