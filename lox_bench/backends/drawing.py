@@ -24,6 +24,10 @@ class GumbelNoise(LogitsProcessor):  # type: ignore[misc]
         self._generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
         self._temperature = temperature
 
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with ``rows`` (positions in the batch, as it is now), in this order."""
+        self._generators = [self._generators[row] for row in rows]
+
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> Any:
         """Logits of shape (rows, vocabulary) with noise on them, in float32."""
         del input_ids

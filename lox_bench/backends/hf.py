@@ -17,6 +17,7 @@ from lox_bench.backends.ids import (
     stop_ids,
 )
 from lox_bench.backends.template import Renderer, Template
+from lox_bench.backends.thinning import decode
 from lox_bench.devices import compute_dtype, pick_device
 from lox_bench.sources.loading import load_model, load_tokenizer
 from lox_bench.types import Generated, Progress
@@ -134,22 +135,7 @@ class HFGenerator:
 
     @torch.inference_mode()
     def _decode(
-        self, batch: list[list[int]], max_new_tokens: int, *noise: GumbelNoise
+        self, batch: list[list[int]], max_new_tokens: int, noise: GumbelNoise | None = None
     ) -> list[Generated]:
-        """The most likely token each time; with noise on the logits that is a drawn one."""
-        width, pad = max(len(ids) for ids in batch), self._eos[0]
-        tokens = torch.tensor([[pad] * (width - len(ids)) + ids for ids in batch])
-        mask = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids in batch])
-        output = self._model.generate(
-            input_ids=tokens.to(self.device),
-            attention_mask=mask.to(self.device),
-            logits_processor=list(noise),
-            generation_config=GenerationConfig(
-                max_new_tokens=max_new_tokens,
-                do_sample=False,
-                eos_token_id=self._eos,
-                pad_token_id=pad,
-            ),
-        )
-        rows = output[:, width:].tolist()
+        rows = decode(self._model.generate, batch, self._eos, max_new_tokens, self.device, noise)
         return [read_answer(row, self._eos, self._tokenizer) for row in rows]
