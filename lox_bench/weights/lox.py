@@ -19,7 +19,7 @@ from lox_bench.weights.select import MATRIX_DIMS
 
 Rows = Callable[[slice], Tensor]  # some rows of a matrix that need not exist as a whole
 
-_CHUNK = 4 << 20  # entries computed at once where a result is put together
+_CHUNK = 1 << 19  # entries computed at once: what is made of them stays in a core's cache
 _FIRST_LOOK = 16  # singular values that a rule sees first; doubled until it can tell
 
 
@@ -153,7 +153,7 @@ def move(
         NonFiniteError: the result leaves the range of ``dtype``.
     """
     made = torch.empty(start.shape, dtype=dtype, device=start.device)
-    same = 0
+    same, as_it_is = 0, start.dtype == dtype and not from_base
     for index, (before, after) in enumerate(zip(matrices(start), matrices(made), strict=True)):
         rows, height = step.rows(index), max(1, _CHUNK // before.shape[1])
         for first in range(0, len(before), height):
@@ -161,7 +161,8 @@ def move(
             wide = before[part].to(step.dtype)
             wide = wide + step.whole[index](part) if from_base else wide
             after[part] = (rows(part) * alpha).add_(wide)
-            same += int(torch.count_nonzero(after[part] == wide.to(dtype)))
+            old = before[part] if as_it_is else wide.to(dtype)
+            same += int(torch.count_nonzero(after[part] == old))
     if not all_finite(made):
         raise NonFiniteError(f"the hardened weights leave the range of {dtype}; try bfloat16")
     return made, step.certificate(same / max(made.numel(), 1))
