@@ -16,7 +16,7 @@ from lox_bench.alignment.pairs import Pair
 from lox_bench.alignment.spec import DpoSpec
 from lox_bench.backends.template import Renderer, Template
 from lox_bench.errors import DataError
-from lox_bench.training.head import serve_fused_calls
+from lox_bench.training.fused import serve_fused_calls
 from lox_bench.training.run import (
     ProgressCallback,
     load_trainable,

@@ -7,19 +7,16 @@ wants, it did not: there the head runs on all tokens.) On CUDA, TRL's own fused 
 with Triton; this one serves every device.
 """
 
-import types
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers import PreTrainedModel, modeling_utils
-from trl.trainer.utils import FusedCausalLMOutput
+from transformers import modeling_utils
 
 IGNORE = -100
 _TAKES_MASKS = hasattr(modeling_utils, "slice_logits_to_keep")
-_SPLIT = 4  # rows from which on short and long ones are computed apart
 
 
 def completion_logits(
@@ -63,68 +60,3 @@ def _without_idle_mask(inputs: dict[str, Any], shape: torch.Size) -> dict[str, A
 def _is_on_the_right(mask: Tensor) -> bool:
     """Whether each row begins with a token and holds none behind its padding."""
     return bool(mask[:, 0].all() and (mask.diff(dim=1) <= 0).all())
-
-
-def serve_fused_calls(model: PreTrainedModel) -> None:
-    """Answer TRL's ``model(..., fused_lm_head=True)`` with the completion-only head."""
-    plain = model.forward
-
-    def forward(_self: Any, *args: Any, fused_lm_head: bool = False, **inputs: Any) -> Any:
-        return _fused(plain, inputs) if fused_lm_head else plain(*args, **inputs)
-
-    model.forward = types.MethodType(forward, model)
-
-
-def _fused(plain: Callable[..., Any], inputs: dict[str, Any]) -> FusedCausalLMOutput:
-    """Short and long rows apart, each padded to its own longest: half of a pair is a refusal."""
-    labels = inputs.pop("labels")
-    inputs.pop("use_cache", None)
-    mask = inputs["attention_mask"]
-    if len(mask) < _SPLIT or not bool(mask[:, 0].all()):  # padded on the left: as they are
-        return _fused_rows(plain, inputs, labels)
-    order = mask.sum(1).argsort(stable=True)
-    parts = []
-    for rows in order.chunk(2):
-        width = int(mask[rows].sum(1).max())
-        held = {
-            key: value[rows, :width] if _is_per_token(value, mask) else value
-            for key, value in inputs.items()
-        }
-        parts.append(_fused_rows(plain, held, labels[rows, :width]))
-    back, length = order.argsort(), mask.shape[1] - 1
-    return FusedCausalLMOutput(
-        **{name: _joined([part[name] for part in parts], back, length) for name in parts[0]}
-    )
-
-
-def _is_per_token(value: Any, mask: Tensor) -> bool:
-    return isinstance(value, Tensor) and value.shape[:2] == mask.shape
-
-
-def _joined(parts: list[Tensor], back: Tensor, length: int) -> Tensor:
-    """Parts of rows as one batch again, in the order they came, padded with zeros."""
-    wide = [functional.pad(part, (0, length - part.shape[1])) for part in parts]
-    return torch.cat(wide)[back]
-
-
-def _fused_rows(
-    plain: Callable[..., Any], inputs: dict[str, Any], labels: Tensor
-) -> FusedCausalLMOutput:
-    logits, targets, mask = completion_logits(plain, inputs, labels)
-    log_probs = functional.log_softmax(logits.float(), dim=-1)
-    chosen = log_probs.gather(1, targets[:, None]).squeeze(1)
-    with torch.no_grad():
-        entropy = -(log_probs.exp() * log_probs).sum(-1)
-        top1 = logits.argmax(-1) == targets
-        mean = logits.float().mean(-1)
-    return FusedCausalLMOutput(
-        log_probs=_spread(chosen, mask),
-        entropy=_spread(entropy, mask),
-        mean_logits=_spread(mean, mask),
-        is_top1=_spread(top1, mask),
-        label_mask=mask,
-    )
-
-
-def _spread(values: Tensor, mask: Tensor) -> Tensor:
-    return values.new_zeros(mask.shape).masked_scatter(mask, values)

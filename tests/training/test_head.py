@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 from transformers import AutoModelForCausalLM
 
-from lox_bench.training.head import IGNORE, _fused, _fused_rows, completion_logits
+from lox_bench.training.head import IGNORE, completion_logits
 
 
 def test_the_head_on_completion_tokens_gives_the_plain_loss(pico: Path) -> None:
@@ -21,24 +21,6 @@ def test_the_head_on_completion_tokens_gives_the_plain_loss(pico: Path) -> None:
     torch.testing.assert_close(
         functional.cross_entropy(logits, targets), model(ids, labels=labels).loss
     )
-
-
-def test_short_and_long_rows_apart_give_the_same_numbers_and_gradients(pico: Path) -> None:
-    model = AutoModelForCausalLM.from_pretrained(pico, dtype=torch.float32)
-    lengths = (20, 7, 13, 9, 20, 5, 6, 12)
-    ids = torch.randint(5, 300, (len(lengths), 20), generator=torch.Generator().manual_seed(0))
-    mask = torch.tensor([[1] * length + [0] * (20 - length) for length in lengths])
-    labels = ids.masked_fill(mask == 0, IGNORE)
-    labels[:, :3] = IGNORE
-    inputs = {"input_ids": ids, "attention_mask": mask}
-    apart = _fused(model.forward, {**inputs, "labels": labels, "use_cache": False})
-    whole = _fused_rows(model.forward, inputs, labels)
-    weights = list(model.parameters())
-    for name in whole:
-        torch.testing.assert_close(apart[name], whole[name])
-    one, other = (torch.autograd.grad(out.log_probs.sum(), weights) for out in (apart, whole))
-    for a, b in zip(one, other, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("side", ["right", "left", "packed"])
