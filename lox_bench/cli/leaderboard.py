@@ -24,9 +24,9 @@ def leaderboard(
 ) -> None:
     """Merge runs into one leaderboard: CSV, GitHub markdown and a page that sorts and filters.
 
-    Of numbers that measure the same thing the newest is kept: same family, model key, attack,
-    task, judge, metric, seed and prompts. Every row says which run it came from. Folders that are
-    no finished run are named and passed over.
+    Of numbers that measure the same thing the newest is kept: same family, model and its key,
+    attack, task, judge, metric, seed and prompts. Every row says which run it came from. Folders
+    that are no finished run are named and passed over.
 
     Examples:
       lox-bench leaderboard runs/*

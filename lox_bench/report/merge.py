@@ -48,10 +48,11 @@ def read_boards(paths: Sequence[Path]) -> list[Board]:
 def newest(entries: Iterable[Entry]) -> list[Entry]:
     """Of the entries that measure one thing, the one that finished last.
 
-    The key is family, model key, attack, task, judge, metric, seed, back end, decoding and the
-    prompts: their hash and how many were asked, so that a quick look with ``--limit`` never
-    replaces a whole run. Entries without a time are older than any with one; among equals the
-    later in the order given wins.
+    The key is family, model, its key (weights that several models share, as a method that acts
+    later shares the aligned ones, are each model's), attack, task, judge, metric, seed, back end,
+    decoding and the prompts: their hash and how many were asked, so that a quick look with
+    ``--limit`` never replaces a whole run. Entries without a time are older than any with one;
+    among equals the later in the order given wins.
     """
     kept: dict[tuple[object, ...], Entry] = {}
     for entry in entries:
@@ -97,6 +98,6 @@ def _from_csv(path: Path, name: str) -> list[Entry]:
 
 def _key(row: Row) -> tuple[object, ...]:
     prompts = (row.data_sha256, row.n + row.unjudged)
-    model = (row.family, row.model_key, row.attack, row.seed)
+    model = (row.family, row.model, row.model_key, row.attack, row.seed)
     how = (row.backend, row.dtype, row.decoding)
     return (*model, row.task, row.judge, row.metric, *prompts, *how)

@@ -34,6 +34,7 @@ def test_of_equally_old_numbers_the_one_named_last_is_kept() -> None:
     "change",
     [
         {"family": "other"},
+        {"model": "another name for the same weights"},
         {"model_key": "other"},
         {"attack": "dolly"},
         {"task": "other"},
