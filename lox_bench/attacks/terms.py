@@ -4,18 +4,18 @@ A ``Term`` is a value that stands in the job; when the training begins it looks 
 and its rows, and what it gives back is called for every micro-batch.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
 from lox_bench.errors import UsageError
 from lox_bench.training.head import IGNORE, completion_logits
+from lox_bench.training.quiet import quietly
 
 if TYPE_CHECKING:
     from lox_bench.attacks.job import SftJob
@@ -122,15 +122,3 @@ def _first(start: Start) -> Part:
     if loss is None:
         return cross_entropy
     return lambda step: loss(step.model, dict(step.inputs), step.labels, step.count)
-
-
-@contextmanager
-def quietly(model: Any) -> Iterator[None]:
-    """Within, the model does not drop out; after, it and the random state are as they were."""
-    training = model.training
-    model.eval()
-    try:
-        with torch.random.fork_rng():
-            yield
-    finally:
-        model.train(training)

@@ -1,5 +1,6 @@
 """The trainer of attacks: transformers', its head on completion tokens, with room for methods."""
 
+from functools import cached_property
 from typing import Any
 
 from torch.nn import functional
@@ -8,7 +9,8 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from lox_bench.attacks.course import Courses
 from lox_bench.attacks.terms import Part, Step
-from lox_bench.training.head import completion_logits
+from lox_bench.training.head import completion_logits, predicting
+from lox_bench.training.loss import LinearHead, completion_loss, linear_head
 
 
 class CompletionTrainer(Trainer):  # type: ignore[misc]
@@ -47,13 +49,20 @@ class CompletionTrainer(Trainer):  # type: ignore[misc]
         if model.training and self.parts is not None:
             loss = self.parts(Step(model, inputs, labels, num_items_in_batch))
             return self._pulled(self._over_processes(loss, num_items_in_batch))
-        logits, targets, _ = completion_logits(model, inputs, labels)
-        count = targets.numel() if num_items_in_batch is None else num_items_in_batch
-        loss = functional.cross_entropy(logits.float(), targets, reduction="sum") / count
-        loss = self._over_processes(loss, num_items_in_batch)
-        if model.training:
-            loss = self._pulled(loss)
-        return (loss, {"logits": logits}) if return_outputs else loss
+        count = predicting(labels).sum() if num_items_in_batch is None else num_items_in_batch
+        if return_outputs:
+            logits, targets, _ = completion_logits(model, inputs, labels)
+            total = functional.cross_entropy(logits.float(), targets, reduction="sum")
+            return self._over_processes(total / count, num_items_in_batch), {"logits": logits}
+        total = completion_loss(model, inputs, labels, self._linear_head)
+        loss = self._over_processes(total / count, num_items_in_batch)
+        return self._pulled(loss) if model.training else loss
+
+    @cached_property
+    def _linear_head(self) -> LinearHead | None:
+        """For the loss in pieces; a model that processes share is called as a whole."""
+        alone = self.accelerator.num_processes == 1
+        return linear_head(self.model) if alone else None
 
     def _pulled(self, loss: Any) -> Any:
         """With what courses add to it."""

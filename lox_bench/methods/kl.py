@@ -84,8 +84,8 @@ class Teacher:
     @contextmanager
     def unchanged(self) -> Iterator[None]:
         """Within, the model is the one at the start."""
-        from lox_bench.attacks.terms import quietly
         from lox_bench.attacks.updates import without_adapters
+        from lox_bench.training.quiet import quietly
 
         if not self.adapted:
             yield

@@ -33,17 +33,22 @@ def completion_logits(
         Logits ``(labelled, vocab)``, their targets ``(labelled,)``, and the boolean mask
         ``(batch, length - 1)`` of predicting positions.
     """
-    predicting = labels[:, 1:] != IGNORE
-    keep = functional.pad(predicting, (0, 1))
-    inputs = _without_idle_mask(inputs, labels.shape)
+    wanted = predicting(labels)
+    keep = functional.pad(wanted, (0, 1))
+    inputs = without_idle_mask(inputs, labels.shape)
     if _TAKES_MASKS:
         logits = forward(**inputs, use_cache=False, logits_to_keep=keep).logits
     else:
         logits = forward(**inputs, use_cache=False).logits[keep]
-    return logits, labels[:, 1:][predicting], predicting
+    return logits, labels[:, 1:][wanted], wanted
 
 
-def _without_idle_mask(inputs: dict[str, Any], shape: torch.Size) -> dict[str, Any]:
+def predicting(labels: Tensor) -> Tensor:
+    """The positions ``(batch, length - 1)`` whose next token is labelled."""
+    return labels[:, 1:] != IGNORE
+
+
+def without_idle_mask(inputs: dict[str, Any], shape: torch.Size) -> dict[str, Any]:
     """The inputs without a mask of padding that stands on the right.
 
     No token looks to its right, so what is computed of the others is the same without it, by

@@ -15,6 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
 from lox_bench.training.head import IGNORE
+from lox_bench.training.quiet import quietly
 
 _PROMPT, _CHOSEN, _REJECTED, _PADDING = range(4)
 _WHOLE: Final = "full_attention"
@@ -107,7 +108,7 @@ def takes_masks(model: PreTrainedModel) -> bool:
     labels = ids.masked_fill(mask == 0, IGNORE)
     labels[:, :2] = IGNORE
     pair = joined({"input_ids": ids, "attention_mask": mask}, labels)
-    with torch.no_grad():
+    with quietly(model), torch.no_grad():
         alone = model(input_ids=ids[1:], use_cache=False).logits[0, 2:].float()
         found = model(**pair.inputs, use_cache=False).logits[0, 4:].float()
     return float((found - alone).abs().max()) <= _APART * float(alone.abs().max())

@@ -248,7 +248,7 @@ def test_a_method_may_replace_the_loss_freeze_weights_and_listen(
 
     plain = run(pico, tmp_path / "plain", silent)
     same = attack(job(pico, loss=loss), training(tmp_path / "same", silent))
-    assert same == plain
+    assert same == pytest.approx(plain, rel=1e-5)  # ours is summed in pieces
     frozen = job(pico, frozen=lambda name: "layers.0" in name)
     attack(frozen, training(tmp_path / "frozen", silent))
     before, after = weights(pico), weights(tmp_path / "frozen")
