@@ -61,8 +61,8 @@ def decode(
     """
     width, pad = max(map(len, prompts)), stops[0]
     tokens = torch.tensor([[pad] * (width - len(ids)) + [*ids] for ids in prompts], device=device)
-    mask = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids in prompts])
-    mask = mask.to(device)
+    shown = [[0] * (width - len(ids)) + [1] * len(ids) for ids in prompts]
+    mask = torch.tensor(shown, device=device)
     answers: list[list[int]] = [[] for _ in prompts]
     rows = torch.arange(len(prompts), device=device)
     thins, held = True, dict[str, Any]()
