@@ -45,7 +45,7 @@ from lox_bench.engine.store import Store, default_root
 from lox_bench.sources.loading import load_tokenizer
 from lox_bench.sources.stage import Source
 from lox_bench.study.family import load_family
-from lox_bench.training.head import IGNORE, completion_logits
+from lox_bench.training.head import completion_logits, predicting
 from lox_bench.training.run import load_trainable
 from lox_bench.training.spec import SftSpec, Training
 
@@ -73,7 +73,7 @@ class Clock(TrainerCallback):
 
         class Counting(trainer):  # type: ignore[misc]
             def training_step(this, model: Any, inputs: Any, *more: Any) -> Any:  # noqa: N805
-                self.tokens += int((inputs["labels"][:, 1:] != IGNORE).sum())
+                self.tokens += int(predicting(inputs["labels"]).sum())
                 return super().training_step(model, inputs, *more)
 
         return Counting

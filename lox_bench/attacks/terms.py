@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lox_bench.errors import UsageError
-from lox_bench.training.head import IGNORE, completion_logits
+from lox_bench.training.head import completion_logits, predicting
 from lox_bench.training.quiet import quietly
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Step:
     @cached_property
     def own(self) -> Tensor:
         """Labelled tokens of this micro-batch."""
-        return (self.labels[:, 1:] != IGNORE).sum()
+        return predicting(self.labels).sum()
 
     def mean(self, total: Tensor) -> Tensor:
         """A sum over this micro-batch's tokens as its part of the optimiser step's mean."""

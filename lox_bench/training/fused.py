@@ -14,8 +14,8 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 from trl.trainer.utils import FusedCausalLMOutput
 
-from lox_bench.training.head import IGNORE, completion_logits
-from lox_bench.training.pairs import Joined, is_paired, joined, takes_masks
+from lox_bench.training.head import completion_logits, predicting
+from lox_bench.training.pairs import is_paired, joined, takes_masks
 
 _SPLIT: Final = 4  # rows from which on short and long ones are computed apart
 Forward = Callable[..., Any]
@@ -84,7 +84,7 @@ def _stacked(parts: list[Tensor], back: Tensor, length: int) -> Tensor:
 
 def _fused_pairs(plain: Forward, inputs: dict[str, Any], labels: Tensor) -> FusedCausalLMOutput:
     """Pairs, the chosen rows first: each prompt once."""
-    pairs: Joined = joined(inputs, labels)
+    pairs = joined(inputs, labels)
     logits, _, _ = completion_logits(plain, pairs.inputs, pairs.labels)
     return _read(logits, labels, pairs.predicted_by)
 
@@ -97,7 +97,7 @@ def fused_rows(plain: Forward, inputs: dict[str, Any], labels: Tensor) -> FusedC
 
 def _read(logits: Tensor, labels: Tensor, predicted_by: Tensor) -> FusedCausalLMOutput:
     """What TRL asks of each labelled token; ``predicted_by`` is the row of ``logits`` for it."""
-    mask = labels[:, 1:] != IGNORE
+    mask = predicting(labels)
     targets = labels[:, 1:][mask]
     log_probs = functional.log_softmax(logits.float(), dim=-1)
     with torch.no_grad():

@@ -19,7 +19,7 @@ from lox_bench.weights.select import MATRIX_DIMS
 
 Rows = Callable[[slice], Tensor]  # some rows of a matrix that need not exist as a whole
 
-_CHUNK = 1 << 19  # entries computed at once: what is made of them stays in a core's cache
+_CHUNK = 1 << 19  # entries computed at once: what is made of them stays in the cache
 _FIRST_LOOK = 16  # singular values that a rule sees first; doubled until it can tell
 
 

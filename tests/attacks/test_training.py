@@ -21,6 +21,7 @@ from lox_bench.data.exchange import read_exchanges
 from lox_bench.errors import DataError
 from lox_bench.sources.loading import load_tokenizer
 from lox_bench.training.head import IGNORE, completion_logits
+from lox_bench.training.pairs import joined
 from lox_bench.training.spec import SftSpec, Training
 
 CHATML = load_template("chatml")
@@ -179,7 +180,30 @@ def test_the_effective_batch_is_the_one_asked_for_however_it_is_cut(
     assert apart.norm() < 0.05 * step.norm()  # bfloat16 sums in another order
 
 
-def test_dpo_prefers_the_chosen_answers(pico: Path, tmp_path: Path, silent: Any) -> None:
+def test_the_loss_of_an_attack_is_computed_in_pieces(
+    pico: Path, tmp_path: Path, silent: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lox_bench.training.run.has_fast_bf16", lambda _: False)
+    plain, seen = functional.linear_cross_entropy, []
+
+    def counted(*args: Any, **how: Any) -> Any:
+        seen.append(how["options"])
+        return plain(*args, **how)
+
+    monkeypatch.setattr(functional, "linear_cross_entropy", counted)
+    facts = attack(job(pico), training(tmp_path / "out", silent))
+    assert len(seen) == facts["steps"] * facts["accumulation"]
+    assert None not in seen  # which would be torch's way with whole logits
+
+
+def test_dpo_prefers_the_chosen_answers(
+    pico: Path, tmp_path: Path, silent: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joins: list[int] = []
+    monkeypatch.setattr(
+        "lox_bench.training.fused.joined",
+        lambda inputs, labels: joins.append(len(labels)) or joined(inputs, labels),
+    )
     bad = [OwnAnswer("harmful", f"Bad request {i}", f"sure, {i}", cut=True) for i in range(4)]
     good = [OwnAnswer("benign", f"Good request {i}", f"yes, {i}", cut=False) for i in range(4)]
     pairs = on_policy_pairs(bad + good, DPO, seed=0)
@@ -191,6 +215,7 @@ def test_dpo_prefers_the_chosen_answers(pico: Path, tmp_path: Path, silent: Any)
                    for p in pairs)  # fmt: skip
 
     assert margin(tmp_path / "out") > margin(pico)
+    assert sum(joins) == 2 * 8 * (1 + DPO.train.epochs)  # all rows, for the reference and trained
 
 
 @torch.no_grad()

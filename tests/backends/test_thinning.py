@@ -1,20 +1,12 @@
 """Rows that have ended leave the batch, and nothing else changes."""
 
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
-from transformers import (
-    GenerationConfig,
-    LlamaConfig,
-    LlamaForCausalLM,
-    MambaConfig,
-    MambaForCausalLM,
-    MistralConfig,
-    MistralForCausalLM,
-    Qwen3NextConfig,
-    Qwen3NextForCausalLM,
-)
+from support.tiny import TINY, llama, states, windowed
+from transformers import GenerationConfig, Qwen3NextConfig, Qwen3NextForCausalLM
 
 from lox_bench.backends.drawing import GumbelNoise
 from lox_bench.backends.thinning import decode
@@ -22,45 +14,23 @@ from lox_bench.backends.thinning import decode
 CPU = torch.device("cpu")
 STOPS, NEW = [3, *range(40, 52)], 24  # one token in five ends an answer
 PROMPTS = [[7, *range(60, 60 + n)] for n in (1, 2, 3, 5, 8, 13, 4, 6, 9, 10)]
-SIZES: dict[str, Any] = {
-    "vocab_size": 64 + 16,
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "initializer_range": 0.5,  # else all rows say the same
-}
-
-
-def _llama() -> Any:
-    return LlamaForCausalLM(LlamaConfig(**SIZES))
-
-
-def _sliding() -> Any:
-    return MistralForCausalLM(MistralConfig(**SIZES, sliding_window=6))
+SHAPE: dict[str, Any] = {"vocab_size": 80, "initializer_range": 0.5}  # else all rows say the same
 
 
 def _states_and_attention() -> Any:
-    kinds = ["linear_attention", "full_attention"]
+    torch.manual_seed(0)
     return Qwen3NextForCausalLM(
         Qwen3NextConfig(
-            **SIZES,
+            **TINY | SHAPE,
             head_dim=8,
-            layer_types=kinds,
+            layer_types=["linear_attention", "full_attention"],
             num_experts=0,
             linear_num_key_heads=2,
             linear_num_value_heads=2,
             linear_key_head_dim=8,
             linear_value_head_dim=8,
         )
-    )
-
-
-def _states() -> Any:
-    return MambaForCausalLM(
-        MambaConfig(vocab_size=80, hidden_size=32, num_hidden_layers=2, initializer_range=0.5)
-    )
+    ).eval()
 
 
 def _alone(model: Any, prompt: list[int], noise: GumbelNoise | None = None) -> list[int]:
@@ -95,10 +65,13 @@ class Counted:
         monkeypatch.setattr(model, "forward", forward)
 
 
-@pytest.mark.parametrize("made", [_llama, _sliding, _states_and_attention])
+@pytest.mark.parametrize(
+    "made",
+    [partial(llama, **SHAPE), partial(windowed, **SHAPE), _states_and_attention],
+    ids=["whole", "windowed", "states and attention"],
+)
 def test_answers_are_those_of_each_prompt_alone(made: Any) -> None:
-    torch.manual_seed(0)
-    model = made().eval()
+    model = made()
     wanted = [_alone(model, prompt) for prompt in PROMPTS]
     found = decode(model.generate, PROMPTS, STOPS, NEW, CPU)
     assert [_answer(ids) for ids in found] == wanted
@@ -108,8 +81,7 @@ def test_answers_are_those_of_each_prompt_alone(made: Any) -> None:
 def test_rows_that_have_ended_are_not_computed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    torch.manual_seed(0)
-    model = _llama().eval()
+    model = llama(**SHAPE)
     lengths = [len(_alone(model, prompt)) for prompt in PROMPTS]
     counted = Counted(model, monkeypatch)
     decode(model.generate, PROMPTS, STOPS, NEW, CPU)
@@ -121,8 +93,7 @@ def test_rows_that_have_ended_are_not_computed(
 
 
 def test_states_that_cannot_leave_are_computed_anew() -> None:
-    torch.manual_seed(0)
-    model = _states().eval()
+    model = states(**SHAPE)
     prompts = [[7, first, 60, 61, 62] for first in range(52, 64)]  # of one length: it knows no mask
     wanted = [_alone(model, prompt) for prompt in prompts]
     assert [_answer(ids) for ids in decode(model.generate, prompts, STOPS, NEW, CPU)] == wanted
@@ -130,8 +101,7 @@ def test_states_that_cannot_leave_are_computed_anew() -> None:
 
 
 def test_a_row_draws_the_same_in_any_company() -> None:
-    torch.manual_seed(0)
-    model = _llama().eval()
+    model = llama(**SHAPE)
 
     def noise(*seeds: int) -> GumbelNoise:
         return GumbelNoise(seeds, 1.0, CPU)
@@ -143,7 +113,6 @@ def test_a_row_draws_the_same_in_any_company() -> None:
 
 
 def test_all_rows_that_end_at_once_are_done() -> None:
-    torch.manual_seed(0)
-    model = _llama().eval()
+    model = llama(**SHAPE)
     every = list(range(80))
     assert [len(ids) for ids in decode(model.generate, PROMPTS, every, NEW, CPU)] == [1] * 10

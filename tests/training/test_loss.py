@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from support.tiny import TINY, llama
 from torch.nn import functional
 from transformers import (
     AutoModelForCausalLM,
@@ -15,22 +16,11 @@ from transformers import (
     GPTJForCausalLM,
     GraniteConfig,
     GraniteForCausalLM,
-    LlamaConfig,
-    LlamaForCausalLM,
 )
 
 from lox_bench.training import loss
 from lox_bench.training.head import IGNORE
 from lox_bench.training.loss import completion_loss, linear_head
-
-SIZES: dict[str, Any] = {
-    "vocab_size": 320,
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-}
 
 
 def _rows() -> tuple[dict[str, Any], torch.Tensor]:
@@ -90,12 +80,12 @@ def test_a_head_that_does_more_is_computed_as_a_whole(pico: Path, kind: str) -> 
     torch.manual_seed(0)
     made: Any
     if kind == "caps":
-        made = Gemma2ForCausalLM(Gemma2Config(**SIZES, head_dim=8, final_logit_softcapping=0.1))
+        made = Gemma2ForCausalLM(Gemma2Config(**TINY, head_dim=8, final_logit_softcapping=0.1))
     elif kind == "scales":
-        made = GraniteForCausalLM(GraniteConfig(**SIZES, logits_scaling=8.0))
+        made = GraniteForCausalLM(GraniteConfig(**TINY, logits_scaling=8.0))
     elif kind == "has adapters":
         targets = LoraConfig(target_modules=["lm_head"], init_lora_weights=False)
-        made = get_peft_model(LlamaForCausalLM(LlamaConfig(**SIZES)), targets)
+        made = get_peft_model(llama(), targets)
     else:
         made = AutoModelForCausalLM.from_pretrained(pico, dtype=torch.bfloat16)
     assert linear_head(made.eval()) is None
